@@ -1,0 +1,7 @@
+"""Multilayer perceptrons for scikit-learn that prune themselves with Optimal Brain Damage."""
+
+from ._estimators import OBDMLPClassifier, OBDMLPRegressor
+
+__version__ = "0.1.0"
+
+__all__ = ["OBDMLPClassifier", "OBDMLPRegressor"]

@@ -1,0 +1,691 @@
+"""What the estimators share: they validate, call and store; the mathematics is elsewhere."""
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from numbers import Integral, Real
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.base import BaseEstimator, _fit_context
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import train_test_split
+from sklearn.utils import Bunch, check_random_state, check_scalar
+from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    check_array,
+    check_consistent_length,
+    check_is_fitted,
+    validate_data,
+)
+
+from ._curvature import UNIT_CURVATURES, diagonal_curvature
+from ._losses import LOSSES
+from ._network import Array, Mask, Network
+from ._objective import Objective
+from ._parallel import reproducible_threads
+from ._pruning import Step, describe, history, join_histories, prune, survivor_schedule
+from ._solvers import SOLVERS, UPDATES, Journal, SolverSettings, Watch, check_finite
+from ._surgery import CRITERIA, SurgerySettings, obd_saliencies
+
+_FLOATS = (np.float64, np.float32)
+
+
+class Data(NamedTuple):
+    """Validated and encoded rows; ``sample_weight`` is None or of shape (n_samples,)."""
+
+    X: Any
+    Y: Array
+    sample_weight: Array | None
+
+    def take(self, rows: np.ndarray) -> "Data":
+        """Some of the rows, copied."""
+        weight = None if self.sample_weight is None else self.sample_weight[rows]
+        return Data(self.X[rows], self.Y[rows], weight)
+
+
+@contextmanager
+def all_or_nothing(estimator: BaseEstimator) -> Iterator[None]:
+    """Restore the estimator's attributes if anything goes wrong: nothing fitted is lost."""
+    before = dict(vars(estimator))
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
+
+
+class BaseOBDMLP(BaseEstimator):
+    """Base of `OBDMLPClassifier` and `OBDMLPRegressor`."""
+
+    _parameter_constraints: dict = {
+        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "activation": [StrOptions({"identity", "logistic", "tanh", "relu"})],
+        "solver": [StrOptions({"lbfgs", "sgd", "adam"})],
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],
+        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+        "power_t": [Interval(Real, 0, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "shuffle": ["boolean"],
+        "random_state": ["random_state"],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "verbose": ["verbose"],
+        "warm_start": ["boolean"],
+        "momentum": [Interval(Real, 0, 1, closed="both")],
+        "nesterovs_momentum": ["boolean"],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
+        "beta_1": [Interval(Real, 0, 1, closed="left")],
+        "beta_2": [Interval(Real, 0, 1, closed="left")],
+        "epsilon": [Interval(Real, 0, None, closed="neither")],
+        "n_iter_no_change": [
+            Interval(Integral, 1, None, closed="left"),
+            Options(Real, {np.inf}),
+        ],
+        "max_fun": [Interval(Integral, 1, None, closed="left")],
+        "prune_fraction": [Interval(Real, 0, 1, closed="left")],
+        "n_rounds": [Interval(Integral, 0, None, closed="left")],
+        "criterion": [StrOptions(set(CRITERIA))],
+        "curvature": [StrOptions(set(UNIT_CURVATURES))],
+        "granularity": [StrOptions({"weight", "unit", "feature"})],
+        "prune_intercepts": ["boolean"],
+        "retrain_max_iter": [Interval(Integral, 0, None, closed="left"), None],
+        "prune_tol": [Interval(Real, 0, None, closed="left"), None],
+    }
+
+    def __init__(
+        self,
+        *,
+        hidden_layer_sizes,
+        activation,
+        solver,
+        alpha,
+        batch_size,
+        learning_rate,
+        learning_rate_init,
+        power_t,
+        max_iter,
+        shuffle,
+        random_state,
+        tol,
+        verbose,
+        warm_start,
+        momentum,
+        nesterovs_momentum,
+        early_stopping,
+        validation_fraction,
+        beta_1,
+        beta_2,
+        epsilon,
+        n_iter_no_change,
+        max_fun,
+        prune_fraction,
+        n_rounds,
+        criterion,
+        curvature,
+        granularity,
+        prune_intercepts,
+        retrain_max_iter,
+        prune_tol,
+    ):
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
+        self.prune_fraction = prune_fraction
+        self.n_rounds = n_rounds
+        self.criterion = criterion
+        self.curvature = curvature
+        self.granularity = granularity
+        self.prune_intercepts = prune_intercepts
+        self.retrain_max_iter = retrain_max_iter
+        self.prune_tol = prune_tol
+
+    # ------------------------------------------------------------------ fitted attributes
+
+    _network: Network
+    _theta: Array
+    _mask: Mask
+    pruning_history_: dict[str, np.ndarray]
+
+    @property
+    def coefs_(self) -> list[Array]:
+        """Weights of each layer, views of shape (fan_in, fan_out)."""
+        return self._network.coefs(self._theta)
+
+    @property
+    def intercepts_(self) -> list[Array]:
+        """Intercepts of each layer, views of shape (fan_out,)."""
+        return self._network.intercepts(self._theta)
+
+    @property
+    def coef_masks_(self) -> list[Mask]:
+        """True where a weight survives, shaped like ``coefs_``."""
+        return self._network.coefs(self._mask)
+
+    @property
+    def intercept_masks_(self) -> list[Mask]:
+        """True where an intercept survives, shaped like ``intercepts_``."""
+        return self._network.intercepts(self._mask)
+
+    @property
+    def n_layers_(self) -> int:
+        """Number of layers, the input included."""
+        return len(self._network.layer_sizes)
+
+    @property
+    def n_outputs_(self) -> int:
+        """Number of output units."""
+        return self._network.layer_sizes[-1]
+
+    @property
+    def out_activation_(self) -> str:
+        """Name of the output activation."""
+        return LOSSES[self._loss_name].out_activation
+
+    @property
+    def n_weights_(self) -> int:
+        """Surviving weights (and intercepts, if they can be pruned)."""
+        return int((self._mask & self._able).sum())
+
+    @property
+    def sparsity_(self) -> float:
+        """Fraction of the weights deleted."""
+        return 1 - self.n_weights_ / int(self._able.sum())
+
+    @property
+    def _able(self) -> Mask:
+        if self.prune_intercepts:
+            return np.ones(self._network.n_parameters, dtype=bool)
+        return self._network.is_weight
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "_theta")
+
+    # ------------------------------------------------------------------ fitting
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None, X_val=None, y_val=None, sample_weight_val=None):
+        """Train, then prune in rounds.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training data.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples, non-negative, not all zero.
+        X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
+            Validation data: loss and score on them are recorded after every epoch, and with
+            ``early_stopping=True`` they take the place of the held-out fraction.
+        y_val : array-like of shape (n_val,) or (n_val, n_outputs), default=None
+            Targets of the validation data.
+        sample_weight_val : array-like of shape (n_val,), default=None
+            Weights of the validation data.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            For invalid data or parameters, and if training diverges. The estimator is then left
+            as it was.
+        """
+        with all_or_nothing(self), reproducible_threads():
+            anew = not (self.warm_start and hasattr(self, "_theta"))
+            data = self._validate(X, y, sample_weight, reset=anew)
+            held_out = self._validate_held_out(X_val, y_val, sample_weight_val, data.X.dtype)
+            rng = check_random_state(self.random_state)
+            self._check_shapes(data)
+            if anew:
+                self._initialise(data, rng)
+            data, held_out = self._split(data, held_out, rng)
+            survivors = survivor_schedule(
+                int(self._able.sum()), self.n_weights_, self.prune_fraction, self.n_rounds
+            )
+            self._drive(data, held_out, rng, survivors, train=True)
+        return self
+
+    def prune(self, X, y, prune_fraction=None, n_rounds=None, sample_weight=None):
+        """Prune a fitted network further, retraining after each round.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Data on which saliencies are computed and the survivors are retrained.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
+        prune_fraction : float in [0, 1), default=None
+            Fraction of all weights of the dense network gone at the end; None for the
+            constructor's. Not below the present ``sparsity_``.
+        n_rounds : int, default=None
+            Number of rounds, at least 1; None for the constructor's.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples.
+
+        Returns
+        -------
+        self : object
+            The same estimator, pruned.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        ValueError
+            For a level below the present one, and for invalid data. The estimator is then left
+            as it was.
+        """
+        check_is_fitted(self)
+        self._validate_params()
+        fraction = self.prune_fraction if prune_fraction is None else prune_fraction
+        rounds = self.n_rounds if n_rounds is None else n_rounds
+        check_scalar(
+            fraction, "prune_fraction", Real, min_val=0, max_val=1, include_boundaries="left"
+        )
+        check_scalar(rounds, "n_rounds", Integral, min_val=1)
+        n_total = int(self._able.sum())
+        if round((1 - fraction) * n_total) > self.n_weights_:
+            raise ValueError(
+                f"prune_fraction={fraction} is below the present level: sparsity_ is "
+                f"{self.sparsity_:.6g}, and deleted weights do not come back. Give a fraction in "
+                f"[{self.sparsity_:.6g}, 1), or fit again."
+            )
+        with all_or_nothing(self), reproducible_threads():
+            data = self._validate(X, y, sample_weight, reset=False)
+            self._check_shapes(data)
+            rng = check_random_state(self.random_state)
+            data, held_out = self._split(data, None, rng)
+            survivors = survivor_schedule(n_total, self.n_weights_, fraction, rounds)
+            self._drive(data, held_out, rng, survivors, train=False)
+        return self
+
+    @available_if(lambda self: self._has_epochs())
+    @_fit_context(prefer_skip_nested_validation=True)
+    def _partial_fit(self, X, y, sample_weight):
+        """One epoch over the data with the present masks; see the subclasses."""
+        if self.early_stopping:
+            raise ValueError("partial_fit does not support early_stopping=True")
+        with all_or_nothing(self), reproducible_threads():
+            anew = not hasattr(self, "_theta")
+            data = self._validate(X, y, sample_weight, reset=anew)
+            self._check_shapes(data)
+            rng = check_random_state(self.random_state)
+            if anew:
+                self._initialise(data, rng)
+            settings = replace(self._solver_settings(), max_iter=1, verbose=bool(self.verbose))
+            result = SOLVERS[self.solver](
+                self._objective(data),
+                self._theta,
+                self._mask,
+                settings,
+                self._journal,
+                rng,
+                state=self._optimizer_state,
+            )
+            check_finite(result, settings)
+            self._theta, self._journal = result.theta, result.journal
+            self._optimizer_state = result.state
+            self._record_training(result.loss, result.n_iter)
+        return self
+
+    def _has_epochs(self) -> bool:
+        if self.solver not in UPDATES:
+            raise AttributeError(
+                f"partial_fit is only available for stochastic solvers ({', '.join(UPDATES)}); "
+                f"solver={self.solver!r} is not stochastic."
+            )
+        return True
+
+    def _drive(
+        self,
+        data: Data,
+        held_out: Data | None,
+        rng: np.random.RandomState,
+        survivors: Sequence[int],
+        train: bool,
+    ) -> None:
+        """Drive the recipe to its end and store what comes out."""
+        objective, settings = self._objective(data), self._solver_settings()
+        steps = prune(
+            objective,
+            self._theta,
+            self._mask,
+            survivors,
+            solver=replace(settings, verbose=self.verbose > (1 if survivors else 0)),
+            surgery=self._surgery_settings(),
+            retrain_max_iter=self.retrain_max_iter,
+            rng=rng,
+            journal=self._journal,
+            watch=Watch(self._validator(held_out)),
+            train=train,
+        )
+        done: list[Step] = []
+        try:
+            for step in steps:
+                # Only the last network is needed; earlier ones are kept as numbers.
+                done = [*(earlier.without_network() for earlier in done), step]
+                if self.verbose and survivors:
+                    print(describe(step))
+        except KeyboardInterrupt:
+            if not done:
+                raise
+            done[-1].result.status = "interrupted"
+        last = done[-1]
+        self._theta, self._mask = last.theta, last.mask
+        self._journal, self._optimizer_state = last.result.journal, last.result.state
+        self.pruning_history_ = join_histories(self.pruning_history_, history(done[1:]))
+        n_iter = sum(step.n_iter for step in done)
+        self._record_training(
+            last.result.loss if last.n_iter else last.loss_after_retraining, n_iter
+        )
+        self.feature_importances_ = self._importances(objective)
+        self._warn(done)
+
+    def _record_training(self, loss: float, n_iter: int) -> None:
+        """Set scikit-learn's attributes of training from the journal."""
+        journal = self._journal
+        scores = journal.validation_scores
+        self.loss_, self.n_iter_, self.t_ = float(loss), n_iter, journal.n_samples_seen
+        self.loss_curve_ = journal.loss_curve
+        self.best_loss_ = None if self._stops_early else min(journal.loss_curve, default=loss)
+        self.validation_loss_curve_ = journal.validation_loss_curve or None
+        self.validation_scores_ = scores or None
+        self.best_validation_score_ = np.nanmax([-np.inf, *scores]) if scores else None
+
+    def _warn(self, done: list[Step]) -> None:
+        """Say what the user should know about how training ended."""
+        if done[-1].result.status == "interrupted":
+            warnings.warn("Training interrupted by user.", stacklevel=4)
+        results = [step.result for step in done if step.n_iter]
+        diverged = [result for result in results if result.status == "diverged"]
+        if diverged:
+            warnings.warn(
+                f"Training diverged ({diverged[0].message}); the best network on the validation "
+                "data is kept. To cure this, lower learning_rate_init "
+                f"(now {self.learning_rate_init}) or standardise the input.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+        short = [step for step in done if step.n_iter and step.result.status == "max_iter"]
+        if self.retrain_max_iter is not None:
+            # A small number of retraining iterations was asked for.
+            short = [step for step in short if step.round == 0]
+        if short:
+            warnings.warn(self._shortfall(short), ConvergenceWarning, stacklevel=4)
+
+    def _shortfall(self, short: list[Step]) -> str:
+        rounds = [str(step.round) for step in short if step.round]
+        where = f" In retraining after round {', '.join(rounds)}." if rounds else ""
+        if self.solver in UPDATES:
+            return (
+                f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the "
+                f"optimization hasn't converged yet.{where}"
+            )
+        return (
+            f"lbfgs failed to converge after {short[0].n_iter} iteration(s): "
+            f"{short[0].result.message}.{where} Increase max_iter (now {self.max_iter}) or "
+            f"max_fun (now {self.max_fun}), or scale the data."
+        )
+
+    # ------------------------------------------------------------------ second derivatives
+
+    def second_derivatives(self, X, y, sample_weight=None):
+        """Diagonal second derivatives of the training objective at the fitted parameters.
+
+        Computed by backward passes as ``curvature`` says (LeCun, Denker & Solla, 1989,
+        equations 6 to 8), averaged over the samples, the penalty ``alpha`` included.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        derivatives : Bunch
+            ``coefs`` and ``intercepts``: lists of arrays shaped like ``coefs_`` and
+            ``intercepts_``, in units of the objective per squared unit of the parameter.
+        """
+        with reproducible_threads():
+            objective = self._fitted_objective(X, y, sample_weight)
+            return self._unpack(diagonal_curvature(objective, self._theta, self.curvature))
+
+    def saliencies(self, X, y, sample_weight=None):
+        """Predicted rise of the training objective if a parameter were deleted, for each.
+
+        For ``criterion="obd"`` h_kk u_k^2 / 2 (LeCun, Denker & Solla, 1989, equation 5); for the
+        other criteria as documented there. A deleted parameter has saliency 0.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        saliencies : Bunch
+            ``coefs`` and ``intercepts``: lists of arrays shaped like ``coefs_`` and
+            ``intercepts_``, in units of the objective (of the weight for ``"magnitude"``).
+        """
+        with reproducible_threads():
+            objective = self._fitted_objective(X, y, sample_weight)
+            rng = check_random_state(self.random_state)
+            criterion = CRITERIA[self.criterion]
+            settings = self._surgery_settings()
+            return self._unpack(
+                criterion.saliencies(objective, self._theta, self._mask, settings, rng)
+            )
+
+    def _importances(self, objective: Objective) -> Array:
+        """Summed OBD saliency of the weights of each input, never negative."""
+        kind = "levenberg_marquardt" if self.curvature == "hessian" else self.curvature
+        settings = replace(self._surgery_settings(), curvature=kind)
+        saliencies = obd_saliencies(objective, self._theta, self._mask, settings)
+        return self._network.coefs(saliencies)[0].sum(axis=1)
+
+    def _fitted_objective(self, X, y, sample_weight) -> Objective:
+        check_is_fitted(self)
+        data = self._validate(X, y, sample_weight, reset=False)
+        self._check_shapes(data)
+        return self._objective(data)
+
+    def _unpack(self, vector: Array) -> Bunch:
+        return Bunch(coefs=self._network.coefs(vector), intercepts=self._network.intercepts(vector))
+
+    # ------------------------------------------------------------------ prediction
+
+    def _raw_output(self, X: Any) -> Array:
+        """Raw output (n_samples, n_outputs) for unvalidated input."""
+        check_is_fitted(self)
+        X = validate_data(
+            self, X, accept_sparse="csr", dtype=self._theta.dtype, order="C", reset=False
+        )
+        return self._network.raw_output(self._theta, X)
+
+    def _output(self, X: Any) -> Array:
+        """Output after the inverse link, shape (n_samples, n_outputs)."""
+        raw = self._raw_output(X)
+        LOSSES[self._loss_name].inverse_link(raw)
+        return raw
+
+    # ------------------------------------------------------------------ helpers
+
+    def _hidden_sizes(self) -> tuple[int, ...]:
+        sizes = self.hidden_layer_sizes
+        sizes = tuple(sizes) if hasattr(sizes, "__iter__") else (sizes,)
+        if any(not isinstance(size, Integral) or size < 1 for size in sizes):
+            raise ValueError(
+                f"hidden_layer_sizes must be > 0, got {list(sizes)}; give one positive integer "
+                "for each hidden layer."
+            )
+        return tuple(int(size) for size in sizes)
+
+    def _solver_settings(self) -> SolverSettings:
+        names = SolverSettings.__dataclass_fields__
+        return SolverSettings(
+            **{name: getattr(self, name) for name in names}
+            | {
+                "early_stopping": self._stops_early,
+                "verbose": bool(self.verbose),
+            }
+        )
+
+    def _surgery_settings(self) -> SurgerySettings:
+        names = SurgerySettings.__dataclass_fields__
+        return SurgerySettings(**{name: getattr(self, name) for name in names})
+
+    @property
+    def _stops_early(self) -> bool:
+        return self.early_stopping and self.solver in UPDATES
+
+    def _objective(self, data: Data) -> Objective:
+        return Objective(self._network, LOSSES[self._loss_name], *data, alpha=self.alpha)
+
+    def _validate(self, X, y, sample_weight, reset: bool) -> Data:
+        """Check and encode training data; set what scikit-learn expects to be set."""
+        dtype = _FLOATS if reset else self._theta.dtype
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            accept_sparse="csr",
+            multi_output=True,
+            y_numeric=not self._is_classifier,
+            dtype=dtype,
+            order="C",
+            reset=reset,
+        )
+        Y = self._encode(y, X.dtype, reset)
+        if sample_weight is None and getattr(self, "class_weight", None) is None:
+            return Data(X, Y, None)
+        weight = _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
+        weight = self._with_class_weight(weight, y)
+        kept = weight > 0
+        if not kept.any():
+            raise ValueError(
+                "sample_weight is zero for every sample; at least one must be positive."
+            )
+        data = Data(X, Y, weight)
+        # A sample of no weight must not count in minibatches or splits.
+        return data if kept.all() else data.take(np.flatnonzero(kept))
+
+    def _with_class_weight(self, weight: Array, y: Any) -> Array:
+        return weight
+
+    def _validate_held_out(self, X, y, sample_weight, dtype) -> Data | None:
+        """Check and encode the validation data that the user gave."""
+        if X is None or y is None:
+            for given, missing, value in (("X_val", "y_val", X), ("y_val", "X_val", y)):
+                if value is not None:
+                    raise ValueError(f"{given} is provided, but {missing} was not provided.")
+            if sample_weight is not None:
+                raise ValueError("sample_weight_val is provided, but X_val was not provided.")
+            return None
+        X = validate_data(self, X, accept_sparse="csr", dtype=dtype, order="C", reset=False)
+        y = check_array(y, ensure_2d=False, dtype=None, accept_sparse="csr", input_name="y_val")
+        check_consistent_length(X, y)
+        Y = self._encode(y, X.dtype, reset=False, name="y_val")
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(
+                sample_weight, X, dtype=X.dtype, ensure_non_negative=True
+            )
+        return Data(X, Y, sample_weight)
+
+    def _check_shapes(self, data: Data) -> None:
+        """The parameters must fit the network that is there, or be able to make one."""
+        sizes = (data.X.shape[1], *self._hidden_sizes(), data.Y.shape[1])
+        if hasattr(self, "_theta") and sizes != self._network.layer_sizes:
+            raise ValueError(
+                f"The fitted network has layer sizes {self._network.layer_sizes}, but "
+                f"hidden_layer_sizes and the data ask for {sizes}. Continue with the same "
+                "sizes, or fit anew with warm_start=False."
+            )
+
+    def _split(
+        self, data: Data, held_out: Data | None, rng: np.random.RandomState
+    ) -> tuple[Data, Data | None]:
+        """Set aside validation data if early stopping needs them and none were given."""
+        if held_out is not None or not self._stops_early:
+            return data, held_out
+        n_samples, is_binary = data.X.shape[0], data.Y.shape[1] == 1 and self._is_classifier
+        try:
+            rows, held_out_rows = train_test_split(
+                np.arange(n_samples),
+                random_state=rng,
+                test_size=self.validation_fraction,
+                stratify=data.Y[:, 0] if is_binary else None,
+            )
+        except ValueError as error:
+            raise ValueError(
+                f"early_stopping=True with validation_fraction={self.validation_fraction} cannot "
+                f"split {n_samples} samples: {error} Increase 'validation_fraction' or the size "
+                "of your dataset, or give X_val and y_val."
+            ) from error
+        if len(held_out_rows) < 2:
+            raise ValueError(
+                "The validation set is too small. Increase 'validation_fraction' "
+                f"(now {self.validation_fraction}) or the size of your dataset "
+                f"(now {n_samples} samples)."
+            )
+        return data.take(rows), data.take(held_out_rows)
+
+    def _validator(self, held_out: Data | None) -> Any:
+        """``validate(theta)`` for `Watch`: loss and score on the held-out data."""
+        if held_out is None:
+            return None
+        network, loss = self._network, LOSSES[self._loss_name]
+        X, Y, weight = held_out
+        total = X.shape[0] if weight is None else float(weight.sum())
+
+        def validate(theta: Array) -> tuple[float, float]:
+            raw = network.raw_output(theta, X)
+            score = self._score_raw(raw, Y, weight) if np.isfinite(raw).all() else np.nan
+            return loss.value(raw, Y, weight) / total, score
+
+        return validate
+
+    def _initialise(self, data: Data, rng: np.random.RandomState) -> None:
+        """A fresh network with nothing recorded."""
+        sizes = (data.X.shape[1], *self._hidden_sizes(), data.Y.shape[1])
+        self._network = Network(sizes, self.activation)
+        self._theta = self._network.initialise(rng, data.X.dtype)
+        self._mask = np.ones(self._network.n_parameters, dtype=bool)
+        self._journal, self._optimizer_state = Journal(), None
+        self.pruning_history_ = history([])
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags

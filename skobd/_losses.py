@@ -1,0 +1,153 @@
+"""Losses as functions of the raw output ``a`` of the last layer.
+
+Every loss is paired with its canonical inverse link ``p = g(a)``, so that
+
+    dloss/da = p - y,        d2loss/da2 = dp/da,
+
+which is all that back-propagation of first and second derivatives needs. Written in the
+raw output the values stay finite and exact where probabilities round to 0 or 1.
+
+Shapes: ``raw`` and ``Y`` (n_samples, n_outputs), ``sample_weight`` (n_samples,) or None.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, xlogy
+
+Array = NDArray[np.floating]
+Weights = NDArray[np.floating] | None
+
+
+class Loss(NamedTuple):
+    """One row of the table.
+
+    Attributes
+    ----------
+    out_activation : str
+        scikit-learn's name of the inverse link.
+    inverse_link : callable
+        ``inverse_link(raw)`` replaces ``raw`` by the predictions in place.
+    losses : callable
+        ``losses(raw, Y)`` returns the loss of every sample, shape (n_samples,), and leaves
+        the predictions in ``raw``: both need the same exponentials.
+    curvature : callable
+        ``curvature(p)`` is the diagonal of the output Hessian given the predictions,
+        shape (n_samples, n_outputs).
+    factors : callable
+        ``factors(p)`` yields the columns of a matrix ``F`` with ``F F^T`` the whole output
+        Hessian, each of shape (n_samples, n_outputs): what Gauss-Newton back-propagates.
+    """
+
+    out_activation: str
+    inverse_link: Callable[[Array], None]
+    losses: Callable[[Array, Array], Array]
+    curvature: Callable[[Array], Array]
+    factors: Callable[[Array], Iterator[Array]]
+
+    def value(self, raw: Array, Y: Array, sample_weight: Weights) -> float:
+        """Sum of the weighted losses in double precision; ``raw`` becomes the predictions."""
+        losses = self.losses(raw, Y)
+        if sample_weight is not None:
+            losses = losses * sample_weight
+        return float(losses.sum(dtype=np.float64))
+
+    def value_and_gradient(self, raw: Array, Y: Array, sample_weight: Weights) -> float:
+        """The same sum; ``raw`` becomes its gradient."""
+        value = self.value(raw, Y, sample_weight)
+        raw -= Y
+        if sample_weight is not None:
+            raw *= sample_weight[:, np.newaxis]
+        return value
+
+
+def _keep(raw: Array) -> None:
+    pass
+
+
+def _sigmoid(raw: Array) -> None:
+    expit(raw, out=raw)
+
+
+def _softmax(raw: Array) -> None:
+    raw -= raw.max(axis=1, keepdims=True)
+    np.exp(raw, out=raw)
+    raw /= raw.sum(axis=1, keepdims=True)
+
+
+def _exp(raw: Array) -> None:
+    np.exp(raw, out=raw)
+
+
+def _half_squared_error(raw: Array, Y: Array) -> Array:
+    residual = raw - Y
+    return 0.5 * np.einsum("ij,ij->i", residual, residual)
+
+
+def _binary_log_loss(raw: Array, Y: Array) -> Array:
+    losses = (np.logaddexp(0, raw) - Y * raw).sum(axis=1)
+    _sigmoid(raw)
+    return losses
+
+
+def _multinomial_log_loss(raw: Array, Y: Array) -> Array:
+    raw -= raw.max(axis=1, keepdims=True)
+    of_label = (raw * Y).sum(axis=1)
+    np.exp(raw, out=raw)
+    total = raw.sum(axis=1)
+    raw /= total[:, np.newaxis]
+    return np.log(total) - of_label
+
+
+def _half_poisson_deviance(raw: Array, Y: Array) -> Array:
+    of_label = Y * raw
+    _exp(raw)
+    return (xlogy(Y, Y) - of_label - Y + raw).sum(axis=1)
+
+
+def _ones(p: Array) -> Array:
+    return np.ones_like(p)
+
+
+def _bernoulli_variance(p: Array) -> Array:
+    return p * (1 - p)
+
+
+def _separable_factors(curvature: Callable[[Array], Array]) -> Callable[[Array], Iterator[Array]]:
+    """Factors of a diagonal output Hessian: one non-zero column for each output."""
+
+    def factors(p: Array) -> Iterator[Array]:
+        root = np.sqrt(curvature(p))
+        for k in range(p.shape[1]):
+            column = np.zeros_like(p)
+            column[:, k] = root[:, k]
+            yield column
+
+    return factors
+
+
+def _softmax_factors(p: Array) -> Iterator[Array]:
+    # diag(p) - p p^T = F F^T with F = diag(sqrt(p)) - p sqrt(p)^T, because sum(p) = 1.
+    root = np.sqrt(p)
+    for k in range(p.shape[1]):
+        column = -p * root[:, k : k + 1]
+        column[:, k] += root[:, k]
+        yield column
+
+
+LOSSES: dict[str, Loss] = {
+    "squared_error": Loss("identity", _keep, _half_squared_error, _ones, _separable_factors(_ones)),
+    "binary_log_loss": Loss(
+        "logistic",
+        _sigmoid,
+        _binary_log_loss,
+        _bernoulli_variance,
+        _separable_factors(_bernoulli_variance),
+    ),
+    "multinomial_log_loss": Loss(
+        "softmax", _softmax, _multinomial_log_loss, _bernoulli_variance, _softmax_factors
+    ),
+    "poisson": Loss("exp", _exp, _half_poisson_deviance, np.copy, _separable_factors(np.copy)),
+}

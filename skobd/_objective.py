@@ -1,0 +1,245 @@
+"""The training objective over row blocks.
+
+    E(theta) = (1/S) sum_n s_n loss(y_n, f(x_n; theta)) + alpha / (2 S) ||W||^2,
+
+with S the sum of the sample weights s_n and W the weights without intercepts: scikit-learn's.
+Rows are visited in blocks that fit the cache, so memory does not grow with the data.
+"""
+
+import itertools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import get_blas_funcs
+
+from ._losses import Loss
+from ._network import Array, Network, backpropagate, multiply_transposed
+from ._parallel import run_lanes
+
+# A lane is worth a thread from about this many multiply-adds on.
+_LANE_MULTIPLY_ADDS = 1.5e7
+_MAX_LANES = 8
+_MIN_LANE_ROWS = 96
+# Elements of the widest activation in a block: half a megabyte in double precision.
+_BLOCK_ELEMENTS = 2**16
+_MIN_BLOCK_ROWS, _MAX_BLOCK_ROWS = 256, 2048
+
+Rows = slice | NDArray[np.intp]
+
+
+class Block(NamedTuple):
+    """The data of some rows: X (n_rows, n_inputs), Y (n_rows, n_outputs), weights or None."""
+
+    X: Any
+    Y: Array
+    sample_weight: Array | None
+
+
+class Workspace:
+    """Buffers of one lane, made once and used for every block."""
+
+    def __init__(self, network: Network, n_rows: int, dtype: Any) -> None:
+        self.n_rows = n_rows
+        self.activations = network.buffers(n_rows, dtype)
+        self.deltas = network.buffers(n_rows, dtype)
+        self.total = np.empty(network.n_parameters, dtype=dtype)
+        self.scratch = np.empty(network.n_parameters, dtype=dtype)
+        self._network, self._dtype = network, dtype
+        self._inputs: Array | None = None
+
+    def gather(self, X: Array, rows: NDArray[np.intp]) -> Array:
+        """Rows of ``X`` copied into a buffer that is kept."""
+        if self._inputs is None:
+            self._inputs = np.empty((self.n_rows, X.shape[1]), dtype=X.dtype)
+        # mode="clip" spares NumPy a second, buffered copy; the rows are known to be valid.
+        return np.take(X, rows, axis=0, out=self._inputs[: len(rows)], mode="clip")
+
+
+# kernel(block, workspace, out): returns its contribution to a sum, and writes (never adds) its
+# contribution to a theta-shaped sum into `out`.
+Kernel = Callable[[Block, Workspace, Array], float]
+
+
+class Objective:
+    """Value and derivatives of the training objective for one data set.
+
+    Parameters
+    ----------
+    network : Network
+    loss : Loss
+    X : {ndarray, CSR matrix} of shape (n_samples, n_inputs)
+    Y : ndarray of shape (n_samples, n_outputs)
+        Encoded targets.
+    sample_weight : ndarray of shape (n_samples,) or None
+    alpha : float
+        Strength of the squared penalty on the weights.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        loss: Loss,
+        X: Any,
+        Y: Array,
+        sample_weight: Array | None = None,
+        alpha: float = 0.0,
+    ) -> None:
+        self.network, self.loss = network, loss
+        self.X, self.Y, self.sample_weight = X, Y, sample_weight
+        self.alpha = alpha
+        self.n_samples = X.shape[0]
+        self.total_weight = self._weight_of(slice(None))
+        self._workspaces: list[Workspace] = []
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Floating type of the data and of everything computed from it."""
+        return self.X.dtype
+
+    @property
+    def multiply_adds_per_row(self) -> int:
+        """Multiply-adds of one forward pass and one backward pass for one row."""
+        return 3 * self.network.n_parameters
+
+    def value(self, theta: Array) -> float:
+        """Objective at ``theta`` (n_parameters,)."""
+        layers = self.network.layers(theta)
+
+        def kernel(block: Block, workspace: Workspace, out: Array) -> float:
+            raw = self.network.forward(layers, block.X, workspace.activations)[-1]
+            return self.loss.value(raw, block.Y, block.sample_weight)
+
+        value, _ = self.accumulate(kernel, wants_total=False)
+        return value / self.total_weight + self.penalty(theta, self.total_weight)
+
+    def value_and_gradient(self, theta: Array, rows: Rows = slice(None)) -> tuple[float, Array]:
+        """Objective and its gradient over all rows or a minibatch of them.
+
+        Over a minibatch S is the weight of its rows, as in scikit-learn.
+
+        Returns
+        -------
+        value : float
+        gradient : ndarray of shape (n_parameters,)
+            A buffer that the next call overwrites.
+        """
+        weight = self._weight_of(rows)
+        kernel = self._gradient_kernel(theta, 1 / weight)
+        value, gradient = self.accumulate(kernel, rows)
+        if self.alpha:
+            (axpy,) = get_blas_funcs(("axpy",), (gradient,))
+            for stretch in self.network.weight_slices:
+                axpy(theta[stretch], gradient[stretch], a=self.alpha / weight)
+        return value / weight + self.penalty(theta, weight), gradient
+
+    def penalty(self, theta: Array, weight: float) -> float:
+        """``alpha / (2 S) ||W||^2`` for S = ``weight``."""
+        if not self.alpha:
+            return 0.0
+        squares = sum(float(np.dot(w, w)) for w in (theta[s] for s in self.network.weight_slices))
+        return 0.5 * self.alpha * squares / weight
+
+    def accumulate(
+        self, kernel: Kernel, rows: Rows = slice(None), wants_total: bool = True
+    ) -> tuple[float, Array]:
+        """Sum a kernel over row blocks, in lanes that may run concurrently.
+
+        Parameters
+        ----------
+        kernel : callable
+            See `Kernel`.
+        rows : slice(None) or ndarray of int
+            All rows, visited block by block, or a minibatch.
+        wants_total : bool, default=True
+            Whether the kernel fills the theta-shaped sum.
+
+        Returns
+        -------
+        value : float
+        total : ndarray of shape (n_parameters,)
+            A buffer that the next call overwrites.
+        """
+        blocks = self._lanes(rows)
+        n_rows = max(_n_rows(rows) for lane in blocks for rows in lane)
+        workspaces = self._get_workspaces(len(blocks), n_rows)
+
+        def lane(index: int) -> float:
+            workspace, value = workspaces[index], 0.0
+            for position, block_rows in enumerate(blocks[index]):
+                out = workspace.scratch if position else workspace.total
+                value += kernel(self._block(block_rows, workspace), workspace, out)
+                if position and wants_total:
+                    workspace.total += workspace.scratch
+            return value
+
+        value = sum(run_lanes(lane, len(blocks)))
+        total = workspaces[0].total
+        if wants_total:
+            for workspace in workspaces[1:]:
+                total += workspace.total
+        return value, total
+
+    def _gradient_kernel(self, theta: Array, scale: float) -> Kernel:
+        """Kernel of the gradient of ``scale`` times the summed losses."""
+        network, layers = self.network, self.network.layers(theta)
+        slope = network.f.scale_by_slope
+
+        def kernel(block: Block, workspace: Workspace, out: Array) -> float:
+            activations = network.forward(layers, block.X, workspace.activations)
+            delta = activations[-1]
+            value = self.loss.value_and_gradient(delta, block.Y, block.sample_weight)
+            delta *= scale
+            gradients = network.layers(out)
+            for index in range(len(layers) - 1, -1, -1):
+                x, gradient = activations[index], gradients[index]
+                multiply_transposed(x, delta, gradient[:-1])
+                np.add.reduce(delta, axis=0, out=gradient[-1])
+                if index:
+                    upstream = workspace.deltas[index - 1][: x.shape[0]]
+                    backpropagate(delta, layers[index][:-1], upstream)
+                    slope(upstream, x)
+                    delta = upstream
+            return value
+
+        return kernel
+
+    def _weight_of(self, rows: Rows) -> float:
+        if self.sample_weight is None:
+            return float(self.n_samples if isinstance(rows, slice) else len(rows))
+        return float(self.sample_weight[rows].sum(dtype=np.float64))
+
+    def _block(self, rows: Rows, workspace: Workspace) -> Block:
+        if isinstance(rows, slice) or not isinstance(self.X, np.ndarray):
+            X = self.X[rows]
+        else:
+            X = workspace.gather(self.X, rows)
+        weight = None if self.sample_weight is None else self.sample_weight[rows]
+        return Block(X, self.Y[rows], weight)
+
+    def _lanes(self, rows: Rows) -> list[list[Rows]]:
+        """Deal rows to lanes, by their number and the shapes alone (see `_parallel`)."""
+        n_rows = self.n_samples if isinstance(rows, slice) else len(rows)
+        wanted = int(n_rows * self.multiply_adds_per_row / _LANE_MULTIPLY_ADDS)
+        n_lanes = max(1, min(wanted, n_rows // _MIN_LANE_ROWS, _MAX_LANES))
+        edges = np.linspace(0, n_rows, n_lanes + 1).astype(int)
+        if not isinstance(rows, slice):
+            return [[rows[a:b]] for a, b in itertools.pairwise(edges)]
+        size = _BLOCK_ELEMENTS // max(self.network.layer_sizes[1:])
+        size = min(max(size, _MIN_BLOCK_ROWS), _MAX_BLOCK_ROWS)
+        return [
+            [slice(a, min(a + size, end)) for a in range(start, end, size)]
+            for start, end in itertools.pairwise(edges)
+        ]
+
+    def _get_workspaces(self, n_lanes: int, n_rows: int) -> list[Workspace]:
+        """Workspaces large enough; kept from call to call."""
+        kept = self._workspaces
+        if len(kept) < n_lanes or kept[0].n_rows < n_rows:
+            self._workspaces = [Workspace(self.network, n_rows, self.dtype) for _ in range(n_lanes)]
+        return self._workspaces[:n_lanes]
+
+
+def _n_rows(rows: Rows) -> int:
+    return rows.stop - rows.start if isinstance(rows, slice) else len(rows)

@@ -1,0 +1,128 @@
+"""Threads that never change a bit of the result.
+
+BLAS splits a product over its threads, and the last bits of the result depend on how many
+there are: a fit in a worker process of joblib (one BLAS thread) would differ from the same fit
+in the main process. Here BLAS is held to one thread, the rows are dealt to *lanes* whose number
+depends on the shapes alone, and the lanes are computed by as many threads as BLAS would have
+used. The sums over lanes are taken in lane order, so the number of threads cannot matter.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import lru_cache
+
+from threadpoolctl import ThreadpoolController
+
+
+@lru_cache(maxsize=1)
+def _blas() -> ThreadpoolController:
+    return ThreadpoolController().select(user_api="blas")
+
+
+class _SharedLimit:
+    """One BLAS limit for all concurrent fits: the first sets it, the last one lifts it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._n_threads = 1
+
+    def acquire(self) -> int:
+        with self._lock:
+            if self._users == 0:
+                blas = _blas()
+                self._n_threads = max((lib.num_threads for lib in blas.lib_controllers), default=1)
+                self._limit = blas.limit(limits=1)
+            self._users += 1
+            return self._n_threads
+
+    def release(self) -> None:
+        with self._lock:
+            self._users -= 1
+            if self._users == 0:
+                self._limit.restore_original_limits()
+
+
+_shared_limit = _SharedLimit()
+
+
+class _Helper(threading.Thread):
+    """A thread woken by a bare lock: a fifth of the latency of an executor's future."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self._go, self._done = threading.Lock(), threading.Lock()
+        self._go.acquire()
+        self._done.acquire()
+        self._task: Callable[[], None] | None = None
+        self._error: BaseException | None = None
+
+    def begin(self, task: Callable[[], None] | None) -> None:
+        """Start the task in the background; None ends the thread."""
+        self._task = task
+        self._go.release()
+
+    def finish(self) -> BaseException | None:
+        """Wait for the task; returns what it raised."""
+        self._done.acquire()
+        error, self._error = self._error, None
+        return error
+
+    def run(self) -> None:
+        while True:
+            self._go.acquire()
+            if self._task is None:
+                return
+            try:
+                self._task()
+            except BaseException as error:
+                self._error = error
+            self._done.release()
+
+
+_team: ContextVar[list[_Helper] | None] = ContextVar("_team", default=None)
+
+
+@contextmanager
+def reproducible_threads() -> Iterator[None]:
+    """Hold BLAS to one thread and let `run_lanes` use the threads that BLAS gave up."""
+    if _team.get() is not None:
+        yield
+        return
+    # The calling thread works too, hence one helper fewer than threads.
+    team = [_Helper() for _ in range(_shared_limit.acquire() - 1)]
+    token = _team.set(team)
+    try:
+        for helper in team:
+            helper.start()
+        yield
+    finally:
+        _team.reset(token)
+        for helper in team:
+            helper.begin(None)
+        _shared_limit.release()
+
+
+def run_lanes(lane: Callable[[int], float], n_lanes: int) -> list[float]:
+    """Return ``[lane(0), ..., lane(n_lanes - 1)]``, on as many threads as are free."""
+    results = [0.0] * n_lanes
+    # Threads draw lanes from one iterator, so that a slow one does not hold up the others.
+    waiting = iter(range(n_lanes))
+
+    def work() -> None:
+        for index in waiting:
+            results[index] = lane(index)
+
+    helpers = (_team.get() or [])[: n_lanes - 1]
+    for helper in helpers:
+        helper.begin(work)
+    try:
+        work()
+    finally:
+        errors = [helper.finish() for helper in helpers]
+    for error in errors:
+        if error is not None:
+            raise error
+    return results

@@ -1,0 +1,232 @@
+"""The recipe: train, then round by round delete the least salient and retrain the survivors.
+
+One generator, `prune`, is driven by fit, by further pruning, by the pruning path and by the
+search; it yields one `Step` for the dense network and one for each round.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ._network import Array, Mask
+from ._objective import Objective
+from ._solvers import SOLVERS, Journal, SolverResult, SolverSettings, Watch, check_finite
+from ._surgery import SurgerySettings, delete_lowest, n_prunable
+
+HISTORY_COLUMNS = (
+    "round",
+    "n_weights",
+    "sparsity",
+    "loss_before",
+    "predicted_increase",
+    "loss_after_deletion",
+    "loss_after_retraining",
+    "n_iter",
+)
+VALIDATION_COLUMNS = ("validation_loss", "validation_score")
+
+
+@dataclass(frozen=True)
+class Step:
+    """The network after a round, or after dense training (round 0).
+
+    Attributes
+    ----------
+    round : int
+    theta : ndarray of shape (n_parameters,)
+    mask : ndarray of bool of shape (n_parameters,)
+    n_weights : int
+        Surviving prunable parameters.
+    sparsity : float
+        Fraction of the prunable parameters deleted.
+    loss_before, loss_after_deletion, loss_after_retraining : float
+        Objective on the training data.
+    predicted_increase : float
+        Rise by the deletion that the criterion predicted; NaN if it predicts none.
+    n_iter : int
+        Epochs or iterations of (re)training.
+    validation_loss, validation_score : float
+        NaN without validation data.
+    result : SolverResult
+        Of the (re)training.
+    """
+
+    round: int
+    theta: Array
+    mask: Mask
+    n_weights: int
+    sparsity: float
+    loss_before: float
+    predicted_increase: float
+    loss_after_deletion: float
+    loss_after_retraining: float
+    n_iter: int
+    validation_loss: float
+    validation_score: float
+    result: SolverResult
+
+    def without_network(self) -> "Step":
+        """The same numbers without the arrays, for the history."""
+        empty = replace(self.result, theta=np.empty(0), state=None)
+        return replace(self, theta=np.empty(0), mask=np.empty(0, dtype=bool), result=empty)
+
+    @property
+    def ended_early(self) -> bool:
+        """Whether the user or a callback ended the training of this step."""
+        return self.result.status in ("interrupted", "stopped")
+
+
+def survivor_schedule(
+    n_prunable: int, n_present: int, prune_fraction: float, n_rounds: int
+) -> list[int]:
+    """Survivors after each round, falling geometrically from ``n_present``.
+
+    After round r of R, ``n_present * (n_final / n_present)^(r/R)`` are left, rounded, with
+    ``n_final = (1 - prune_fraction) * n_prunable``, rounded.
+    """
+    n_final = round((1 - prune_fraction) * n_prunable)
+    if n_rounds == 0 or n_final >= n_present:
+        return []
+    if n_present == n_prunable:
+        ratio = 1 - prune_fraction
+    else:
+        ratio = (1 - prune_fraction) * n_prunable / n_present
+    survivors = [round(n_present * ratio ** (r / n_rounds)) for r in range(1, n_rounds)]
+    return survivors + [n_final]
+
+
+def prune(
+    objective: Objective,
+    theta: Array,
+    mask: Mask,
+    survivors: Sequence[int],
+    *,
+    solver: SolverSettings,
+    surgery: SurgerySettings,
+    retrain_max_iter: int | None,
+    rng: np.random.RandomState,
+    journal: Journal | None = None,
+    watch: Watch = Watch(),
+    train: bool = True,
+) -> Iterator[Step]:
+    """Train and prune; yields the dense network first, then one step for each round.
+
+    Parameters
+    ----------
+    objective : Objective
+    theta : ndarray of shape (n_parameters,)
+        Where to start from; not modified.
+    mask : ndarray of bool of shape (n_parameters,)
+    survivors : sequence of int
+        Prunable parameters to be left after each round, falling.
+    solver : SolverSettings
+    surgery : SurgerySettings
+    retrain_max_iter : int or None
+        Epochs or iterations per round; None for the solver's ``max_iter``, 0 for none.
+    rng : RandomState
+    journal : Journal or None
+        What earlier training recorded.
+    watch : Watch
+    train : bool, default=True
+        Whether to train before the first round.
+
+    Raises
+    ------
+    DivergenceError
+        If training produces non-finite values.
+    """
+    n_total = n_prunable(objective.network, surgery)
+    able = np.ones_like(mask) if surgery.prune_intercepts else objective.network.is_weight
+
+    def run(theta: Array, mask: Mask, settings: SolverSettings, journal: Journal) -> SolverResult:
+        if settings.max_iter == 0:
+            return SolverResult(theta, np.nan, 0, journal, "converged")
+        result = SOLVERS[settings.solver](objective, theta, mask, settings, journal, rng, watch)
+        check_finite(result, settings)
+        return result
+
+    def step(
+        round_: int, result: SolverResult, mask: Mask, before: float, rise: float, deleted: float
+    ) -> Step:
+        after = objective.value(result.theta) if result.n_iter else deleted
+        validation = (np.nan, np.nan) if watch.validate is None else watch.validate(result.theta)
+        n_left = int((mask & able).sum())
+        return Step(
+            round_,
+            result.theta,
+            mask,
+            n_left,
+            1 - n_left / n_total,
+            before,
+            rise,
+            deleted,
+            after,
+            result.n_iter,
+            *validation,
+            result,
+        )
+
+    start = objective.value(theta)
+    settings = solver if train else replace(solver, max_iter=0)
+    result = run(theta, mask, settings, journal or Journal())
+    last = step(0, result, mask, start, 0.0, start)
+    yield last
+    settings = replace(
+        solver, max_iter=solver.max_iter if retrain_max_iter is None else retrain_max_iter
+    )
+    for round_, n_left in enumerate(survivors, start=1):
+        if last.ended_early:
+            return
+        before = last.loss_after_retraining
+        deletion = delete_lowest(
+            objective, last.theta, last.mask, last.n_weights - n_left, surgery, rng
+        )
+        deleted = objective.value(deletion.theta)
+        result = run(deletion.theta, deletion.mask, settings, last.result.journal.forget_best())
+        last = step(round_, result, deletion.mask, before, deletion.predicted_increase, deleted)
+        yield last
+
+
+def history(steps: Sequence[Step]) -> dict[str, np.ndarray]:
+    """Columns of the rounds, ready for ``pandas.DataFrame``."""
+    columns: tuple[str, ...] = HISTORY_COLUMNS
+    if any(np.isfinite(step.validation_loss) for step in steps):
+        columns += VALIDATION_COLUMNS
+    return {name: np.array([getattr(step, name) for step in steps]) for name in columns}
+
+
+def join_histories(
+    earlier: dict[str, np.ndarray], later: dict[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """One history after the other, rounds numbered on; NaN where a column is missing."""
+    n_earlier, n_later = len(earlier["round"]), len(later["round"])
+    if not n_later:
+        return earlier
+    if not n_earlier:
+        return later
+    later = later | {"round": later["round"] + earlier["round"][-1]}
+    return {
+        name: np.concatenate(
+            [
+                earlier.get(name, np.full(n_earlier, np.nan)),
+                later.get(name, np.full(n_later, np.nan)),
+            ]
+        )
+        for name in earlier | later
+    }
+
+
+def describe(step: Step) -> str:
+    """One line about a step, as ``verbose=1`` prints it."""
+    line = f"round {step.round:2d}: {step.n_weights} weights left ({step.sparsity:.1%} deleted)"
+    if step.round:
+        line += f", loss {step.loss_before:.5f} -> deleted {step.loss_after_deletion:.5f}"
+        if np.isfinite(step.predicted_increase):
+            line += f" (predicted {step.loss_before + step.predicted_increase:.5f})"
+        line += f" -> retrained {step.loss_after_retraining:.5f} in {step.n_iter} iterations"
+    else:
+        line += f", loss {step.loss_after_retraining:.5f} after {step.n_iter} iterations"
+    if np.isfinite(step.validation_score):
+        line += f", validation score {step.validation_score:.4f}"
+    return line

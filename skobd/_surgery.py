@@ -1,0 +1,248 @@
+"""Which parameters to delete, and how: criteria, dead units, exact counts.
+
+A criterion ranks the candidates and may correct the survivors:
+
+===============  ===================================  =====================================
+criterion        Hessian kept                         saliency of parameter q
+===============  ===================================  =====================================
+``"obd"``        diagonal                             h_qq u_q^2 / 2
+``"unit_obs"``   one block for each unit              u_q^2 / (2 [H^-1]_qq), with correction
+``"obs"``        all of Gauss-Newton                  the same
+``"magnitude"``  none                                 abs(u_q)
+``"random"``     none                                 uniform
+===============  ===================================  =====================================
+
+References: LeCun, Denker & Solla (1989), equation 5; Hassibi & Stork (1993), equation 5.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._curvature import diagonal_curvature
+from ._network import Array, Mask, Network
+from ._objective import Objective
+
+Indices = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class SurgerySettings:
+    """How parameters are chosen for deletion; the estimators' parameters of the same names."""
+
+    criterion: str = "obd"
+    curvature: str = "gauss_newton"
+    granularity: str = "weight"
+    prune_intercepts: bool = False
+
+
+class Ranking(NamedTuple):
+    """Candidates in the order of their deletion.
+
+    Attributes
+    ----------
+    order : ndarray of shape (n_ranked,)
+        Positions in ``theta``, the first to go first.
+    rises : ndarray of shape (n_ranked,)
+        Predicted rise of the objective by each, given the earlier ones; NaN if the criterion
+        predicts none.
+    correct : callable or None
+        ``correct(theta, deleted)`` returns ``theta`` with the survivors adjusted to the deletion
+        of ``deleted`` (a mask); None where survivors stay as they are.
+    """
+
+    order: Indices
+    rises: Array
+    correct: Callable[[Array, Mask], Array] | None = None
+
+
+class Deletion(NamedTuple):
+    """Parameters, mask and predicted rise of the objective after a deletion."""
+
+    theta: Array
+    mask: Mask
+    predicted_increase: float
+
+
+class Criterion(NamedTuple):
+    """One row of the table.
+
+    Attributes
+    ----------
+    saliencies : callable
+        ``saliencies(objective, theta, mask, settings, rng)`` gives the saliency of every
+        parameter if it were deleted alone, shape (n_parameters,); 0 where already deleted.
+    rank : callable or None
+        ``rank(objective, theta, mask, candidates, n_delete, settings, rng)`` returns a `Ranking`
+        of at least ``n_delete`` candidates; None: ascending saliency.
+    predicts : bool
+        Whether saliencies are predicted rises of the objective.
+    """
+
+    saliencies: Callable[..., Array]
+    rank: Callable[..., Ranking] | None = None
+    predicts: bool = True
+
+
+def obd_saliencies(
+    objective: Objective,
+    theta: Array,
+    mask: Mask,
+    settings: SurgerySettings,
+    rng: np.random.RandomState | None = None,
+) -> Array:
+    """h_qq u_q^2 / 2 (LeCun, Denker & Solla, 1989, equation 5), shape (n_parameters,)."""
+    return 0.5 * diagonal_curvature(objective, theta, settings.curvature) * theta * theta
+
+
+def _magnitudes(
+    objective: Objective,
+    theta: Array,
+    mask: Mask,
+    settings: SurgerySettings,
+    rng: np.random.RandomState | None = None,
+) -> Array:
+    return np.abs(theta)
+
+
+def _random_saliencies(
+    objective: Objective,
+    theta: Array,
+    mask: Mask,
+    settings: SurgerySettings,
+    rng: np.random.RandomState,
+) -> Array:
+    return np.where(mask, rng.uniform(size=theta.size), 0.0).astype(theta.dtype)
+
+
+CRITERIA: dict[str, Criterion] = {
+    "obd": Criterion(obd_saliencies),
+    "magnitude": Criterion(_magnitudes, predicts=False),
+    "random": Criterion(_random_saliencies, predicts=False),
+}
+
+
+def candidates(network: Network, mask: Mask, settings: SurgerySettings) -> Mask:
+    """Surviving parameters that may be deleted: weights, and intercepts if asked."""
+    return mask if settings.prune_intercepts else mask & network.is_weight
+
+
+def n_prunable(network: Network, settings: SurgerySettings) -> int:
+    """Number of parameters that ``prune_fraction`` is a fraction of."""
+    return int(candidates(network, np.ones(network.n_parameters, dtype=bool), settings).sum())
+
+
+def delete_lowest(
+    objective: Objective,
+    theta: Array,
+    mask: Mask,
+    n_delete: int,
+    settings: SurgerySettings,
+    rng: np.random.RandomState,
+) -> Deletion:
+    """Delete exactly ``n_delete`` parameters, the dead ones first and then the least salient.
+
+    A unit without incoming weights is a constant, which the next layer's intercepts take over; a
+    unit without outgoing weights computes nothing. What such units still hold is deleted at no
+    cost before anything else is.
+    """
+    network = objective.network
+    able = candidates(network, mask, settings)
+    if n_delete <= 0:
+        return Deletion(theta, mask, 0.0)
+    ranking = rank(objective, theta, mask, able, n_delete, settings, rng)
+    deleted, freed, n_ranked = _choose(network, mask, able, ranking.order, n_delete)
+    new_theta = theta if ranking.correct is None else ranking.correct(theta, deleted & ~freed)
+    new_theta = _fold_constants(network, new_theta, mask & ~deleted, freed)
+    new_theta = np.where(deleted, 0, new_theta).astype(theta.dtype, copy=False)
+    return Deletion(new_theta, mask & ~deleted, float(ranking.rises[:n_ranked].sum()))
+
+
+def rank(
+    objective: Objective,
+    theta: Array,
+    mask: Mask,
+    able: Mask,
+    n_delete: int,
+    settings: SurgerySettings,
+    rng: np.random.RandomState,
+) -> Ranking:
+    """Rank the candidates ``able`` by the criterion in ``settings``, ties in stable order."""
+    criterion = CRITERIA[settings.criterion]
+    if criterion.rank is not None:
+        return criterion.rank(objective, theta, mask, able, n_delete, settings, rng)
+    saliencies = criterion.saliencies(objective, theta, mask, settings, rng)
+    positions = np.flatnonzero(able)
+    order = positions[np.argsort(saliencies[positions], kind="stable")]
+    rises = saliencies[order] if criterion.predicts else np.full(order.size, np.nan)
+    return Ranking(order, rises)
+
+
+def _choose(
+    network: Network, mask: Mask, able: Mask, order: Indices, n_delete: int
+) -> tuple[Mask, Mask, int]:
+    """Deleted parameters, those of them that were free, and how many of the ranking went.
+
+    Deleting the first m of the ranking frees the parameters of the units that die with them. The
+    total grows with m, so the largest m that does not exceed ``n_delete`` is found by bisection.
+    """
+
+    def gone(m: int) -> Mask:
+        ranked = np.zeros_like(mask)
+        ranked[order[:m]] = True
+        return (mask & ~without_dead_units(network, mask & ~ranked, able)) & able
+
+    low, high = 0, min(n_delete, order.size)
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if gone(middle).sum() <= n_delete else (low, middle - 1)
+    n_ranked = low
+    deleted = gone(n_ranked)
+    missing = n_delete - int(deleted.sum())
+    if missing < 0:
+        # Even the dead parameters are more than asked for: leave some of them for later.
+        deleted[np.flatnonzero(deleted)[n_delete:]] = False
+    elif missing > 0:
+        # One more deletion would free too much: make it, and leave some of the dead for later.
+        following = order[n_ranked]
+        newly_free = gone(n_ranked + 1) & ~deleted
+        newly_free[following] = False
+        deleted[following] = True
+        deleted[np.flatnonzero(newly_free)[: missing - 1]] = True
+        n_ranked += 1
+    freed = deleted.copy()
+    freed[order[:n_ranked]] = False
+    return deleted, freed, n_ranked
+
+
+def without_dead_units(network: Network, mask: Mask, able: Mask) -> Mask:
+    """The mask after deleting everything in ``able`` that belongs to dead hidden units."""
+    mask = mask.copy()
+    layers, may = network.layers(mask), network.layers(able)
+    for layer, following, may_follow in zip(layers[:-1], layers[1:], may[1:], strict=True):
+        constant = np.logical_not(layer[:-1].any(axis=0))
+        # Only a surviving intercept can take over the constant.
+        following[:-1] &= ~(constant[:, np.newaxis] & following[-1] & may_follow[:-1])
+    for layer, following, may_go in zip(layers[-2::-1], layers[:0:-1], may[-2::-1], strict=True):
+        unused = np.logical_not(following[:-1].any(axis=1))
+        layer &= ~(unused & may_go)
+    return mask
+
+
+def _fold_constants(network: Network, theta: Array, mask: Mask, freed: Mask) -> Array:
+    """Add what freed outgoing weights of constant units contributed to the next intercepts."""
+    theta = theta.copy()
+    layers, masks, free = network.layers(theta), network.layers(mask), network.layers(freed)
+    for index in range(len(layers) - 1):
+        constant = np.logical_not(masks[index][:-1].any(axis=0))
+        if not constant.any():
+            continue
+        output = layers[index][-1].copy()
+        network.f.apply(output)
+        following = layers[index + 1]
+        lost = np.where(free[index + 1][:-1] & constant[:, np.newaxis], following[:-1], 0)
+        following[-1] += output @ lost
+    return theta
