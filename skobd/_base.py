@@ -27,7 +27,7 @@ from ._losses import LOSSES
 from ._network import Array, Mask, Network
 from ._objective import Objective
 from ._parallel import reproducible_threads
-from ._pruning import Step, describe, history, join_histories, prune, survivor_schedule
+from ._pruning import Recipe, Step, describe, history, join_histories, prune, survivor_schedule
 from ._solvers import SOLVERS, UPDATES, Journal, SolverSettings, Watch, check_finite
 from ._surgery import CRITERIA, SurgerySettings, obd_saliencies
 
@@ -375,27 +375,14 @@ class BaseOBDMLP(BaseEstimator):
         train: bool,
     ) -> None:
         """Drive the recipe to its end and store what comes out."""
-        objective, settings = self._objective(data), self._solver_settings()
-        steps = prune(
-            objective,
-            self._theta,
-            self._mask,
-            survivors,
-            solver=replace(settings, verbose=self.verbose > (1 if survivors else 0)),
-            surgery=self._surgery_settings(),
-            retrain_max_iter=self.retrain_max_iter,
-            rng=rng,
-            journal=self._journal,
-            watch=Watch(self._validator(held_out)),
-            train=train,
-        )
         done: list[Step] = []
         try:
-            for step in steps:
-                # Only the last network is needed; earlier ones are kept as numbers.
-                done = [*(earlier.without_network() for earlier in done), step]
+            for step in self._steps(data, held_out, rng, survivors, train):
                 if self.verbose and survivors:
                     print(describe(step))
+                if step.within_tol:
+                    # Only the last network is needed; earlier ones are kept as numbers.
+                    done = [*(earlier.without_network() for earlier in done), step]
         except KeyboardInterrupt:
             if not done:
                 raise
@@ -408,8 +395,36 @@ class BaseOBDMLP(BaseEstimator):
         self._record_training(
             last.result.loss if last.n_iter else last.loss_after_retraining, n_iter
         )
-        self.feature_importances_ = self._importances(objective)
+        self.feature_importances_ = self._importances(self._objective(data))
         self._warn(done)
+
+    def _steps(
+        self,
+        data: Data,
+        held_out: Data | None,
+        rng: np.random.RandomState,
+        survivors: Sequence[int],
+        train: bool,
+    ) -> Iterator[Step]:
+        """The recipe's generator on encoded data, from the present parameters."""
+        verbose = self.verbose > (1 if survivors else 0)
+        recipe = Recipe(
+            replace(self._solver_settings(), verbose=verbose),
+            self._surgery_settings(),
+            self.retrain_max_iter,
+            self.prune_tol,
+        )
+        return prune(
+            self._objective(data),
+            self._theta,
+            self._mask,
+            survivors,
+            recipe,
+            rng,
+            journal=self._journal,
+            watch=Watch(self._validator(held_out)),
+            train=train,
+        )
 
     def _record_training(self, loss: float, n_iter: int) -> None:
         """Set scikit-learn's attributes of training from the journal."""

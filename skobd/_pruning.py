@@ -12,7 +12,7 @@ import numpy as np
 from ._network import Array, Mask
 from ._objective import Objective
 from ._solvers import SOLVERS, Journal, SolverResult, SolverSettings, Watch, check_finite
-from ._surgery import SurgerySettings, delete_lowest, n_prunable
+from ._surgery import Deletion, SurgerySettings, candidates, delete_lowest, n_prunable
 
 HISTORY_COLUMNS = (
     "round",
@@ -50,6 +50,8 @@ class Step:
         NaN without validation data.
     result : SolverResult
         Of the (re)training.
+    within_tol : bool
+        False for the one step that is worse than ``prune_tol`` allows; it is the last.
     """
 
     round: int
@@ -65,6 +67,7 @@ class Step:
     validation_loss: float
     validation_score: float
     result: SolverResult
+    within_tol: bool = True
 
     def without_network(self) -> "Step":
         """The same numbers without the arrays, for the history."""
@@ -96,16 +99,41 @@ def survivor_schedule(
     return survivors + [n_final]
 
 
+@dataclass(frozen=True)
+class Recipe:
+    """How to train, delete and retrain.
+
+    Attributes
+    ----------
+    solver : SolverSettings
+    surgery : SurgerySettings
+    retrain_max_iter : int or None
+        Epochs or iterations per round; None for the solver's ``max_iter``, 0 for none.
+    prune_tol : float or None
+        End after the first round whose network is worse than the dense one by more than this.
+    """
+
+    solver: SolverSettings
+    surgery: SurgerySettings
+    retrain_max_iter: int | None = None
+    prune_tol: float | None = None
+
+    @property
+    def retraining(self) -> SolverSettings:
+        """Settings of the solver within a round."""
+        if self.retrain_max_iter is None:
+            return self.solver
+        return replace(self.solver, max_iter=self.retrain_max_iter)
+
+
 def prune(
     objective: Objective,
     theta: Array,
     mask: Mask,
     survivors: Sequence[int],
-    *,
-    solver: SolverSettings,
-    surgery: SurgerySettings,
-    retrain_max_iter: int | None,
+    recipe: Recipe,
     rng: np.random.RandomState,
+    *,
     journal: Journal | None = None,
     watch: Watch = Watch(),
     train: bool = True,
@@ -120,10 +148,7 @@ def prune(
     mask : ndarray of bool of shape (n_parameters,)
     survivors : sequence of int
         Prunable parameters to be left after each round, falling.
-    solver : SolverSettings
-    surgery : SurgerySettings
-    retrain_max_iter : int or None
-        Epochs or iterations per round; None for the solver's ``max_iter``, 0 for none.
+    recipe : Recipe
     rng : RandomState
     journal : Journal or None
         What earlier training recorded.
@@ -136,8 +161,6 @@ def prune(
     DivergenceError
         If training produces non-finite values.
     """
-    n_total = n_prunable(objective.network, surgery)
-    able = np.ones_like(mask) if surgery.prune_intercepts else objective.network.is_weight
 
     def run(theta: Array, mask: Mask, settings: SolverSettings, journal: Journal) -> SolverResult:
         if settings.max_iter == 0:
@@ -146,46 +169,62 @@ def prune(
         check_finite(result, settings)
         return result
 
-    def step(
-        round_: int, result: SolverResult, mask: Mask, before: float, rise: float, deleted: float
-    ) -> Step:
-        after = objective.value(result.theta) if result.n_iter else deleted
-        validation = (np.nan, np.nan) if watch.validate is None else watch.validate(result.theta)
-        n_left = int((mask & able).sum())
-        return Step(
-            round_,
-            result.theta,
-            mask,
-            n_left,
-            1 - n_left / n_total,
-            before,
-            rise,
-            deleted,
-            after,
-            result.n_iter,
-            *validation,
-            result,
-        )
-
     start = objective.value(theta)
-    settings = solver if train else replace(solver, max_iter=0)
+    settings = recipe.solver if train else replace(recipe.solver, max_iter=0)
     result = run(theta, mask, settings, journal or Journal())
-    last = step(0, result, mask, start, 0.0, start)
-    yield last
-    settings = replace(
-        solver, max_iter=solver.max_iter if retrain_max_iter is None else retrain_max_iter
-    )
+    dense = last = _step(objective, watch, recipe, 0, result, Deletion(theta, mask, 0.0), start)
+    yield dense
     for round_, n_left in enumerate(survivors, start=1):
         if last.ended_early:
             return
-        before = last.loss_after_retraining
         deletion = delete_lowest(
-            objective, last.theta, last.mask, last.n_weights - n_left, surgery, rng
+            objective, last.theta, last.mask, last.n_weights - n_left, recipe.surgery, rng
         )
-        deleted = objective.value(deletion.theta)
-        result = run(deletion.theta, deletion.mask, settings, last.result.journal.forget_best())
-        last = step(round_, result, deletion.mask, before, deletion.predicted_increase, deleted)
+        journal = last.result.journal.forget_best()
+        result = run(deletion.theta, deletion.mask, recipe.retraining, journal)
+        before = last.loss_after_retraining
+        last = _step(objective, watch, recipe, round_, result, deletion, before)
+        if recipe.prune_tol is not None and _rise(dense, last) > recipe.prune_tol:
+            yield replace(last, within_tol=False)
+            return
         yield last
+
+
+def _step(
+    objective: Objective,
+    watch: Watch,
+    recipe: Recipe,
+    round_: int,
+    result: SolverResult,
+    deletion: Deletion,
+    before: float,
+) -> Step:
+    """Assemble the record of a round."""
+    n_total = n_prunable(objective.network, recipe.surgery)
+    n_left = int(candidates(objective.network, deletion.mask, recipe.surgery).sum())
+    deleted = objective.value(deletion.theta) if round_ else before
+    validation = (np.nan, np.nan) if watch.validate is None else watch.validate(result.theta)
+    return Step(
+        round_,
+        result.theta,
+        deletion.mask,
+        n_left,
+        1 - n_left / n_total,
+        before,
+        deletion.predicted_increase,
+        deleted,
+        objective.value(result.theta) if result.n_iter else deleted,
+        result.n_iter,
+        *validation,
+        result,
+    )
+
+
+def _rise(dense: Step, step: Step) -> float:
+    """How much worse than the dense network: in validation score if there is one, else in loss."""
+    if np.isfinite(dense.validation_score):
+        return dense.validation_score - step.validation_score
+    return step.loss_after_retraining - dense.loss_after_retraining
 
 
 def history(steps: Sequence[Step]) -> dict[str, np.ndarray]:
@@ -229,4 +268,6 @@ def describe(step: Step) -> str:
         line += f", loss {step.loss_after_retraining:.5f} after {step.n_iter} iterations"
     if np.isfinite(step.validation_score):
         line += f", validation score {step.validation_score:.4f}"
+    if not step.within_tol:
+        line += ": worse than prune_tol allows, the round is undone"
     return line
