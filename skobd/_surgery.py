@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from ._curvature import diagonal_curvature
 from ._network import Array, Mask, Network
 from ._objective import Objective
+from ._surgeon import BLOCKS, corrected, elimination_order, surgeon_saliencies
 
 Indices = NDArray[np.intp]
 
@@ -51,12 +52,13 @@ class Ranking(NamedTuple):
         predicts none.
     correct : callable or None
         ``correct(theta, deleted)`` returns ``theta`` with the survivors adjusted to the deletion
-        of ``deleted`` (a mask); None where survivors stay as they are.
+        of ``deleted`` (a mask), and the predicted rise of the objective; None where survivors
+        stay as they are.
     """
 
     order: Indices
     rises: Array
-    correct: Callable[[Array, Mask], Array] | None = None
+    correct: Callable[[Array, Mask], tuple[Array, float]] | None = None
 
 
 class Deletion(NamedTuple):
@@ -118,8 +120,39 @@ def _random_saliencies(
     return np.where(mask, rng.uniform(size=theta.size), 0.0).astype(theta.dtype)
 
 
+def _surgeon(name: str) -> Criterion:
+    """A criterion of the surgeon family; see `_surgeon`."""
+
+    def saliencies(
+        objective: Objective,
+        theta: Array,
+        mask: Mask,
+        settings: SurgerySettings,
+        rng: np.random.RandomState,
+    ) -> Array:
+        blocks = BLOCKS[name](objective, theta, mask, settings.curvature, rng)
+        return surgeon_saliencies(blocks, theta).astype(theta.dtype)
+
+    def rank(
+        objective: Objective,
+        theta: Array,
+        mask: Mask,
+        able: Mask,
+        n_delete: int,
+        settings: SurgerySettings,
+        rng: np.random.RandomState,
+    ) -> Ranking:
+        blocks = BLOCKS[name](objective, theta, mask, settings.curvature, rng)
+        order, rises = elimination_order(blocks, theta, able, n_delete)
+        return Ranking(order, rises, lambda theta, deleted: corrected(blocks, theta, deleted))
+
+    return Criterion(saliencies, rank)
+
+
 CRITERIA: dict[str, Criterion] = {
     "obd": Criterion(obd_saliencies),
+    "unit_obs": _surgeon("unit_obs"),
+    "obs": _surgeon("obs"),
     "magnitude": Criterion(_magnitudes, predicts=False),
     "random": Criterion(_random_saliencies, predicts=False),
 }
@@ -155,10 +188,12 @@ def delete_lowest(
         return Deletion(theta, mask, 0.0)
     ranking = rank(objective, theta, mask, able, n_delete, settings, rng)
     deleted, freed, n_ranked = _choose(network, mask, able, ranking.order, n_delete)
-    new_theta = theta if ranking.correct is None else ranking.correct(theta, deleted & ~freed)
+    new_theta, rise = theta, float(ranking.rises[:n_ranked].sum())
+    if ranking.correct is not None:
+        new_theta, rise = ranking.correct(theta, deleted & ~freed)
     new_theta = _fold_constants(network, new_theta, mask & ~deleted, freed)
     new_theta = np.where(deleted, 0, new_theta).astype(theta.dtype, copy=False)
-    return Deletion(new_theta, mask & ~deleted, float(ranking.rises[:n_ranked].sum()))
+    return Deletion(new_theta, mask & ~deleted, rise)
 
 
 def rank(

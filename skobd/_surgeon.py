@@ -1,0 +1,373 @@
+"""The surgeon family: Hessian blocks, greedy elimination, and correction of the survivors.
+
+Deleting u_q from parameters u with Hessian H while the others adjust (Hassibi & Stork, 1993,
+equation 5) raises a quadratic objective by
+
+    u_q^2 / (2 [H^-1]_qq)      with the change      -u_q / [H^-1]_qq  H^-1 e_q      of all,
+
+and [H^-1] loses a rank-one term. A criterion of the family is a way to cut H into blocks:
+``"unit_obs"`` keeps one block for each unit (its incoming weights and intercept), ``"obs"`` the
+whole Gauss-Newton matrix. Everything after the cut is shared.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._curvature import UNIT_CURVATURES
+from ._network import Array, Mask, backpropagate
+from ._objective import Block, Objective
+from ._parallel import run_lanes
+
+Indices = NDArray[np.intp]
+
+# Rows that a Hessian is estimated from: a seeded subsample beyond this many.
+MAX_HESSIAN_ROWS = 2000
+# Largest block that is inverted: 128 MiB in double precision.
+MAX_BLOCK = 4096
+# Elements of the blocks, and of the rows they come from, that are worked on at a time.
+_BATCH_ELEMENTS = 2**22
+_PANEL = 32
+# A unit whose curvature vanishes (saturated, dead, or fitted perfectly) has a singular block. A
+# small multiple of the mean curvature on the diagonal keeps the inverse finite and the corrections
+# short along directions that the rows do not determine.
+_DAMPING = 1e-4
+# Sequences are first computed a little longer than an even share of the deletions would need.
+_SLACK = 1.5
+
+
+@dataclass
+class HessianBlocks:
+    """A block-diagonal Hessian over the surviving parameters, block sizes padded within a batch.
+
+    Attributes
+    ----------
+    batches : list of ndarray of shape (n_blocks, size)
+        Positions in ``theta``; -1 pads.
+    hessian : callable
+        ``hessian(i)`` computes the undamped blocks of batch i, (n_blocks, size, size), with zero
+        rows and columns for padding.
+    """
+
+    batches: list[Indices]
+    hessian: Callable[[int], Array]
+
+    def damped(self, index: int) -> tuple[Array, Array]:
+        """Blocks of a batch as they are, and made safely invertible."""
+        plain = self.hessian(index)
+        real = self.batches[index] >= 0
+        diagonal = np.einsum("gaa->ga", plain)
+        mean = diagonal.sum(axis=1) / np.maximum(real.sum(axis=1), 1)
+        # A block of zeros has no scale of its own; any positive one makes its deletions free.
+        damping = np.where(mean > 0, _DAMPING * mean, np.finfo(float).tiny ** 0.25)
+        damped = plain.copy()
+        np.einsum("gaa->ga", damped)[...] += np.where(real, damping[:, np.newaxis], 1.0)
+        return plain, damped
+
+
+class Elimination(NamedTuple):
+    """Greedy deletion sequences of the blocks of a batch, each of shape (n_blocks, n_steps).
+
+    ``rises`` is infinite where a block has no candidate left.
+    """
+
+    positions: Indices
+    rises: Array
+
+
+def unit_blocks(
+    objective: Objective, theta: Array, mask: Mask, curvature: str, rng: np.random.RandomState
+) -> HessianBlocks:
+    """One block for each unit: (1/S) sum_n s_n h_ni x_n x_n^T, plus alpha/S for weights."""
+    network = objective.network
+    block, weight = _sample(objective, rng)
+    activations = network.forward(
+        network.layers(theta), block.X, network.buffers(block.X.shape[0], theta.dtype)
+    )
+    objective.loss.inverse_link(activations[-1])
+    h = UNIT_CURVATURES[_positive(curvature)](
+        objective, network.layers(theta), activations, block.Y
+    )
+    positions = network.layers(np.arange(network.n_parameters))
+    batches, sources = [], []
+    for x, h_l, layer, alive in zip(
+        activations[:-1], h, positions, network.layers(mask), strict=True
+    ):
+        inputs = np.vstack([_dense(x).T, np.ones(x.shape[0])]).astype(np.float64)
+        roots = np.sqrt(h_l.T * (weight / weight.sum()))
+        for units in _batches_of_units(alive, len(weight)):
+            index, rows = _survivors_of(alive[:, units])
+            batches.append(np.where(index, layer[rows, units[:, np.newaxis]], -1))
+            sources.append((inputs, roots[units], rows, index))
+    penalty = _penalty(objective)
+
+    def hessian(i: int) -> Array:
+        inputs, root, rows, index = sources[i]
+        z = inputs[rows] * root[:, np.newaxis, :]
+        z *= index[:, :, np.newaxis]
+        blocks = np.matmul(z, z.transpose(0, 2, 1))
+        np.einsum("gaa->ga", blocks)[...] += np.where(index, penalty[batches[i]], 0)
+        return blocks
+
+    return HessianBlocks(batches, hessian)
+
+
+def full_block(
+    objective: Objective, theta: Array, mask: Mask, curvature: str, rng: np.random.RandomState
+) -> HessianBlocks:
+    """The Gauss-Newton matrix of all surviving parameters, plus alpha/S for weights."""
+    survivors = np.flatnonzero(mask)
+
+    def hessian(i: int) -> Array:
+        block, weight = _sample(objective, np.random.RandomState(seed))
+        matrix = np.diag(_penalty(objective)[survivors])
+        root = np.sqrt(weight / weight.sum())
+        for rows in _row_blocks(len(weight), objective.network.n_parameters):
+            for jacobian in _output_jacobians(objective, theta, block.X[rows]):
+                z = jacobian[:, survivors] * root[rows, np.newaxis]
+                matrix += z.T @ z
+        return matrix[np.newaxis]
+
+    # The matrix may be computed more than once; always from the same rows.
+    seed = rng.randint(np.iinfo(np.int32).max)
+    return HessianBlocks([survivors[np.newaxis]], hessian)
+
+
+BLOCKS: dict[str, Callable[..., HessianBlocks]] = {"unit_obs": unit_blocks, "obs": full_block}
+
+
+def check_block_size(criterion: str, layer_sizes: tuple[int, ...], n_surviving: int) -> None:
+    """Raise ValueError where a Hessian block would be too large to invert."""
+    size, what, instead = {
+        "unit_obs": (max(layer_sizes[:-1]) + 1, "the largest unit has", "obd"),
+        "obs": (n_surviving, "the network has", "unit_obs"),
+    }.get(criterion, (0, "", ""))
+    if size > MAX_BLOCK:
+        raise ValueError(
+            f"criterion={criterion!r} inverts a Hessian over all parameters of "
+            f"{'a unit' if criterion == 'unit_obs' else 'the network'}: {what} {size} of them, at "
+            f"most {MAX_BLOCK} are supported. Use criterion={instead!r}, or make the network "
+            "smaller."
+        )
+
+
+def surgeon_saliencies(blocks: HessianBlocks, theta: Array) -> Array:
+    """u_q^2 / (2 [H^-1]_qq) for every surviving parameter, shape (n_parameters,)."""
+    saliencies = np.zeros(theta.size)
+
+    def lane(i: int) -> float:
+        batch = blocks.batches[i]
+        real = batch >= 0
+        inverse = np.linalg.inv(blocks.damped(i)[1])
+        values = theta[batch] ** 2 / (2 * np.einsum("gaa->ga", inverse))
+        saliencies[batch[real]] = values[real]
+        return 0.0
+
+    run_lanes(lane, len(blocks.batches))
+    return saliencies
+
+
+def elimination_order(
+    blocks: HessianBlocks, theta: Array, able: Mask, n_delete: int
+) -> tuple[Indices, Array]:
+    """Merge the greedy sequences of all blocks by their predicted rise.
+
+    Within a block the order is fixed by its sequence; a step is as dear as the dearest step up to
+    it, which keeps the merged order consistent with the sequences.
+
+    Returns
+    -------
+    order : ndarray of shape (at least n_delete,)
+        Positions in ``theta``.
+    rises : ndarray
+        Predicted rise by each deletion, given the earlier ones in its block.
+    """
+    share = min(1.0, _SLACK * n_delete / max(int(able.sum()), 1))
+    n_batches = len(blocks.batches)
+    results: list[Elimination] = [None] * n_batches  # type: ignore[list-item]
+
+    def lane(i: int, full: bool = False) -> float:
+        size = blocks.batches[i].shape[1]
+        n_steps = size if full else min(size, int(np.ceil(share * size)) + 1)
+        results[i] = _eliminate(blocks, i, theta, able, n_steps)
+        return 0.0
+
+    run_lanes(lane, n_batches)
+    threshold = _nth_smallest(results, n_delete)
+    short = [
+        i
+        for i, result in enumerate(results)
+        if result.positions.shape[1] < blocks.batches[i].shape[1]
+        and (np.max(result.rises, axis=1) <= threshold).any()
+    ]
+    run_lanes(lambda k: lane(short[k], full=True), len(short))
+    keys = np.concatenate([_keys(result).ravel() for result in results])
+    positions = np.concatenate([result.positions.ravel() for result in results])
+    rises = np.concatenate([result.rises.ravel() for result in results])
+    order = np.argsort(keys, kind="stable")
+    order = order[np.isfinite(keys[order])]
+    return positions[order], rises[order]
+
+
+def corrected(blocks: HessianBlocks, theta: Array, deleted: Mask) -> tuple[Array, float]:
+    """Adjust the survivors of each block to the deletion of a set of its parameters.
+
+    With D deleted and S surviving,  u_S + H_SS^-1 H_SD u_D  minimises the rise.
+
+    Returns
+    -------
+    theta : ndarray of shape (n_parameters,)
+        Corrected; the deleted parameters are 0.
+    rise : float
+        d^T H d / 2 for the whole change d: exact where the objective is quadratic, its gradient
+        is 0 and the blocks are its whole Hessian.
+    """
+    new = theta.astype(np.float64)
+
+    def lane(i: int) -> float:
+        batch = blocks.batches[i]
+        gone = (batch >= 0) & deleted[batch]
+        if not gone.any():
+            return 0.0
+        plain, damped = blocks.damped(i)
+        change = np.where(gone, -new[batch], 0)
+        pull = -np.einsum("gab,gb->ga", damped, change)
+        pull[gone] = 0
+        # Deleted parameters are cut out of the system by an identity in their place.
+        stay = ~gone
+        damped *= stay[:, :, np.newaxis] & stay[:, np.newaxis, :]
+        np.einsum("gaa->ga", damped)[...] += gone
+        change += np.linalg.solve(damped, pull[..., np.newaxis])[..., 0]
+        real = batch >= 0
+        new[batch[real]] += change[real]
+        new[batch[gone]] = 0
+        return 0.5 * float(np.einsum("ga,gab,gb->", change, plain, change, optimize=True))
+
+    rise = sum(run_lanes(lane, len(blocks.batches)))
+    return new.astype(theta.dtype), rise
+
+
+def _eliminate(
+    blocks: HessianBlocks, index: int, theta: Array, able: Mask, n_steps: int
+) -> Elimination:
+    """Delete parameter after parameter in every block of a batch at once.
+
+    The running inverse is P - L^T L with one row of L for each deletion (a Cholesky factorisation
+    of the inverse, pivoted by saliency); L is folded into P by one matrix product a panel.
+    """
+    batch = blocks.batches[index]
+    inverse = np.linalg.inv(blocks.damped(index)[1])
+    n_blocks, size = batch.shape
+    every = np.arange(n_blocks)
+    values = np.where(batch >= 0, theta[batch], 0).astype(np.float64)
+    free = (batch >= 0) & able[batch]
+    diagonal = np.einsum("gaa->ga", inverse).copy()
+    floor = np.finfo(float).eps * diagonal
+    panel = np.zeros((n_blocks, _PANEL, size))
+    chosen = np.zeros((n_blocks, n_steps), dtype=np.intp)
+    rises = np.full((n_blocks, n_steps), np.inf)
+    for step in range(n_steps):
+        k = step % _PANEL
+        if step and not k:
+            inverse -= np.matmul(panel.transpose(0, 2, 1), panel)
+        saliencies = np.where(free, values * values / (2 * diagonal), np.inf)
+        q = saliencies.argmin(axis=1)
+        rise = saliencies[every, q]
+        active = np.isfinite(rise)
+        if not active.any():
+            break
+        rises[:, step], chosen[:, step] = rise, q
+        row = inverse[every, q]
+        if k:
+            row = row - np.matmul(panel[every, :k, q][:, np.newaxis], panel[:, :k])[:, 0]
+        pivot = np.maximum(row[every, q], floor[every, q])
+        values -= row * (active * values[every, q] / pivot)[:, np.newaxis]
+        row *= (active / np.sqrt(pivot))[:, np.newaxis]
+        panel[:, k] = row
+        diagonal = np.maximum(diagonal - row * row, floor)
+        values[every[active], q[active]] = 0
+        free[every[active], q[active]] = False
+    return Elimination(np.take_along_axis(batch, chosen, axis=1), rises)
+
+
+def _keys(result: Elimination) -> Array:
+    return np.maximum.accumulate(result.rises, axis=1)
+
+
+def _nth_smallest(results: list[Elimination], n: int) -> float:
+    keys = np.concatenate([_keys(result).ravel() for result in results])
+    keys = keys[np.isfinite(keys)]
+    return np.inf if n > keys.size else float(np.partition(keys, n - 1)[n - 1])
+
+
+def _sample(objective: Objective, rng: np.random.RandomState) -> tuple[Block, Array]:
+    """Rows for a Hessian, and their weights."""
+    n_samples = objective.n_samples
+    rows = np.arange(n_samples)
+    if n_samples > MAX_HESSIAN_ROWS:
+        rows = np.sort(rng.permutation(n_samples)[:MAX_HESSIAN_ROWS])
+    weight = objective.sample_weight
+    weight = np.ones(len(rows)) if weight is None else weight[rows].astype(np.float64)
+    return Block(objective.X[rows], objective.Y[rows], weight), weight
+
+
+def _output_jacobians(objective: Objective, theta: Array, X: Any) -> Iterator[Array]:
+    """For each factor of the output Hessian its gradients by row, (n_rows, n_parameters)."""
+    network, layers = objective.network, objective.network.layers(theta)
+    activations = network.forward(layers, X, network.buffers(X.shape[0], theta.dtype))
+    objective.loss.inverse_link(activations[-1])
+    inputs = [np.column_stack([_dense(x), np.ones(X.shape[0])]) for x in activations[:-1]]
+    for delta in objective.loss.factors(activations[-1]):
+        gradients = []
+        for index in range(len(layers) - 1, -1, -1):
+            gradient = inputs[index][:, :, np.newaxis] * delta[:, np.newaxis, :]
+            gradients.append(gradient.reshape(X.shape[0], -1))
+            if index:
+                upstream = np.empty_like(activations[index])
+                backpropagate(delta, layers[index][:-1], upstream)
+                network.f.scale_by_slope(upstream, activations[index])
+                delta = upstream
+        yield np.concatenate(gradients[::-1], axis=1).astype(np.float64)
+
+
+def _batches_of_units(alive: Mask, n_rows: int) -> Iterator[Indices]:
+    """Units of a layer in batches of similar size that fit the memory bound."""
+    sizes = alive.sum(axis=0)
+    units = np.argsort(-sizes, kind="stable")
+    units = units[sizes[units] > 0]
+    while len(units):
+        size = int(sizes[units[0]])
+        n_units = max(1, _BATCH_ELEMENTS // (size * max(size, n_rows)))
+        # Padding a much smaller block to the size of the largest would waste the products.
+        n_units = min(n_units, int((sizes[units] >= 0.75 * size).sum()))
+        yield units[:n_units]
+        units = units[n_units:]
+
+
+def _survivors_of(alive: Mask) -> tuple[Mask, Indices]:
+    """For each column the positions of its True rows, padded to the longest."""
+    counts = alive.sum(axis=0)
+    rows = np.argsort(~alive, axis=0, kind="stable")[: counts.max()].T
+    return np.arange(counts.max()) < counts[:, np.newaxis], rows
+
+
+def _row_blocks(n_rows: int, n_columns: int) -> Iterator[slice]:
+    size = max(1, _BATCH_ELEMENTS // max(n_columns, 1))
+    for start in range(0, n_rows, size):
+        yield slice(start, min(start + size, n_rows))
+
+
+def _penalty(objective: Objective) -> Array:
+    return np.where(objective.network.is_weight, objective.alpha / objective.total_weight, 0.0)
+
+
+def _positive(curvature: str) -> str:
+    """The kind of unit curvature for a block, which must not be negative."""
+    return "levenberg_marquardt" if curvature == "hessian" else curvature
+
+
+def _dense(x: Any) -> Array:
+    return x if isinstance(x, np.ndarray) else x.toarray()
