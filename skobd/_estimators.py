@@ -78,18 +78,28 @@ _NETWORK_PARAMETERS = """hidden_layer_sizes : array-like of int or int, default=
         Rounds of deletion and retraining in which it is reached; after round r
         ``(1 - prune_fraction) ** (r / n_rounds)`` of the weights are left. 0 gives a plain
         multilayer perceptron.
-    criterion : {"obd", "magnitude", "random"}, default="obd"
+    criterion : {"obd", "unit_obs", "obs", "magnitude", "random"}, default="obd"
         What makes a weight dispensable:
 
         - "obd": saliency h_kk u_k^2 / 2 with the diagonal of the Hessian (LeCun, Denker & Solla,
           1989, equation 5);
+        - "unit_obs": u_k^2 / (2 [H^-1]_kk) with one Hessian block for each unit, whose other
+          parameters are corrected (Hassibi & Stork, 1993, equation 5); good even without
+          retraining. Estimated from at most 2000 rows, drawn with ``random_state``;
+        - "obs": the same with the whole Gauss-Newton matrix, for at most 4096 parameters;
         - "magnitude": abs(u_k);
         - "random": nothing; a baseline.
     curvature : {"hessian", "levenberg_marquardt", "gauss_newton"}, default="gauss_newton"
         Second derivatives used by "obd": the paper's recursion, the same without the f'' terms,
-        or the exact diagonal of the Gauss-Newton matrix (one backward pass for each output).
+        or the exact diagonal of the Gauss-Newton matrix (one backward pass for each output). The
+        blocks of "unit_obs" are made of the same, "hessian" counting as "levenberg_marquardt"
+        because a block must not be negative.
     granularity : {"weight", "unit", "feature"}, default="weight"
-        What is deleted: single weights, whole hidden units, or whole inputs.
+        What is deleted: single weights, whole hidden units, or whole inputs. The saliency of a
+        unit or an input is the summed saliency of what is deleted with it; ``prune_fraction``
+        counts the weights that go with it, and is reached as closely as whole units or inputs
+        allow without exceeding it. A hidden layer never loses its last unit, nor the network its
+        last input.
     prune_intercepts : bool, default=False
         Whether intercepts can be deleted too; they then count as weights.
     retrain_max_iter : int or None, default=None

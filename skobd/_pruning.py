@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ._granularity import DELETIONS
 from ._network import Array, Mask
 from ._objective import Objective
 from ._solvers import SOLVERS, Journal, SolverResult, SolverSettings, Watch, check_finite
-from ._surgery import Deletion, SurgerySettings, candidates, delete_lowest, n_prunable
+from ._surgery import Deletion, SurgerySettings, candidates, n_prunable
 
 HISTORY_COLUMNS = (
     "round",
@@ -177,7 +178,7 @@ def prune(
     for round_, n_left in enumerate(survivors, start=1):
         if last.ended_early:
             return
-        deletion = delete_lowest(
+        deletion = DELETIONS[recipe.surgery.granularity](
             objective, last.theta, last.mask, last.n_weights - n_left, recipe.surgery, rng
         )
         journal = last.result.journal.forget_best()

@@ -80,12 +80,16 @@ class Criterion(NamedTuple):
     rank : callable or None
         ``rank(objective, theta, mask, candidates, n_delete, settings, rng)`` returns a `Ranking`
         of at least ``n_delete`` candidates; None: ascending saliency.
+    correct : callable or None
+        ``correct(objective, theta, mask, deleted, settings, rng)`` returns ``theta`` adjusted to
+        the deletion of a set, and the predicted rise; None where survivors stay as they are.
     predicts : bool
         Whether saliencies are predicted rises of the objective.
     """
 
     saliencies: Callable[..., Array]
     rank: Callable[..., Ranking] | None = None
+    correct: Callable[..., tuple[Array, float]] | None = None
     predicts: bool = True
 
 
@@ -146,7 +150,18 @@ def _surgeon(name: str) -> Criterion:
         order, rises = elimination_order(blocks, theta, able, n_delete)
         return Ranking(order, rises, lambda theta, deleted: corrected(blocks, theta, deleted))
 
-    return Criterion(saliencies, rank)
+    def correct(
+        objective: Objective,
+        theta: Array,
+        mask: Mask,
+        deleted: Mask,
+        settings: SurgerySettings,
+        rng: np.random.RandomState,
+    ) -> tuple[Array, float]:
+        blocks = BLOCKS[name](objective, theta, mask, settings.curvature, rng)
+        return corrected(blocks, theta, deleted)
+
+    return Criterion(saliencies, rank, correct)
 
 
 CRITERIA: dict[str, Criterion] = {
@@ -191,7 +206,7 @@ def delete_lowest(
     new_theta, rise = theta, float(ranking.rises[:n_ranked].sum())
     if ranking.correct is not None:
         new_theta, rise = ranking.correct(theta, deleted & ~freed)
-    new_theta = _fold_constants(network, new_theta, mask & ~deleted, freed)
+    new_theta = fold_constants(network, new_theta, mask & ~deleted, freed)
     new_theta = np.where(deleted, 0, new_theta).astype(theta.dtype, copy=False)
     return Deletion(new_theta, mask & ~deleted, rise)
 
@@ -267,7 +282,7 @@ def without_dead_units(network: Network, mask: Mask, able: Mask) -> Mask:
     return mask
 
 
-def _fold_constants(network: Network, theta: Array, mask: Mask, freed: Mask) -> Array:
+def fold_constants(network: Network, theta: Array, mask: Mask, freed: Mask) -> Array:
     """Add what freed outgoing weights of constant units contributed to the next intercepts."""
     theta = theta.copy()
     layers, masks, free = network.layers(theta), network.layers(mask), network.layers(freed)
