@@ -1,5 +1,6 @@
 """What the estimators share: they validate, call and store; the mathematics is elsewhere."""
 
+import copy
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -8,7 +9,7 @@ from numbers import Integral, Real
 from typing import Any, NamedTuple
 
 import numpy as np
-from sklearn.base import BaseEstimator, _fit_context
+from sklearn.base import BaseEstimator, _fit_context, clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.utils import Bunch, check_random_state, check_scalar
@@ -22,11 +23,13 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from ._callbacks import CallbackSupportMixin, FitTasks, with_callbacks
 from ._curvature import UNIT_CURVATURES, diagonal_curvature
 from ._losses import LOSSES
 from ._network import Array, Mask, Network
 from ._objective import Objective
 from ._parallel import reproducible_threads
+from ._path import PruningPath, Route, check_levels, recording
 from ._pruning import Recipe, Step, describe, history, join_histories, prune, survivor_schedule
 from ._solvers import SOLVERS, UPDATES, Journal, SolverSettings, Watch, check_finite
 from ._surgery import CRITERIA, SurgerySettings, obd_saliencies
@@ -59,7 +62,7 @@ def all_or_nothing(estimator: BaseEstimator) -> Iterator[None]:
         raise
 
 
-class BaseOBDMLP(BaseEstimator):
+class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
     """Base of `OBDMLPClassifier` and `OBDMLPRegressor`."""
 
     _parameter_constraints: dict = {
@@ -172,6 +175,7 @@ class BaseOBDMLP(BaseEstimator):
     _theta: Array
     _mask: Mask
     pruning_history_: dict[str, np.ndarray]
+    _route: Route | None = None
 
     @property
     def coefs_(self) -> list[Array]:
@@ -260,6 +264,7 @@ class BaseOBDMLP(BaseEstimator):
             For invalid data or parameters, and if training diverges. The estimator is then left
             as it was.
         """
+        tasks = self._tasks(X, y, sample_weight)
         with all_or_nothing(self), reproducible_threads():
             anew = not (self.warm_start and hasattr(self, "_theta"))
             data = self._validate(X, y, sample_weight, reset=anew)
@@ -269,12 +274,12 @@ class BaseOBDMLP(BaseEstimator):
             if anew:
                 self._initialise(data, rng)
             data, held_out = self._split(data, held_out, rng)
-            survivors = survivor_schedule(
-                int(self._able.sum()), self.n_weights_, self.prune_fraction, self.n_rounds
-            )
-            self._drive(data, held_out, rng, survivors, train=True)
+            survivors = self._survivors()
+            self._drive(data, held_out, rng, survivors, tasks)
+        tasks.end()
         return self
 
+    @with_callbacks
     def prune(self, X, y, prune_fraction=None, n_rounds=None, sample_weight=None):
         """Prune a fitted network further, retraining after each round.
 
@@ -320,14 +325,73 @@ class BaseOBDMLP(BaseEstimator):
                 f"{self.sparsity_:.6g}, and deleted weights do not come back. Give a fraction in "
                 f"[{self.sparsity_:.6g}, 1), or fit again."
             )
+        tasks = self._tasks(X, y, sample_weight, rounds, train=False)
         with all_or_nothing(self), reproducible_threads():
             data = self._validate(X, y, sample_weight, reset=False)
             self._check_shapes(data)
             rng = check_random_state(self.random_state)
             data, held_out = self._split(data, None, rng)
             survivors = survivor_schedule(n_total, self.n_weights_, fraction, rounds)
-            self._drive(data, held_out, rng, survivors, train=False)
+            self._drive(data, held_out, rng, survivors, tasks, train=False)
+        tasks.end()
         return self
+
+    def pruning_path(self, X, y, prune_fractions=None, sample_weight=None, X_val=None, y_val=None):
+        """Train and prune along a path of levels, and keep the network at every one of them.
+
+        This estimator is not changed: the path belongs to a clone of it. ``prune_tol`` is
+        ignored, so that every level is reached.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training data.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
+        prune_fractions : array-like of shape (n_levels,), default=None
+            Fractions of weights deleted, in [0, 1); sorted, and each taken once. One round is
+            made for each. The dense network always comes first, as level 0. None: the levels
+            that ``prune_fraction`` and ``n_rounds`` make in ``fit``.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples.
+        X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
+            Validation data: loss and score on them are recorded at every level.
+        y_val : array-like of shape (n_val,) or (n_val, n_outputs), default=None
+            Targets of the validation data.
+
+        Returns
+        -------
+        path : PruningPath
+            A `Bunch` of arrays of shape (n_steps,), from dense to sparse: ``prune_fractions``,
+            the columns of ``pruning_history_`` (``n_weights``, ``sparsity``, ``loss_before``,
+            ``predicted_increase``, ``loss_after_deletion``, ``loss_after_retraining``,
+            ``n_iter``, and with validation data ``validation_loss`` and ``validation_score``)
+            and ``fit_time``. ``path.estimator_at(index)`` gives the fitted estimator at a step.
+        """
+        levels = None
+        if prune_fractions is not None:
+            levels = (0.0, *(level for level in check_levels(prune_fractions) if level))
+        estimator, route = clone(self), Route(levels)
+        with recording(estimator, route):
+            estimator.fit(X, y, sample_weight=sample_weight, X_val=X_val, y_val=y_val)
+        return route.path(estimator)
+
+    def _survivors(self) -> list[int]:
+        """Prunable parameters left after each round of ``fit``."""
+        n_total = int(self._able.sum())
+        if self._route is not None and self._route.levels is not None:
+            return self._route.survivors(n_total)
+        return survivor_schedule(n_total, self.n_weights_, self.prune_fraction, self.n_rounds)
+
+    def _tasks(self, X, y, sample_weight, n_rounds=None, train=True) -> FitTasks:
+        """Begin the tasks that callbacks see, of at most ``n_rounds`` rounds."""
+        if n_rounds is None:
+            n_rounds = self.n_rounds if self.prune_fraction > 0 else 0
+            if self._route is not None and self._route.levels is not None:
+                n_rounds = len(self._route.levels) - 1
+        again = self.max_iter if self.retrain_max_iter is None else self.retrain_max_iter
+        n_epochs = (self.max_iter if train else 0, again)
+        return FitTasks(self, X, y, sample_weight, n_rounds, n_epochs)
 
     @available_if(lambda self: self._has_epochs())
     @_fit_context(prefer_skip_nested_validation=True)
@@ -372,21 +436,64 @@ class BaseOBDMLP(BaseEstimator):
         held_out: Data | None,
         rng: np.random.RandomState,
         survivors: Sequence[int],
-        train: bool,
+        tasks: FitTasks,
+        train: bool = True,
     ) -> None:
         """Drive the recipe to its end and store what comes out."""
         done: list[Step] = []
+        route, objective = self._route, self._objective(data)
+        watch = Watch(self._validator(held_out), tasks.on_epoch, tasks.on_round)
+        if route is not None:
+            route.begin(self)
         try:
-            for step in self._steps(data, held_out, rng, survivors, train):
+            for step in self._steps(objective, watch, rng, survivors, train):
                 if self.verbose and survivors:
                     print(describe(step))
                 if step.within_tol:
                     # Only the last network is needed; earlier ones are kept as numbers.
                     done = [*(earlier.without_network() for earlier in done), step]
+                if route is not None:
+                    route.record(step, self._importances(objective, step))
+                if tasks.end_round(lambda: self._attributes_after(done, objective)):
+                    break
         except KeyboardInterrupt:
             if not done:
                 raise
             done[-1].result.status = "interrupted"
+        if route is not None:
+            route.is_interrupted = done[-1].result.status == "interrupted"
+        self._store(done, self._importances(objective, done[-1]))
+        self._warn(done)
+
+    def _steps(
+        self,
+        objective: Objective,
+        watch: Watch,
+        rng: np.random.RandomState,
+        survivors: Sequence[int],
+        train: bool,
+    ) -> Iterator[Step]:
+        """The recipe's generator, from the present parameters."""
+        recipe = Recipe(
+            replace(self._solver_settings(), verbose=self.verbose > (1 if survivors else 0)),
+            self._surgery_settings(),
+            self.retrain_max_iter,
+            self.prune_tol if self._route is None else None,
+        )
+        return prune(
+            objective,
+            self._theta,
+            self._mask,
+            survivors,
+            recipe,
+            rng,
+            journal=self._journal,
+            watch=watch,
+            train=train,
+        )
+
+    def _store(self, done: Sequence[Step], importances: Array) -> None:
+        """Take over the network of the last step and the record of all of them."""
         last = done[-1]
         self._theta, self._mask = last.theta, last.mask
         self._journal, self._optimizer_state = last.result.journal, last.result.state
@@ -395,36 +502,14 @@ class BaseOBDMLP(BaseEstimator):
         self._record_training(
             last.result.loss if last.n_iter else last.loss_after_retraining, n_iter
         )
-        self.feature_importances_ = self._importances(self._objective(data))
-        self._warn(done)
+        self.feature_importances_ = importances
 
-    def _steps(
-        self,
-        data: Data,
-        held_out: Data | None,
-        rng: np.random.RandomState,
-        survivors: Sequence[int],
-        train: bool,
-    ) -> Iterator[Step]:
-        """The recipe's generator on encoded data, from the present parameters."""
-        verbose = self.verbose > (1 if survivors else 0)
-        recipe = Recipe(
-            replace(self._solver_settings(), verbose=verbose),
-            self._surgery_settings(),
-            self.retrain_max_iter,
-            self.prune_tol,
-        )
-        return prune(
-            self._objective(data),
-            self._theta,
-            self._mask,
-            survivors,
-            recipe,
-            rng,
-            journal=self._journal,
-            watch=Watch(self._validator(held_out)),
-            train=train,
-        )
+    def _attributes_after(self, done: Sequence[Step], objective: Objective) -> dict[str, Any]:
+        """Attributes of the estimator as if fit had ended after the last of these steps."""
+        fitted = copy.copy(self)
+        fitted._route = None
+        fitted._store(done, self._importances(objective, done[-1]))
+        return vars(fitted)
 
     def _record_training(self, loss: float, n_iter: int) -> None:
         """Set scikit-learn's attributes of training from the journal."""
@@ -523,11 +608,10 @@ class BaseOBDMLP(BaseEstimator):
                 criterion.saliencies(objective, self._theta, self._mask, settings, rng)
             )
 
-    def _importances(self, objective: Objective) -> Array:
-        """Summed OBD saliency of the weights of each input, never negative."""
-        kind = "levenberg_marquardt" if self.curvature == "hessian" else self.curvature
-        settings = replace(self._surgery_settings(), curvature=kind)
-        saliencies = obd_saliencies(objective, self._theta, self._mask, settings)
+    def _importances(self, objective: Objective, step: Step) -> Array:
+        """Summed OBD saliency of the weights of each input."""
+        settings = self._surgery_settings()
+        saliencies = obd_saliencies(objective, step.theta, step.mask, settings)
         return self._network.coefs(saliencies)[0].sum(axis=1)
 
     def _fitted_objective(self, X, y, sample_weight) -> Objective:

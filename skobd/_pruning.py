@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ._granularity import DELETIONS
-from ._network import Array, Mask
+from ._network import Array, Mask, Network
 from ._objective import Objective
 from ._solvers import SOLVERS, Journal, SolverResult, SolverSettings, Watch, check_finite
 from ._surgery import Deletion, SurgerySettings, candidates, n_prunable
@@ -42,7 +42,7 @@ class Step:
     sparsity : float
         Fraction of the prunable parameters deleted.
     loss_before, loss_after_deletion, loss_after_retraining : float
-        Objective on the training data.
+        Objective on the training data; of the dense network only the last.
     predicted_increase : float
         Rise by the deletion that the criterion predicted; NaN if it predicts none.
     n_iter : int
@@ -164,16 +164,21 @@ def prune(
     """
 
     def run(theta: Array, mask: Mask, settings: SolverSettings, journal: Journal) -> SolverResult:
+        if watch.on_round is not None:
+            watch.on_round(theta, mask)
         if settings.max_iter == 0:
             return SolverResult(theta, np.nan, 0, journal, "converged")
         result = SOLVERS[settings.solver](objective, theta, mask, settings, journal, rng, watch)
         check_finite(result, settings)
         return result
 
-    start = objective.value(theta)
     settings = recipe.solver if train else replace(recipe.solver, max_iter=0)
     result = run(theta, mask, settings, journal or Journal())
-    dense = last = _step(objective, watch, recipe, 0, result, Deletion(theta, mask, 0.0), start)
+    # A plain network is spared a pass over the data that only the rounds would need.
+    loss = objective.value(result.theta) if survivors or not train else result.loss
+    network = objective.network
+    losses = (np.nan, np.nan, loss)
+    dense = last = _step(network, watch, recipe, 0, result, Deletion(theta, mask, 0.0), losses)
     yield dense
     for round_, n_left in enumerate(survivors, start=1):
         if last.ended_early:
@@ -183,8 +188,10 @@ def prune(
         )
         journal = last.result.journal.forget_best()
         result = run(deletion.theta, deletion.mask, recipe.retraining, journal)
-        before = last.loss_after_retraining
-        last = _step(objective, watch, recipe, round_, result, deletion, before)
+        deleted = objective.value(deletion.theta)
+        retrained = objective.value(result.theta) if result.n_iter else deleted
+        losses = (last.loss_after_retraining, deleted, retrained)
+        last = _step(network, watch, recipe, round_, result, deletion, losses)
         if recipe.prune_tol is not None and _rise(dense, last) > recipe.prune_tol:
             yield replace(last, within_tol=False)
             return
@@ -192,18 +199,18 @@ def prune(
 
 
 def _step(
-    objective: Objective,
+    network: Network,
     watch: Watch,
     recipe: Recipe,
     round_: int,
     result: SolverResult,
     deletion: Deletion,
-    before: float,
+    losses: tuple[float, float, float],
 ) -> Step:
-    """Assemble the record of a round."""
-    n_total = n_prunable(objective.network, recipe.surgery)
-    n_left = int(candidates(objective.network, deletion.mask, recipe.surgery).sum())
-    deleted = objective.value(deletion.theta) if round_ else before
+    """Assemble the record of a round; losses before and after deletion, and after retraining."""
+    n_total = n_prunable(network, recipe.surgery)
+    n_left = int(candidates(network, deletion.mask, recipe.surgery).sum())
+    before, deleted, retrained = losses
     validation = (np.nan, np.nan) if watch.validate is None else watch.validate(result.theta)
     return Step(
         round_,
@@ -214,7 +221,7 @@ def _step(
         before,
         deletion.predicted_increase,
         deleted,
-        objective.value(result.theta) if result.n_iter else deleted,
+        retrained,
         result.n_iter,
         *validation,
         result,
