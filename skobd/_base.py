@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from numbers import Integral, Real
 from typing import Any, NamedTuple
 
@@ -29,7 +30,7 @@ from ._losses import LOSSES
 from ._network import Array, Mask, Network
 from ._objective import Objective
 from ._parallel import reproducible_threads
-from ._path import PruningPath, Route, check_levels, recording
+from ._path import Route, check_levels, recording
 from ._pruning import Recipe, Step, describe, history, join_histories, prune, survivor_schedule
 from ._solvers import SOLVERS, UPDATES, Journal, SolverSettings, Watch, check_finite
 from ._surgery import CRITERIA, SurgerySettings, obd_saliencies
@@ -454,7 +455,7 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
                     done = [*(earlier.without_network() for earlier in done), step]
                 if route is not None:
                     route.record(step, self._importances(objective, step))
-                if tasks.end_round(lambda: self._attributes_after(done, objective)):
+                if tasks.end_round(partial(self._attributes_after, done, objective)):
                     break
         except KeyboardInterrupt:
             if not done:
@@ -509,7 +510,7 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
         fitted = copy.copy(self)
         fitted._route = None
         fitted._store(done, self._importances(objective, done[-1]))
-        return vars(fitted)
+        return dict(vars(fitted))
 
     def _record_training(self, loss: float, n_iter: int) -> None:
         """Set scikit-learn's attributes of training from the journal."""

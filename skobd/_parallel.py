@@ -86,13 +86,17 @@ _team: ContextVar[list[_Helper] | None] = ContextVar("_team", default=None)
 
 
 @contextmanager
-def reproducible_threads() -> Iterator[None]:
-    """Hold BLAS to one thread and let `run_lanes` use the threads that BLAS gave up."""
+def reproducible_threads(n_threads: int | None = None) -> Iterator[None]:
+    """Hold BLAS to one thread and let `run_lanes` use the threads that BLAS gave up.
+
+    ``n_threads`` limits them further, for fits that share the cores with others.
+    """
     if _team.get() is not None:
         yield
         return
     # The calling thread works too, hence one helper fewer than threads.
-    team = [_Helper() for _ in range(_shared_limit.acquire() - 1)]
+    n_free = _shared_limit.acquire()
+    team = [_Helper() for _ in range(min(n_free, n_threads or n_free) - 1)]
     token = _team.set(team)
     try:
         for helper in team:

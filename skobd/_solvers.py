@@ -87,18 +87,21 @@ class Journal:
 
 
 class Watch(NamedTuple):
-    """What is looked at after every epoch.
+    """What is looked at while training goes on.
 
     Attributes
     ----------
     validate : callable or None
         ``validate(theta)`` returns loss and score on the validation data.
     on_epoch : callable or None
-        ``on_epoch(theta)`` returns True to stop training.
+        ``on_epoch(theta)`` is called after every epoch and returns True to stop training.
+    on_round : callable or None
+        ``on_round(theta, mask)`` is called before the training of every round.
     """
 
     validate: Callable[[Array], tuple[float, float]] | None = None
     on_epoch: Callable[[Array], bool] | None = None
+    on_round: Callable[[Array, Mask], None] | None = None
 
 
 @dataclass
