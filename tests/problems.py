@@ -1,0 +1,63 @@
+"""Training problems over every loss, activation and depth, with their oracles."""
+
+import itertools
+
+import numpy as np
+import pytest
+from oracles import Oracle
+
+from skobd._losses import LOSSES
+from skobd._network import Network
+from skobd._objective import Objective
+
+# loss and number of outputs: every loss, with one output unit and with several
+LOSS_CASES = [
+    ("squared_error", 1),
+    ("squared_error", 2),
+    ("binary_log_loss", 1),
+    ("binary_log_loss", 3),
+    ("multinomial_log_loss", 3),
+    ("poisson", 1),
+    ("poisson", 2),
+]
+HIDDEN = (4, 3, 2)
+
+
+def make_targets(loss, n_outputs, n_samples, rng):
+    """Targets that suit a loss, as floats."""
+    if loss == "squared_error":
+        return rng.normal(size=(n_samples, n_outputs))
+    if loss == "binary_log_loss":
+        return rng.integers(2, size=(n_samples, n_outputs)).astype(float)
+    if loss == "multinomial_log_loss":
+        return np.eye(n_outputs)[rng.integers(n_outputs, size=n_samples)]
+    return rng.poisson(1.5, size=(n_samples, n_outputs)).astype(float)
+
+
+def make_problem(loss, n_outputs, activation="tanh", depth=1, weighted=False, alpha=0.0, n=6):
+    """An `Objective`, the same problem as an `Oracle`, and parameters to look at."""
+    rng = np.random.default_rng([n_outputs, depth, len(loss), len(activation)])
+    sizes = (3, *HIDDEN[:depth], n_outputs)
+    X = rng.normal(size=(n, 3))
+    Y = make_targets(loss, n_outputs, n, rng)
+    weight = rng.uniform(0.2, 3, size=n) if weighted else None
+    network = Network(sizes, activation)
+    theta = rng.normal(scale=0.7, size=network.n_parameters)
+    objective = Objective(network, LOSSES[loss], X, Y, weight, alpha)
+    return objective, Oracle(sizes, activation, loss, X, Y, weight, alpha), theta
+
+
+def every_problem():
+    """Parametrization over activation x loss x depth x sample weights x alpha."""
+    cases = []
+    for (loss, n_outputs), depth, weighted, alpha in itertools.product(
+        LOSS_CASES, range(4), (False, True), (0.0, 0.3)
+    ):
+        # Without hidden units there is no activation to vary.
+        for activation in ("identity", "logistic", "tanh", "relu") if depth else ("relu",):
+            name = f"{loss}{n_outputs}-{activation}-depth{depth}"
+            name += "-weighted" * weighted + "-alpha" * bool(alpha)
+            cases.append(
+                pytest.param((loss, n_outputs, activation, depth, weighted, alpha), id=name)
+            )
+    return cases

@@ -1,0 +1,142 @@
+"""Value and gradient of the objective against the oracle."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from numpy.testing import assert_allclose, assert_array_equal
+from problems import every_problem, make_problem
+
+from skobd import _objective
+from skobd._objective import Objective
+from skobd._parallel import reproducible_threads, run_lanes
+
+
+@pytest.mark.parametrize("case", every_problem())
+def test_value_and_gradient(case):
+    objective, oracle, theta = make_problem(*case)
+    value, gradient = objective.value_and_gradient(theta)
+    assert value == pytest.approx(oracle.value(theta), rel=1e-12)
+    assert objective.value(theta) == pytest.approx(value, rel=1e-12)
+    assert_allclose(gradient, oracle.gradient(theta), atol=1e-12)
+
+
+def test_minibatch_is_the_objective_of_its_rows():
+    objective, _, theta = make_problem("multinomial_log_loss", 3, "tanh", 2, True, 0.3, n=50)
+    rows = np.array([40, 3, 3, 17, 0])
+    value, gradient = objective.value_and_gradient(theta, rows)
+    gradient = gradient.copy()
+    network, loss = objective.network, objective.loss
+    X, Y, s = objective.X[rows], objective.Y[rows], objective.sample_weight[rows]
+    for batch_X in (X, sp.csr_array(X)):
+        batch = Objective(network, loss, batch_X, Y, s, 0.3)
+        expected, expected_gradient = batch.value_and_gradient(theta)
+        assert value == pytest.approx(expected, rel=1e-12)
+        assert_allclose(gradient, expected_gradient, atol=1e-13)
+
+
+def test_scale_of_the_weights_does_not_matter_without_penalty():
+    objective, _, theta = make_problem("poisson", 2, "tanh", 1, True)
+    value, gradient = objective.value_and_gradient(theta)
+    gradient = gradient.copy()
+    s = 1000 * objective.sample_weight
+    scaled = Objective(objective.network, objective.loss, objective.X, objective.Y, s)
+    assert scaled.value(theta) == pytest.approx(value, rel=1e-12)
+    assert_allclose(scaled.value_and_gradient(theta)[1], gradient, atol=1e-13)
+
+
+@pytest.mark.parametrize("container", [np.asarray, sp.csr_array, sp.csr_matrix])
+def test_blocks_and_lanes_do_not_matter(container, monkeypatch):
+    objective, oracle, theta = make_problem("multinomial_log_loss", 3, "relu", 2, True, 0.3, n=700)
+    expected = oracle.value(theta), oracle.gradient(theta)
+    monkeypatch.setattr(_objective, "_LANE_MULTIPLY_ADDS", 1)
+    monkeypatch.setattr(_objective, "_MIN_BLOCK_ROWS", 50)
+    monkeypatch.setattr(_objective, "_MAX_BLOCK_ROWS", 50)
+    in_lanes = Objective(
+        objective.network,
+        objective.loss,
+        container(objective.X),
+        objective.Y,
+        objective.sample_weight,
+        0.3,
+    )
+    value, gradient = in_lanes.value_and_gradient(theta)
+    assert value == pytest.approx(expected[0], rel=1e-12)
+    assert_allclose(gradient, expected[1], atol=1e-13)
+    serial = gradient.copy()
+    with reproducible_threads():
+        threaded_value, threaded = in_lanes.value_and_gradient(theta)
+    # The number of threads must not change a bit.
+    assert threaded_value == value
+    assert_array_equal(threaded, serial)
+    rows = np.random.default_rng(0).permutation(700)
+    assert_allclose(in_lanes.value_and_gradient(theta, rows)[1], expected[1], atol=1e-13)
+
+
+def test_small_batch_after_a_large_one_and_back():
+    objective, _, theta = make_problem("squared_error", 1, "tanh", 1, n=60)
+    fresh = {}
+    for n in (60, 1, 60, 7):
+        rows = np.arange(n)
+        value, gradient = objective.value_and_gradient(theta, rows)
+        if n in fresh:
+            assert_array_equal(fresh[n][1], gradient)
+        fresh[n] = value, gradient.copy()
+
+
+def test_float32_gradient_is_close():
+    objective, oracle, theta = make_problem("multinomial_log_loss", 3, "tanh", 2, True, 0.3)
+    narrow = Objective(
+        objective.network,
+        objective.loss,
+        objective.X.astype(np.float32),
+        objective.Y.astype(bool),
+        objective.sample_weight.astype(np.float32),
+        0.3,
+    )
+    value, gradient = narrow.value_and_gradient(theta.astype(np.float32))
+    assert gradient.dtype == np.float32
+    assert value == pytest.approx(oracle.value(theta), rel=1e-5)
+    assert_allclose(gradient, oracle.gradient(theta), atol=1e-5)
+
+
+def test_leaves_its_arguments():
+    objective, _, theta = make_problem("poisson", 2, "relu", 0, True, 0.3)
+    arrays = objective.X, objective.Y, objective.sample_weight, theta
+    before = [array.copy() for array in arrays]
+    objective.value(theta)
+    objective.value_and_gradient(theta)
+    for array, copy in zip(arrays, before, strict=True):
+        assert_array_equal(array, copy)
+
+
+class TestLanes:
+    """Threads that share out lanes."""
+
+    def test_every_lane_runs_once_in_order_of_results(self):
+        with reproducible_threads():
+            assert run_lanes(lambda index: index**2, 20) == [index**2 for index in range(20)]
+
+    def test_errors_come_back(self):
+        def lane(index):
+            if index == 3:
+                raise ArithmeticError("lane 3")
+            return 0.0
+
+        with reproducible_threads():
+            with pytest.raises(ArithmeticError, match="lane 3"):
+                run_lanes(lane, 8)
+            assert run_lanes(lambda index: 1.0, 2) == [1.0, 1.0]
+
+    def test_nested_use_and_limits_lifted(self):
+        from threadpoolctl import threadpool_info
+
+        def blas_threads():
+            return [lib["num_threads"] for lib in threadpool_info() if lib["user_api"] == "blas"]
+
+        before = blas_threads()
+        with reproducible_threads():
+            assert set(blas_threads()) == {1}
+            with reproducible_threads():
+                assert run_lanes(lambda index: 1.0, 3) == [1.0] * 3
+            assert set(blas_threads()) == {1}
+        assert blas_threads() == before
