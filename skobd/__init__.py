@@ -1,7 +1,8 @@
 """Multilayer perceptrons for scikit-learn that prune themselves with Optimal Brain Damage."""
 
 from ._estimators import OBDMLPClassifier, OBDMLPRegressor
+from ._search import PruningSearchCV
 
 __version__ = "0.1.0"
 
-__all__ = ["OBDMLPClassifier", "OBDMLPRegressor"]
+__all__ = ["OBDMLPClassifier", "OBDMLPRegressor", "PruningSearchCV"]
