@@ -25,6 +25,7 @@ from sklearn.utils.validation import (
 )
 
 from ._callbacks import CallbackSupportMixin, FitTasks, with_callbacks
+from ._compaction import Predictor
 from ._curvature import UNIT_CURVATURES, diagonal_curvature
 from ._losses import LOSSES
 from ._network import Array, Mask, Network
@@ -626,19 +627,22 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
 
     # ------------------------------------------------------------------ prediction
 
-    def _raw_output(self, X: Any) -> Array:
-        """Raw output (n_samples, n_outputs) for unvalidated input."""
+    def _output(self, X: Any) -> Array:
+        """Output (n_samples, n_outputs) after the inverse link, for unvalidated input."""
         check_is_fitted(self)
         X = validate_data(
             self, X, accept_sparse="csr", dtype=self._theta.dtype, order="C", reset=False
         )
-        return self._network.raw_output(self._theta, X)
+        return self._get_predictor().output(X, LOSSES[self._loss_name].inverse_link)
 
-    def _output(self, X: Any) -> Array:
-        """Output after the inverse link, shape (n_samples, n_outputs)."""
-        raw = self._raw_output(X)
-        LOSSES[self._loss_name].inverse_link(raw)
-        return raw
+    def _get_predictor(self) -> Predictor:
+        """The compacted network, made when it is first needed."""
+        predictor = vars(self).get("_predictor")
+        if predictor is None or not predictor.is_of(self._theta, self._mask):
+            # The predictor would not notice a change in place.
+            self._theta.flags.writeable = self._mask.flags.writeable = False
+            predictor = self._predictor = Predictor(self._network, self._theta, self._mask)
+        return predictor
 
     # ------------------------------------------------------------------ helpers
 

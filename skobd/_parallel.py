@@ -32,9 +32,12 @@ class _SharedLimit:
     def acquire(self) -> int:
         with self._lock:
             if self._users == 0:
-                blas = _blas()
-                self._n_threads = max((lib.num_threads for lib in blas.lib_controllers), default=1)
-                self._limit = blas.limit(limits=1)
+                # Directly, because ThreadpoolController.limit takes longer than predicting a row.
+                libraries = _blas().lib_controllers
+                self._original = [(library, library.num_threads) for library in libraries]
+                self._n_threads = max((n for _, n in self._original), default=1)
+                for library in libraries:
+                    library.set_num_threads(1)
             self._users += 1
             return self._n_threads
 
@@ -42,7 +45,8 @@ class _SharedLimit:
         with self._lock:
             self._users -= 1
             if self._users == 0:
-                self._limit.restore_original_limits()
+                for library, n_threads in self._original:
+                    library.set_num_threads(n_threads)
 
 
 _shared_limit = _SharedLimit()
@@ -106,6 +110,16 @@ def reproducible_threads(n_threads: int | None = None) -> Iterator[None]:
         _team.reset(token)
         for helper in team:
             helper.begin(None)
+        _shared_limit.release()
+
+
+@contextmanager
+def single_threaded_blas() -> Iterator[None]:
+    """Hold BLAS to one thread without starting any: for work too small to be shared."""
+    _shared_limit.acquire()
+    try:
+        yield
+    finally:
         _shared_limit.release()
 
 

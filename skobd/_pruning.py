@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ._compaction import Part
 from ._granularity import DELETIONS
 from ._network import Array, Mask, Network
 from ._objective import Objective
@@ -141,6 +142,8 @@ def prune(
 ) -> Iterator[Step]:
     """Train and prune; yields the dense network first, then one step for each round.
 
+    Deletion and retraining work on what is alive, so later rounds cost less.
+
     Parameters
     ----------
     objective : Objective
@@ -163,20 +166,37 @@ def prune(
         If training produces non-finite values.
     """
 
-    def run(theta: Array, mask: Mask, settings: SolverSettings, journal: Journal) -> SolverResult:
+    network = objective.network
+
+    def alive(part: Part, mask: Mask) -> Part:
+        return part.living(candidates(network, mask, recipe.surgery))
+
+    def run(
+        part: Part, theta: Array, mask: Mask, settings: SolverSettings, journal: Journal
+    ) -> SolverResult:
         if watch.on_round is not None:
             watch.on_round(theta, mask)
         if settings.max_iter == 0:
             return SolverResult(theta, np.nan, 0, journal, "converged")
-        result = SOLVERS[settings.solver](objective, theta, mask, settings, journal, rng, watch)
+        result = SOLVERS[settings.solver](
+            part.objective,
+            part.take(theta),
+            part.take(mask),
+            settings,
+            journal,
+            rng,
+            part.watch(watch, theta),
+        )
         check_finite(result, settings)
+        result.theta = part.put(result.theta, theta)
+        result.state = part.put_state(result.state, mask)
         return result
 
     settings = recipe.solver if train else replace(recipe.solver, max_iter=0)
-    result = run(theta, mask, settings, journal or Journal())
+    part = alive(Part(objective), mask)
+    result = run(part, theta, mask, settings, journal or Journal())
     # A plain network is spared a pass over the data that only the rounds would need.
-    loss = objective.value(result.theta) if survivors or not train else result.loss
-    network = objective.network
+    loss = part.value(result.theta) if survivors or not train else result.loss
     losses = (np.nan, np.nan, loss)
     dense = last = _step(network, watch, recipe, 0, result, Deletion(theta, mask, 0.0), losses)
     yield dense
@@ -184,12 +204,21 @@ def prune(
         if last.ended_early:
             return
         deletion = DELETIONS[recipe.surgery.granularity](
-            objective, last.theta, last.mask, last.n_weights - n_left, recipe.surgery, rng
+            part.objective,
+            part.take(last.theta),
+            part.take(last.mask),
+            last.n_weights - n_left,
+            recipe.surgery,
+            rng,
         )
+        deletion = deletion._replace(
+            theta=part.put(deletion.theta, last.theta), mask=part.put(deletion.mask, last.mask)
+        )
+        part = alive(part, deletion.mask)
         journal = last.result.journal.forget_best()
-        result = run(deletion.theta, deletion.mask, recipe.retraining, journal)
-        deleted = objective.value(deletion.theta)
-        retrained = objective.value(result.theta) if result.n_iter else deleted
+        result = run(part, deletion.theta, deletion.mask, recipe.retraining, journal)
+        deleted = part.value(deletion.theta)
+        retrained = part.value(result.theta) if result.n_iter else deleted
         losses = (last.loss_after_retraining, deleted, retrained)
         last = _step(network, watch, recipe, round_, result, deletion, losses)
         if recipe.prune_tol is not None and _rise(dense, last) > recipe.prune_tol:

@@ -148,6 +148,9 @@ class Update(Protocol):
     def plateau(self) -> str | None:
         """React to a plateau: None to go on with a smaller rate, else why to stop."""
 
+    def spread(self, where: Mask) -> None:
+        """Go on over more values: the present ones are at ``where``, the others are at rest."""
+
 
 class Adam:
     """Adam (Kingma & Ba, 2015, algorithm 1, in the form of the end of its section 2)."""
@@ -190,6 +193,9 @@ class Adam:
     def plateau(self) -> str | None:
         return "Stopping."
 
+    def spread(self, where: Mask) -> None:
+        self.mean, self.mean_square = _spread(self.mean, where), _spread(self.mean_square, where)
+
 
 class Momentum:
     """Gradient descent with (Nesterov's) momentum and scikit-learn's learning-rate schedules."""
@@ -227,6 +233,15 @@ class Momentum:
             return "Learning rate too small. Stopping."
         self.rate /= 5
         return None
+
+    def spread(self, where: Mask) -> None:
+        self.velocity = _spread(self.velocity, where)
+
+
+def _spread(values: Array, where: Mask) -> Array:
+    spread = np.zeros(where.size, dtype=values.dtype)
+    spread[where] = values
+    return spread
 
 
 def _in_chunks(update: Callable[[slice, Array], None], values: Array) -> None:
