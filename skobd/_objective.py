@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.linalg import get_blas_funcs
 
 from ._losses import Loss
+from ._minibatch import Minibatch
 from ._network import Array, Network, backpropagate, multiply_transposed
 from ._parallel import run_lanes
 
@@ -25,6 +26,8 @@ _MIN_LANE_ROWS = 96
 # Elements of the widest activation in a block: half a megabyte in double precision.
 _BLOCK_ELEMENTS = 2**16
 _MIN_BLOCK_ROWS, _MAX_BLOCK_ROWS = 256, 2048
+# Larger minibatches go through the row blocks too.
+_MAX_MINIBATCH_ELEMENTS = 2**21
 
 Rows = slice | NDArray[np.intp]
 
@@ -92,6 +95,7 @@ class Objective:
         self.n_samples = X.shape[0]
         self.total_weight = self._weight_of(slice(None))
         self._workspaces: list[Workspace] = []
+        self._minibatches: dict[int, Minibatch] = {}
 
     @property
     def dtype(self) -> np.dtype:
@@ -126,6 +130,11 @@ class Objective:
             A buffer that the next call overwrites.
         """
         weight = self._weight_of(rows)
+        if isinstance(rows, np.ndarray) and self._is_small(rows):
+            loss, squares, gradient = self._minibatch(len(rows)).value_and_gradient(
+                theta, (self.X, self.Y, self.sample_weight), rows, 1 / weight, self.alpha / weight
+            )
+            return loss / weight + 0.5 * self.alpha * squares / weight, gradient
         kernel = self._gradient_kernel(theta, 1 / weight)
         value, gradient = self.accumulate(kernel, rows)
         if self.alpha:
@@ -205,6 +214,18 @@ class Objective:
 
         return kernel
 
+    def _is_small(self, rows: NDArray[np.intp]) -> bool:
+        is_dense = isinstance(self.X, np.ndarray)
+        return is_dense and len(rows) * max(self.network.layer_sizes) <= _MAX_MINIBATCH_ELEMENTS
+
+    def _minibatch(self, n_rows: int) -> Minibatch:
+        """Buffers for minibatches of a size; the last batch of an epoch has its own."""
+        if n_rows not in self._minibatches:
+            if len(self._minibatches) > 1:
+                self._minibatches.clear()
+            self._minibatches[n_rows] = Minibatch(self.network, self.loss, n_rows, self.dtype)
+        return self._minibatches[n_rows]
+
     def _weight_of(self, rows: Rows) -> float:
         if self.sample_weight is None:
             return float(self.n_samples if isinstance(rows, slice) else len(rows))
@@ -224,14 +245,15 @@ class Objective:
         wanted = int(n_rows * self.multiply_adds_per_row / _LANE_MULTIPLY_ADDS)
         n_lanes = max(1, min(wanted, n_rows // _MIN_LANE_ROWS, _MAX_LANES))
         edges = np.linspace(0, n_rows, n_lanes + 1).astype(int)
-        if not isinstance(rows, slice):
-            return [[rows[a:b]] for a, b in itertools.pairwise(edges)]
         size = _BLOCK_ELEMENTS // max(self.network.layer_sizes[1:])
         size = min(max(size, _MIN_BLOCK_ROWS), _MAX_BLOCK_ROWS)
-        return [
+        lanes = [
             [slice(a, min(a + size, end)) for a in range(start, end, size)]
             for start, end in itertools.pairwise(edges)
         ]
+        if isinstance(rows, slice):
+            return list(lanes)
+        return [[rows[block] for block in lane] for lane in lanes]
 
     def _get_workspaces(self, n_lanes: int, n_rows: int) -> list[Workspace]:
         """Workspaces large enough; kept from call to call."""
