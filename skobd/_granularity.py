@@ -84,8 +84,9 @@ def delete_groups(
     if criterion.correct is not None:
         new_theta, rise = criterion.correct(objective, theta, mask, outgoing, settings, rng)
     new_theta = fold_constants(network, new_theta, mask, outgoing)
-    new_theta = np.where(deleted, 0, new_theta).astype(theta.dtype, copy=False)
-    return Deletion(new_theta, mask & ~deleted, rise)
+    mask = mask & ~deleted
+    new_theta = np.where(mask, new_theta, 0).astype(theta.dtype, copy=False)
+    return Deletion(new_theta, mask, rise)
 
 
 def _choose(

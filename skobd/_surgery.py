@@ -121,7 +121,11 @@ def _random_saliencies(
     settings: SurgerySettings,
     rng: np.random.RandomState,
 ) -> Array:
-    return np.where(mask, rng.uniform(size=theta.size), 0.0).astype(theta.dtype)
+    # One draw for each candidate, so that dead units make no difference.
+    able = candidates(objective.network, mask, settings)
+    saliencies = np.zeros_like(theta)
+    saliencies[able] = rng.uniform(size=int(able.sum()))
+    return saliencies
 
 
 def _surgeon(name: str) -> Criterion:
@@ -203,12 +207,14 @@ def delete_lowest(
         return Deletion(theta, mask, 0.0)
     ranking = rank(objective, theta, mask, able, n_delete, settings, rng)
     deleted, freed, n_ranked = _choose(network, mask, able, ranking.order, n_delete)
-    new_theta, rise = theta, float(ranking.rises[:n_ranked].sum())
+    paid = ~freed[ranking.order[:n_ranked]]
+    new_theta, rise = theta, float(ranking.rises[:n_ranked][paid].sum())
     if ranking.correct is not None:
         new_theta, rise = ranking.correct(theta, deleted & ~freed)
-    new_theta = fold_constants(network, new_theta, mask & ~deleted, freed)
-    new_theta = np.where(deleted, 0, new_theta).astype(theta.dtype, copy=False)
-    return Deletion(new_theta, mask & ~deleted, rise)
+    mask = mask & ~deleted
+    new_theta = fold_constants(network, new_theta, mask, freed)
+    new_theta = np.where(mask, new_theta, 0).astype(theta.dtype, copy=False)
+    return Deletion(new_theta, mask, rise)
 
 
 def rank(
@@ -254,18 +260,21 @@ def _choose(
     missing = n_delete - int(deleted.sum())
     if missing < 0:
         # Even the dead parameters are more than asked for: leave some of them for later.
-        deleted[np.flatnonzero(deleted)[n_delete:]] = False
+        deleted[_constants_first(network, mask, deleted)[n_delete:]] = False
     elif missing > 0:
         # One more deletion would free too much: make it, and leave some of the dead for later.
         following = order[n_ranked]
         newly_free = gone(n_ranked + 1) & ~deleted
         newly_free[following] = False
         deleted[following] = True
-        deleted[np.flatnonzero(newly_free)[: missing - 1]] = True
+        left = mask & ~deleted
+        deleted[_constants_first(network, left, newly_free)[: missing - 1]] = True
         n_ranked += 1
-    freed = deleted.copy()
-    freed[order[:n_ranked]] = False
-    return deleted, freed, n_ranked
+    paid = np.zeros_like(mask)
+    paid[order[:n_ranked]] = True
+    # What was dead, or comes out of what is constant now, is free although it was ranked.
+    paid &= ~gone(0) & ~_outgoing_of_constants(network, mask & ~deleted)
+    return deleted, deleted & ~paid, n_ranked
 
 
 def without_dead_units(network: Network, mask: Mask, able: Mask) -> Mask:
@@ -280,6 +289,25 @@ def without_dead_units(network: Network, mask: Mask, able: Mask) -> Mask:
         unused = np.logical_not(following[:-1].any(axis=1))
         layer &= ~(unused & may_go)
     return mask
+
+
+def _outgoing_of_constants(network: Network, mask: Mask) -> Mask:
+    """True at weights from constant units to units whose intercepts can take the constants over."""
+    flags = np.zeros_like(mask)
+    layers, outgoing = network.layers(mask), network.layers(flags)
+    for layer, following, out in zip(layers[:-1], layers[1:], outgoing[1:], strict=True):
+        constant = np.logical_not(layer[:-1].any(axis=0))
+        out[:-1] = constant[:, np.newaxis] & following[-1]
+    return flags
+
+
+def _constants_first(network: Network, mask: Mask, dead: Mask) -> Indices:
+    """Positions of dead parameters in an order in which any first part can go at no cost.
+
+    The intercept of a constant unit may only go after what comes out of the unit.
+    """
+    outgoing = dead & _outgoing_of_constants(network, mask & ~(dead & network.is_weight))
+    return np.concatenate([np.flatnonzero(outgoing), np.flatnonzero(dead & ~outgoing)])
 
 
 def fold_constants(network: Network, theta: Array, mask: Mask, freed: Mask) -> Array:
