@@ -33,6 +33,7 @@ from ._objective import Objective
 from ._parallel import reproducible_threads
 from ._path import Route, check_levels, recording
 from ._pruning import Recipe, Step, describe, history, join_histories, prune, survivor_schedule
+from ._serialisation import pack_state, unpack_state
 from ._solvers import SOLVERS, UPDATES, Journal, SolverSettings, Watch, check_finite
 from ._surgery import CRITERIA, SurgerySettings, obd_saliencies
 
@@ -50,6 +51,12 @@ class Data(NamedTuple):
         """Some of the rows, copied."""
         weight = None if self.sample_weight is None else self.sample_weight[rows]
         return Data(self.X[rows], self.Y[rows], weight)
+
+
+def _read_only(vector: Any) -> Any:
+    view = vector.view()
+    view.flags.writeable = False
+    return view
 
 
 @contextmanager
@@ -181,23 +188,23 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
 
     @property
     def coefs_(self) -> list[Array]:
-        """Weights of each layer, views of shape (fan_in, fan_out)."""
-        return self._network.coefs(self._theta)
+        """Weights of each layer, read-only views of shape (fan_in, fan_out)."""
+        return self._network.coefs(_read_only(self._theta))
 
     @property
     def intercepts_(self) -> list[Array]:
-        """Intercepts of each layer, views of shape (fan_out,)."""
-        return self._network.intercepts(self._theta)
+        """Intercepts of each layer, read-only views of shape (fan_out,)."""
+        return self._network.intercepts(_read_only(self._theta))
 
     @property
     def coef_masks_(self) -> list[Mask]:
         """True where a weight survives, shaped like ``coefs_``."""
-        return self._network.coefs(self._mask)
+        return self._network.coefs(_read_only(self._mask))
 
     @property
     def intercept_masks_(self) -> list[Mask]:
         """True where an intercept survives, shaped like ``intercepts_``."""
-        return self._network.intercepts(self._mask)
+        return self._network.intercepts(_read_only(self._mask))
 
     @property
     def n_layers_(self) -> int:
@@ -232,6 +239,12 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_theta")
+
+    def __getstate__(self):
+        return pack_state(super().__getstate__())
+
+    def __setstate__(self, state):
+        super().__setstate__(unpack_state(state))
 
     # ------------------------------------------------------------------ fitting
 
@@ -498,7 +511,9 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
         """Take over the network of the last step and the record of all of them."""
         last = done[-1]
         self._theta, self._mask = last.theta, last.mask
-        self._journal, self._optimizer_state = last.result.journal, last.result.state
+        # Elsewhere a call of partial_fit begins anew, in a copy or a pickle as in the original.
+        self._optimizer_state = last.result.state if self.warm_start else None
+        self._journal = last.result.journal
         self.pruning_history_ = join_histories(self.pruning_history_, history(done[1:]))
         n_iter = sum(step.n_iter for step in done)
         self._record_training(
