@@ -7,8 +7,10 @@ All three have one signature and return one record:
 They work on the vector ``theta[mask]``, so a deleted parameter cannot move.
 """
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -19,10 +21,13 @@ from ._network import Array, Mask
 from ._objective import Objective
 from ._parallel import run_lanes
 
-# Optimiser updates run in chunks whose five arrays fit the second-level cache.
+# Optimiser updates run in chunks, so that their intermediate results stay in the cache.
 _CHUNK = 2**15
 # A lane of the update is worth a thread from about this many parameters on.
-_LANE_PARAMETERS = 2**20
+_LANE_PARAMETERS = 2**16
+_MAX_LANES = 8
+# The factor taken out of a moment goes back into it before it gets smaller than this.
+_SMALLEST_FACTOR = 1e-4
 
 
 @dataclass(frozen=True)
@@ -140,7 +145,7 @@ class Update(Protocol):
     """A stochastic update rule over the vector of surviving parameters."""
 
     def step(self, values: Array, gradient: Array) -> None:
-        """Change ``values`` in place; both have shape (n_surviving,)."""
+        """Change ``values`` in place, and use ``gradient`` as scratch; shape (n_surviving,)."""
 
     def end_epoch(self, n_samples_seen: int) -> None:
         """Adapt the learning rate after an epoch."""
@@ -153,39 +158,58 @@ class Update(Protocol):
 
 
 class Adam:
-    """Adam (Kingma & Ba, 2015, algorithm 1, in the form of the end of its section 2)."""
+    """Adam (Kingma & Ba, 2015, algorithm 1, in the form of the end of its section 2).
+
+    The moments are kept as  m = mean_factor * mean  and  v = mean_square_factor * mean_square,
+    so that their decay is one product of numbers instead of one of arrays.
+    """
 
     def __init__(self, settings: SolverSettings, n_values: int, dtype: Any) -> None:
         self.settings = settings
         self.n_steps = 0
         self.mean = np.zeros(n_values, dtype=dtype)
         self.mean_square = np.zeros(n_values, dtype=dtype)
+        self.mean_factor = self.mean_square_factor = 1.0
 
     def step(self, values: Array, gradient: Array) -> None:
         settings = self.settings
         self.n_steps += 1
         beta_1, beta_2 = settings.beta_1, settings.beta_2
+        self._decay()
+        root = np.sqrt(self.mean_square_factor)
         rate = (
             settings.learning_rate_init
             * np.sqrt(1 - beta_2**self.n_steps)
             / (1 - beta_1**self.n_steps)
         )
+        # Python numbers, because NumPy's would turn the arithmetic of float32 into float64.
+        rate, epsilon = float(rate * self.mean_factor / root), float(settings.epsilon / root)
+        gain, gain_square = (1 - beta_1) / self.mean_factor, (1 - beta_2) / self.mean_square_factor
         axpy = get_blas_funcs("axpy", (values,))
 
-        def update(chunk: slice, scratch: Array) -> None:
+        def update(chunk: slice) -> None:
             g, m, v = gradient[chunk], self.mean[chunk], self.mean_square[chunk]
-            work = scratch[: g.size]
-            m *= beta_1
-            axpy(g, m, a=1 - beta_1)
-            v *= beta_2
-            np.multiply(g, g, out=work)
-            axpy(work, v, a=1 - beta_2)
-            np.sqrt(v, out=work)
-            work += settings.epsilon
-            np.divide(m, work, out=work)
-            axpy(work, values[chunk], a=-rate)
+            axpy(g, m, a=gain)
+            np.multiply(g, g, out=g)
+            axpy(g, v, a=gain_square)
+            np.sqrt(v, out=g)
+            g += epsilon
+            np.divide(m, g, out=g)
+            axpy(g, values[chunk], a=-rate)
 
-        _in_chunks(update, values)
+        _in_chunks(update, values.size)
+
+    def _decay(self) -> None:
+        """Multiply both moments by their decay rates."""
+        settings = self.settings
+        self.mean_factor *= settings.beta_1
+        self.mean_square_factor *= settings.beta_2
+        if self.mean_factor < _SMALLEST_FACTOR:
+            self.mean *= self.mean_factor
+            self.mean_factor = 1.0
+        if self.mean_square_factor < _SMALLEST_FACTOR:
+            self.mean_square *= self.mean_square_factor
+            self.mean_square_factor = 1.0
 
     def end_epoch(self, n_samples_seen: int) -> None:
         pass
@@ -209,7 +233,7 @@ class Momentum:
         momentum, rate = self.settings.momentum, self.rate
         axpy = get_blas_funcs("axpy", (values,))
 
-        def update(chunk: slice, scratch: Array) -> None:
+        def update(chunk: slice) -> None:
             g, v, x = gradient[chunk], self.velocity[chunk], values[chunk]
             v *= momentum
             axpy(g, v, a=-rate)
@@ -219,7 +243,7 @@ class Momentum:
             else:
                 x += v
 
-        _in_chunks(update, values)
+        _in_chunks(update, values.size)
 
     def end_epoch(self, n_samples_seen: int) -> None:
         settings = self.settings
@@ -244,19 +268,26 @@ def _spread(values: Array, where: Mask) -> Array:
     return spread
 
 
-def _in_chunks(update: Callable[[slice, Array], None], values: Array) -> None:
-    """Apply ``update(chunk, scratch)`` over ``values`` in cache-sized chunks, in lanes."""
-    n_lanes = max(1, min(values.size // _LANE_PARAMETERS, 8))
-    edges = np.linspace(0, values.size, n_lanes + 1).astype(int)
+def _in_chunks(update: Callable[[slice], None], size: int) -> None:
+    """Apply ``update(chunk)`` over vectors of this size, in lanes of cache-sized chunks."""
+    lanes = _chunks(size)
 
     def lane(index: int) -> float:
-        scratch = np.empty(_CHUNK, dtype=values.dtype)
-        end = edges[index + 1]
-        for start in range(edges[index], end, _CHUNK):
-            update(slice(start, min(start + _CHUNK, end)), scratch)
+        for chunk in lanes[index]:
+            update(chunk)
         return 0.0
 
-    run_lanes(lane, n_lanes)
+    run_lanes(lane, len(lanes))
+
+
+@lru_cache(maxsize=8)
+def _chunks(size: int) -> list[list[slice]]:
+    n_lanes = max(1, min(size // _LANE_PARAMETERS, _MAX_LANES))
+    edges = [size * lane // n_lanes for lane in range(n_lanes + 1)]
+    return [
+        [slice(a, min(a + _CHUNK, end)) for a in range(start, end, _CHUNK)]
+        for start, end in itertools.pairwise(edges)
+    ]
 
 
 UPDATES: dict[str, type[Adam] | type[Momentum]] = {"adam": Adam, "sgd": Momentum}
