@@ -93,10 +93,11 @@ def _binary_log_loss(raw: Array, Y: Array) -> Array:
 
 
 def _multinomial_log_loss(raw: Array, Y: Array) -> Array:
-    raw -= raw.max(axis=1, keepdims=True)
-    of_label = (raw * Y).sum(axis=1)
+    # Reductions over few outputs are slow along the last axis, hence the transposed copy.
+    raw -= np.maximum.reduce(np.ascontiguousarray(raw.T))[:, np.newaxis]
+    of_label = np.einsum("ij,ij->i", raw, Y)
     np.exp(raw, out=raw)
-    total = raw.sum(axis=1)
+    total = np.add.reduce(np.ascontiguousarray(raw.T))
     raw /= total[:, np.newaxis]
     return np.log(total) - of_label
 
