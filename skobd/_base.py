@@ -185,25 +185,33 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
     _mask: Mask
     pruning_history_: dict[str, np.ndarray]
     _route: Route | None = None
+    _exposed: Array | None = None
+    _predictor: Predictor | None = None
 
     @property
     def coefs_(self) -> list[Array]:
-        """Weights of each layer, read-only views of shape (fan_in, fan_out)."""
-        return self._network.coefs(_read_only(self._theta))
+        """Weights of each layer, views of shape (fan_in, fan_out)."""
+        return self._network.coefs(self._expose())
 
     @property
     def intercepts_(self) -> list[Array]:
-        """Intercepts of each layer, read-only views of shape (fan_out,)."""
-        return self._network.intercepts(_read_only(self._theta))
+        """Intercepts of each layer, views of shape (fan_out,)."""
+        return self._network.intercepts(self._expose())
+
+    def _expose(self) -> Array:
+        """The parameters, noting that they can be changed in place from now on."""
+        if self._exposed is not self._theta:
+            self._exposed, self._predictor = self._theta, None
+        return self._theta
 
     @property
     def coef_masks_(self) -> list[Mask]:
-        """True where a weight survives, shaped like ``coefs_``."""
+        """True where a weight survives, read-only, shaped like ``coefs_``."""
         return self._network.coefs(_read_only(self._mask))
 
     @property
     def intercept_masks_(self) -> list[Mask]:
-        """True where an intercept survives, shaped like ``intercepts_``."""
+        """True where an intercept survives, read-only, shaped like ``intercepts_``."""
         return self._network.intercepts(_read_only(self._mask))
 
     @property
@@ -652,11 +660,10 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
 
     def _get_predictor(self) -> Predictor:
         """The compacted network, made when it is first needed."""
-        predictor = vars(self).get("_predictor")
+        predictor, exposed = self._predictor, self._exposed is self._theta
         if predictor is None or not predictor.is_of(self._theta, self._mask):
-            # The predictor would not notice a change in place.
-            self._theta.flags.writeable = self._mask.flags.writeable = False
-            predictor = self._predictor = Predictor(self._network, self._theta, self._mask)
+            predictor = Predictor(self._network, self._theta, self._mask, snapshot=exposed)
+            self._predictor = predictor
         return predictor
 
     # ------------------------------------------------------------------ helpers

@@ -151,10 +151,13 @@ class Predictor:
     network : Network
     theta : ndarray of shape (n_parameters,)
     mask : ndarray of bool of shape (n_parameters,)
+    snapshot : bool, default=False
+        Whether ``theta`` may be changed in place, so that its values must be compared.
     """
 
-    def __init__(self, network: Network, theta: Array, mask: Mask) -> None:
+    def __init__(self, network: Network, theta: Array, mask: Mask, snapshot: bool = False) -> None:
         self._source = theta, mask
+        self._snapshot = theta.copy() if snapshot else None
         compaction = compact(network, theta, mask)
         self.network, self.inputs = compaction.network, compaction.inputs
         self._keeps_inputs = self.network.layer_sizes[0] == network.layer_sizes[0]
@@ -164,8 +167,10 @@ class Predictor:
         self._for_many = self._plan(n_nonzero, _SPARSE_COST, 0.0, _TRANSPOSE_COST)
 
     def is_of(self, theta: Array, mask: Mask) -> bool:
-        """Whether it was made from these very arrays."""
-        return theta is self._source[0] and mask is self._source[1]
+        """Whether it was made from these very arrays, and they are as they were."""
+        if theta is not self._source[0] or mask is not self._source[1]:
+            return False
+        return self._snapshot is None or np.array_equal(theta, self._snapshot)
 
     @property
     def n_multiply_adds(self) -> int:

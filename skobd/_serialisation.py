@@ -9,13 +9,14 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ._network import Array, Mask, Network
+from ._network import Mask, Network
 from ._solvers import UPDATES, Journal, SolverSettings
 
 _PRIVATE = ("_network", "_theta", "_mask", "_journal", "_optimizer_state")
 # Derived, or of use only while fitting.
-_TRANSIENT = ("_predictor", "_route")
+_TRANSIENT = ("_exposed", "_predictor", "_route")
 # Lists of numbers that the estimator shares with its journal.
 _CURVES = {
     "loss_curve_": "loss_curve",
@@ -77,7 +78,7 @@ def unpack_state(state: dict[str, Any]) -> dict[str, Any]:
     return state
 
 
-def pack_mask(mask: Mask) -> Array | None:
+def pack_mask(mask: Mask) -> NDArray[Any] | None:
     """A mask as bits or as gaps between survivors, whichever is smaller; None if all survive."""
     if mask.all():
         return None
@@ -90,7 +91,7 @@ def pack_mask(mask: Mask) -> Array | None:
     return gaps if gaps.nbytes < bits.nbytes else bits
 
 
-def unpack_mask(packed: Array | None, size: int) -> Mask:
+def unpack_mask(packed: NDArray[Any] | None, size: int) -> Mask:
     """The mask (size,) that `pack_mask` was given."""
     if packed is None:
         return np.ones(size, dtype=bool)
