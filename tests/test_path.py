@@ -165,7 +165,7 @@ def test_wrong_levels_are_refused_before_any_work(iris):
     assert not hasattr(estimator, "_theta")
 
 
-@pytest.mark.parametrize("fraction, n_rounds", [(0, 5), (0.5, 0)])
+@pytest.mark.parametrize(("fraction", "n_rounds"), [(0, 5), (0.5, 0)])
 def test_nothing_to_prune_gives_the_dense_network_alone(iris, fraction, n_rounds):
     estimator = make_classifier(prune_fraction=fraction, n_rounds=n_rounds)
     path = estimator.pruning_path(*iris)
