@@ -246,10 +246,13 @@ def _choose(
     total grows with m, so the largest m that does not exceed ``n_delete`` is found by bisection.
     """
 
+    # First what is dead, because deleting an intercept would leave a constant nowhere to go.
+    living = without_dead_units(network, mask, able)
+
     def gone(m: int) -> Mask:
-        ranked = np.zeros_like(mask)
-        ranked[order[:m]] = True
-        return (mask & ~without_dead_units(network, mask & ~ranked, able)) & able
+        left = living.copy()
+        left[order[:m]] = False
+        return mask & ~without_dead_units(network, left, able)
 
     low, high = 0, min(n_delete, order.size)
     while low < high:
@@ -273,7 +276,7 @@ def _choose(
     paid = np.zeros_like(mask)
     paid[order[:n_ranked]] = True
     # What was dead, or comes out of what is constant now, is free although it was ranked.
-    paid &= ~gone(0) & ~_outgoing_of_constants(network, mask & ~deleted)
+    paid &= living & ~_outgoing_of_constants(network, mask & ~deleted)
     return deleted, deleted & ~paid, n_ranked
 
 
