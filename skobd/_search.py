@@ -45,7 +45,8 @@ def standard_errors(scores: np.ndarray) -> np.ndarray:
     n_folds = scores.shape[1]
     if n_folds < 2:
         return np.zeros(len(scores))
-    return scores.std(axis=1, ddof=1) / np.sqrt(n_folds)
+    with np.errstate(invalid="ignore"):  # infinite scores have no spread
+        return scores.std(axis=1, ddof=1) / np.sqrt(n_folds)
 
 
 def select_level(results: dict, metric: str, selection: str | Callable) -> int:
