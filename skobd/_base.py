@@ -27,9 +27,11 @@ from sklearn.utils.validation import (
 from ._callbacks import CallbackSupportMixin, FitTasks, with_callbacks
 from ._compaction import Predictor
 from ._curvature import UNIT_CURVATURES, diagonal_curvature
+from ._export import ExportMixin
 from ._losses import LOSSES
 from ._network import Array, Mask, Network
 from ._objective import Objective
+from ._onnx import register_if_imported
 from ._parallel import reproducible_threads
 from ._path import Route, check_levels, recording
 from ._pruning import Recipe, Step, describe, history, join_histories, prune, survivor_schedule
@@ -71,7 +73,7 @@ def all_or_nothing(estimator: BaseEstimator) -> Iterator[None]:
         raise
 
 
-class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
+class BaseOBDMLP(ExportMixin, CallbackSupportMixin, BaseEstimator):
     """Base of `OBDMLPClassifier` and `OBDMLPRegressor`."""
 
     _parameter_constraints: dict = {
@@ -424,7 +426,7 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
             raise ValueError("partial_fit does not support early_stopping=True")
         with all_or_nothing(self), reproducible_threads():
             anew = not hasattr(self, "_theta")
-            data = self._validate(X, y, sample_weight, reset=anew)
+            data = self._validate(X, y, sample_weight, reset=anew, classes_known=True)
             self._check_shapes(data)
             rng = check_random_state(self.random_state)
             if anew:
@@ -699,7 +701,9 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
     def _objective(self, data: Data) -> Objective:
         return Objective(self._network, LOSSES[self._loss_name], *data, alpha=self.alpha)
 
-    def _validate(self, X, y, sample_weight, reset: bool) -> Data:
+    def _validate(
+        self, X, y, sample_weight, reset: bool, classes_known: bool = False
+    ) -> Data:
         """Check and encode training data; set what scikit-learn expects to be set."""
         dtype = _FLOATS if reset else self._theta.dtype
         X, y = validate_data(
@@ -713,7 +717,7 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
             order="C",
             reset=reset,
         )
-        Y = self._encode(y, X.dtype, reset)
+        Y = self._encode(y, X.dtype, reset and not classes_known)
         if sample_weight is None and getattr(self, "class_weight", None) is None:
             return Data(X, Y, None)
         weight = _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
@@ -812,6 +816,7 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
         self.pruning_history_ = history([])
 
     def __sklearn_tags__(self):
+        register_if_imported()
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags

@@ -162,6 +162,8 @@ class Predictor:
         self.network, self.inputs = compaction.network, compaction.inputs
         self._keeps_inputs = self.network.layer_sizes[0] == network.layer_sizes[0]
         self._layers = self.network.layers(compaction.theta)
+        is_used = self.network.coefs(compaction.mask)[0].any(axis=1)
+        self.used_inputs = self.inputs[is_used]
         n_nonzero = [int(layer.sum()) for layer in self.network.coefs(compaction.mask)]
         self._for_one = self._plan(n_nonzero, _SPARSE_COST_OF_ONE, _SPARSE_CALL_OF_ONE, 0.0)
         self._for_many = self._plan(n_nonzero, _SPARSE_COST, 0.0, _TRANSPOSE_COST)

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.metrics import accuracy_score, r2_score
+from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import column_or_1d, compute_sample_weight
 from sklearn.utils._param_validation import StrOptions
@@ -127,6 +128,8 @@ _FITTED_ATTRIBUTES = """coefs_ : list of ndarray of shape (fan_in, fan_out)
         where there are validation data.
     feature_importances_ : ndarray of shape (n_features,)
         Summed OBD saliency of each input's weights on the training data.
+    used_features_ : ndarray of int
+        Indices of the features that predictions depend on; the others may hold anything finite.
     loss_ : float
         Objective at the end of training, as the solver saw it.
     best_loss_ : float or None
@@ -213,6 +216,7 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         "class_weight": [StrOptions({"balanced"}), dict, list, None],
     }
     _is_classifier = True
+    _sklearn_class = MLPClassifier
 
     def __init__(
         self,
@@ -295,7 +299,7 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         check_classification_targets(y)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
-        if reset and not getattr(self, "_classes_given", False):
+        if reset:
             binarizer = LabelBinarizer().fit(y)
             if len(binarizer.classes_) < 2 and not binarizer.y_type_.startswith("multilabel"):
                 raise ValueError(
@@ -455,6 +459,7 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
         "loss": [StrOptions({"squared_error", "poisson"})],
     }
     _is_classifier = False
+    _sklearn_class = MLPRegressor
 
     def __init__(
         self,

@@ -1,0 +1,279 @@
+"""Leaving and entering: compacted estimators, scikit-learn's own perceptrons, ONNX, C."""
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.utils.validation import check_is_fitted
+
+from ._compaction import compact
+from ._network import Network
+from ._onnx import import_skl2onnx
+from ._pruning import history
+from ._solvers import Journal
+from ._summary import summarise
+
+# What scikit-learn's perceptrons know about their training.
+_RECORDS = (
+    "n_iter_",
+    "t_",
+    "loss_",
+    "loss_curve_",
+    "best_loss_",
+    "validation_scores_",
+    "best_validation_score_",
+)
+_SHAPE = ("n_layers_", "n_outputs_", "out_activation_", "n_features_in_", "feature_names_in_")
+_TARGETS = ("classes_", "_label_binarizer")
+
+
+class ExportMixin:
+    """What a fitted estimator can be turned into, and made from."""
+
+    if TYPE_CHECKING:
+        # The estimator's own attributes.
+        def __getattr__(self, name: str) -> Any: ...
+
+    # ------------------------------------------------------------------ what is left
+
+    @property
+    def used_features_(self) -> np.ndarray:
+        """Indices of the inputs that the predictions depend on, ascending."""
+        return self._get_predictor().used_inputs
+
+    def get_used_feature_names(self) -> np.ndarray:
+        """Names of the inputs that the predictions depend on.
+
+        Returns
+        -------
+        names : ndarray of str
+            From ``feature_names_in_``, or "x0", "x1", ... where ``X`` had no names.
+        """
+        check_is_fitted(self)
+        return self._all_feature_names()[self.used_features_]
+
+    def _all_feature_names(self) -> np.ndarray:
+        if hasattr(self, "feature_names_in_"):
+            return self.feature_names_in_
+        return np.array([f"x{index}" for index in range(self.n_features_in_)], dtype=object)
+
+    def compact(self):
+        """A fitted estimator without the dead hidden units.
+
+        Units that lost all incoming weights are folded into the intercepts of the next layer,
+        and units that lost all outgoing weights are dropped; each layer keeps at least one. Only
+        ``hidden_layer_sizes`` changes among the parameters. The inputs are still the original
+        columns; those not in ``used_features_`` may hold anything finite. Levels
+        (``sparsity_``, ``prune_fraction``) count from the smaller network on.
+
+        Returns
+        -------
+        smaller : object
+            An independent estimator with the same predictions up to rounding.
+        """
+        check_is_fitted(self)
+        compaction = compact(self._network, self._theta, self._mask, keep_inputs=True)
+        smaller = copy.deepcopy(self)
+        smaller.hidden_layer_sizes = compaction.network.layer_sizes[1:-1]
+        smaller._network = compaction.network
+        smaller._theta, smaller._mask = compaction.theta, compaction.mask
+        smaller._optimizer_state = None
+        return smaller
+
+    def summary(self) -> str:
+        """A few lines on what pruning has achieved.
+
+        Returns
+        -------
+        text : str
+            Layers before and after, weights, multiply-adds for one row (as prediction stores
+            the layers: surviving weights of sparse ones, all of dense ones), bytes on disk, and
+            the inputs that are no longer needed, by name.
+        """
+        check_is_fitted(self)
+        return summarise(self)
+
+    # ------------------------------------------------------------------ scikit-learn
+
+    def to_sklearn(self):
+        """A fitted `MLPClassifier` or `MLPRegressor` with the same predictions.
+
+        It can be used, and trained further, like any other; it knows no masks, so that training
+        brings deleted weights back to life. ``compact().to_sklearn()`` gives the smaller one.
+
+        Returns
+        -------
+        mlp : MLPClassifier or MLPRegressor
+        """
+        check_is_fitted(self)
+        mlp = self._sklearn_class()
+        names = mlp.get_params()
+        if getattr(self, "loss", "squared_error") != "squared_error" and "loss" not in names:
+            raise ValueError(
+                f"MLPRegressor has loss={self.loss!r} only from scikit-learn 1.7 on: upgrade "
+                "scikit-learn, or use to_onnx()."
+            )
+        own = self.get_params(deep=False)
+        mlp.set_params(**{name: copy.deepcopy(own[name]) for name in names if name in own})
+        mlp.coefs_ = [coef.copy() for coef in self._network.coefs(self._theta)]
+        mlp.intercepts_ = [intercept.copy() for intercept in self._network.intercepts(self._theta)]
+        for name in (*_RECORDS, *_SHAPE, *_TARGETS):
+            if hasattr(self, name):
+                setattr(mlp, name, copy.deepcopy(getattr(self, name)))
+        mlp._no_improvement_count = self._journal.n_idle
+        return mlp
+
+    @classmethod
+    def from_sklearn(cls, mlp):
+        """An estimator with the parameters and the network of a fitted scikit-learn one.
+
+        ``from_sklearn(mlp).prune(X, y, prune_fraction=0.9)`` prunes a network that is already
+        trained. The pruning parameters have their defaults; change them by ``set_params``.
+
+        Parameters
+        ----------
+        mlp : MLPClassifier or MLPRegressor
+            Fitted, of the kind that corresponds to this class.
+
+        Returns
+        -------
+        estimator : object
+
+        Raises
+        ------
+        TypeError
+            For anything but the corresponding perceptron.
+        NotFittedError
+            If it has not been fitted.
+        """
+        kind = cls._sklearn_class
+        if not isinstance(mlp, kind):
+            other = {MLPClassifier: "OBDMLPRegressor", MLPRegressor: "OBDMLPClassifier"}[kind]
+            cure = f" (use {other} for it)" if isinstance(mlp, MLPClassifier | MLPRegressor) else ""
+            raise TypeError(
+                f"{cls.__name__}.from_sklearn needs a fitted sklearn.neural_network."
+                f"{kind.__name__}, got {type(mlp).__name__}{cure}; of a pipeline or a search, "
+                "give the perceptron inside, such as pipeline[-1]."
+            )
+        check_is_fitted(
+            mlp, "coefs_", msg="This %(name)s is not fitted: call fit before from_sklearn."
+        )
+        estimator = cls()
+        own = estimator.get_params(deep=False)
+        given = mlp.get_params(deep=False)
+        estimator.set_params(**{name: copy.deepcopy(given[name]) for name in own if name in given})
+        for name in ("n_features_in_", "feature_names_in_", *_TARGETS):
+            if hasattr(mlp, name):
+                setattr(estimator, name, copy.deepcopy(getattr(mlp, name)))
+        estimator._adopt(mlp)
+        return estimator
+
+    def _adopt(self, mlp: Any) -> None:
+        """Take over the network of a perceptron and what is known about its training."""
+        sizes = (mlp.coefs_[0].shape[0], *(coef.shape[1] for coef in mlp.coefs_))
+        if self._hidden_sizes() != sizes[1:-1]:
+            self.hidden_layer_sizes = sizes[1:-1]
+        self._network = Network(sizes, self.activation)
+        layers = zip(mlp.coefs_, mlp.intercepts_, strict=True)
+        self._theta = np.concatenate([part.ravel() for layer in layers for part in layer])
+        self._mask = np.ones(self._network.n_parameters, dtype=bool)
+        self._journal, self._optimizer_state = Journal(), None
+        self._journal.loss_curve = list(getattr(mlp, "loss_curve_", []))
+        self._journal.validation_scores = list(getattr(mlp, "validation_scores_", None) or [])
+        self._journal.n_samples_seen = int(mlp.t_)
+        self.pruning_history_ = history([])
+        self._record_training(mlp.loss_, mlp.n_iter_)
+
+    # ------------------------------------------------------------------ ONNX
+
+    def to_onnx(self, X, **kwargs):
+        """Convert to ONNX.
+
+        The converters are registered with skl2onnx, so that ``skl2onnx.to_onnx(pipeline, X)``
+        converts a whole pipeline that ends in this estimator.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            A sample that gives names and types of the inputs; one row is enough.
+        **kwargs
+            Passed on to ``skl2onnx.to_onnx``. Probabilities are an array unless ``options`` say
+            otherwise.
+
+        Returns
+        -------
+        model : onnx.ModelProto
+            With the outputs "label" and "probabilities", or "variable" for a regressor.
+
+        Raises
+        ------
+        ImportError
+            If skl2onnx is not installed.
+        """
+        skl2onnx = import_skl2onnx()
+        check_is_fitted(self)
+        if self._is_classifier:
+            kwargs.setdefault("options", {id(self): {"zipmap": False}})
+        return skl2onnx.to_onnx(self, X[:1], **kwargs)
+
+    # ------------------------------------------------------------------ C
+
+    def to_c(self, name="model", used_features_only=False):
+        """C code of the compacted network for microcontrollers, by emlearn.
+
+        The code includes ``eml_net.h`` (in the folder ``emlearn.includedir``) and defines
+        ``<name>_predict``, which returns the index of the class, and ``<name>_regress``.
+
+        Parameters
+        ----------
+        name : str, default="model"
+            Prefix of everything that is defined; an identifier of C.
+        used_features_only : bool, default=False
+            Whether the code takes only the columns in ``used_features_``, which saves memory,
+            instead of all.
+
+        Returns
+        -------
+        code : str
+
+        Raises
+        ------
+        ImportError
+            If emlearn is not installed.
+        ValueError
+            For what emlearn cannot express: multilabel targets, Poisson regression, and networks
+            without hidden layers.
+        """
+        check_is_fitted(self)
+        self._check_expressible_in_c()
+        try:
+            import emlearn
+        except ImportError as error:
+            raise ImportError(
+                "Exporting to C needs emlearn: pip install skobd[c]. To deploy without it, see "
+                "to_sklearn() and to_onnx()."
+            ) from error
+        mlp = self.compact().to_sklearn()
+        if used_features_only:
+            used = self.used_features_ if self.used_features_.size else [0]
+            mlp.coefs_[0] = mlp.coefs_[0][used]
+        kind = "classifier" if self._is_classifier else "regressor"
+        return emlearn.convert(mlp, method="loadable", return_type=kind).save(name=name)
+
+    def _check_expressible_in_c(self) -> None:
+        if self.n_layers_ < 3:
+            raise ValueError(
+                "emlearn has no networks without hidden layers: fit with hidden_layer_sizes of at "
+                "least one layer, or write out coefs_[0] and intercepts_[0]."
+            )
+        if self.out_activation_ == "exp":
+            raise ValueError(
+                "emlearn has no exponential output, which loss='poisson' needs: use to_onnx(), or "
+                "fit log(y) with loss='squared_error'."
+            )
+        if self._is_classifier and self._label_binarizer.y_type_.startswith("multilabel"):
+            raise ValueError(
+                "emlearn has no multilabel targets: use to_onnx(), or one classifier per label "
+                "(sklearn.multioutput.MultiOutputClassifier)."
+            )
