@@ -519,11 +519,12 @@ def test_no_score_at_all_is_an_error_that_says_so(iris):
 
 def test_folds_lacking_a_class(iris):
     # Sorted labels and plain folds: each fold is trained without the class it is tested on.
-    search = make_search(cv=KFold(3)).fit(*iris)
+    order = np.argsort(iris[1])
+    X, y = iris[0][order], iris[1][order]
+    search = make_search(cv=KFold(3)).fit(X, y)
     np.testing.assert_array_equal(search.cv_results_["mean_test_score"], [0, 0, 0])
-    two = iris[1] < 2
     with pytest.raises(ValueError, match="one class only"):
-        make_search(cv=KFold(2)).fit(iris[0][two], iris[1][two])
+        make_search(cv=KFold(2)).fit(X[y < 2], y[y < 2])
 
 
 def test_interrupt_ends_the_search(iris, monkeypatch):
