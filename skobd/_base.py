@@ -37,6 +37,7 @@ from ._path import Route, check_levels, recording
 from ._pruning import Recipe, Step, describe, history, join_histories, prune, survivor_schedule
 from ._serialisation import pack_state, unpack_state
 from ._solvers import SOLVERS, UPDATES, Journal, SolverSettings, Watch, check_finite
+from ._surgeon import check_block_size
 from ._surgery import CRITERIA, SurgerySettings, obd_saliencies
 
 _FLOATS = (np.float64, np.float32)
@@ -465,6 +466,8 @@ class BaseOBDMLP(ExportMixin, CallbackSupportMixin, BaseEstimator):
         train: bool = True,
     ) -> None:
         """Drive the recipe to its end and store what comes out."""
+        if survivors:
+            self._check_block_size()
         done: list[Step] = []
         route, objective = self._route, self._objective(data)
         watch = Watch(self._validator(held_out), tasks.on_epoch, tasks.on_round)
@@ -628,6 +631,7 @@ class BaseOBDMLP(ExportMixin, CallbackSupportMixin, BaseEstimator):
         """
         with reproducible_threads():
             objective = self._fitted_objective(X, y, sample_weight)
+            self._check_block_size()
             rng = check_random_state(self.random_state)
             criterion = CRITERIA[self.criterion]
             settings = self._surgery_settings()
@@ -640,6 +644,10 @@ class BaseOBDMLP(ExportMixin, CallbackSupportMixin, BaseEstimator):
         settings = self._surgery_settings()
         saliencies = obd_saliencies(objective, step.theta, step.mask, settings)
         return self._network.coefs(saliencies)[0].sum(axis=1)
+
+    def _check_block_size(self) -> None:
+        n_surviving = int(self._mask.sum())
+        check_block_size(self.criterion, self._network.layer_sizes, n_surviving)
 
     def _fitted_objective(self, X, y, sample_weight) -> Objective:
         check_is_fitted(self)
@@ -654,7 +662,8 @@ class BaseOBDMLP(ExportMixin, CallbackSupportMixin, BaseEstimator):
 
     def _output(self, X: Any) -> Array:
         """Output (n_samples, n_outputs) after the inverse link, for unvalidated input."""
-        check_is_fitted(self)
+        if not hasattr(self, "_theta"):  # the full check takes as long as predicting a row
+            check_is_fitted(self)
         X = validate_data(
             self, X, accept_sparse="csr", dtype=self._theta.dtype, order="C", reset=False
         )
@@ -701,9 +710,7 @@ class BaseOBDMLP(ExportMixin, CallbackSupportMixin, BaseEstimator):
     def _objective(self, data: Data) -> Objective:
         return Objective(self._network, LOSSES[self._loss_name], *data, alpha=self.alpha)
 
-    def _validate(
-        self, X, y, sample_weight, reset: bool, classes_known: bool = False
-    ) -> Data:
+    def _validate(self, X, y, sample_weight, reset: bool, classes_known: bool = False) -> Data:
         """Check and encode training data; set what scikit-learn expects to be set."""
         dtype = _FLOATS if reset else self._theta.dtype
         X, y = validate_data(
@@ -799,6 +806,8 @@ class BaseOBDMLP(ExportMixin, CallbackSupportMixin, BaseEstimator):
         X, Y, weight = held_out
         total = X.shape[0] if weight is None else float(weight.sum())
 
+        # Overflow is reported once, as divergence, not as a stream of warnings.
+        @np.errstate(over="ignore", invalid="ignore")
         def validate(theta: Array) -> tuple[float, float]:
             raw = network.raw_output(theta, X)
             score = self._score_raw(raw, Y, weight) if np.isfinite(raw).all() else np.nan

@@ -31,6 +31,8 @@ _SPARSE_COST_OF_ONE, _SPARSE_CALL_OF_ONE = 6.0, 120_000
 # Rows are predicted in blocks whose activations fit the cache ...
 _BLOCK_ELEMENTS = 2**17
 _MIN_BLOCK_ROWS, _MAX_BLOCK_ROWS = 64, 1024
+# BLAS leaves smaller products than this to one thread, so that it need not be told to.
+_SMALL_PRODUCT = 9000
 # ... and dealt to lanes from about this many multiply-adds on.
 _LANE_MULTIPLY_ADDS = 2e7
 _MAX_LANES = 8
@@ -162,6 +164,9 @@ class Predictor:
         self.network, self.inputs = compaction.network, compaction.inputs
         self._keeps_inputs = self.network.layer_sizes[0] == network.layer_sizes[0]
         self._layers = self.network.layers(compaction.theta)
+        self._largest = max(layer.size for layer in self._layers)
+        n_rows = _BLOCK_ELEMENTS // max(self.network.layer_sizes)
+        self._n_block_rows = min(max(n_rows, _MIN_BLOCK_ROWS), _MAX_BLOCK_ROWS)
         is_used = self.network.coefs(compaction.mask)[0].any(axis=1)
         self.used_inputs = self.inputs[is_used]
         n_nonzero = [int(layer.sum()) for layer in self.network.coefs(compaction.mask)]
@@ -209,9 +214,11 @@ class Predictor:
         link : callable or None
             Inverse link, applied in place; None for the raw output.
         """
-        n_samples, sizes = X.shape[0], self.network.layer_sizes
-        out = np.empty((n_samples, sizes[-1]), dtype=self._layers[0].dtype)
-        n_rows = min(max(_BLOCK_ELEMENTS // max(sizes), _MIN_BLOCK_ROWS), _MAX_BLOCK_ROWS)
+        n_samples, n_rows = X.shape[0], self._n_block_rows
+        out = np.empty((n_samples, self.network.layer_sizes[-1]), dtype=self._layers[0].dtype)
+        if n_samples * self._largest < _SMALL_PRODUCT:
+            self._block(X, out, link)
+            return out
         work = n_samples * self.network.n_parameters / _LANE_MULTIPLY_ADDS
         n_lanes = max(1, min(int(work), n_samples // n_rows, _MAX_LANES))
         edges = np.linspace(0, n_samples, n_lanes + 1).astype(int)
@@ -220,9 +227,7 @@ class Predictor:
             end = int(edges[index + 1])
             for start in range(int(edges[index]), end, n_rows):
                 rows = slice(start, min(start + n_rows, end))
-                self._block(X[rows], out[rows])
-                if link is not None:
-                    link(out[rows])
+                self._block(X[rows], out[rows], link)
             return 0.0
 
         # Starting threads pays for many rows only; the number of lanes does not depend on them.
@@ -230,8 +235,13 @@ class Predictor:
             run_lanes(lane, n_lanes)
         return out
 
-    def _block(self, X: Any, out: Array) -> None:
-        """Raw output of some rows."""
+    def _block(self, X: Any, out: Array, link: Link | None) -> None:
+        """Output of some rows."""
+        self._raw(X, out)
+        if link is not None:
+            link(out)
+
+    def _raw(self, X: Any, out: Array) -> None:
         if not self._keeps_inputs:
             X = np.take(X, self.inputs, axis=1) if isinstance(X, np.ndarray) else X[:, self.inputs]
         plan = self._for_many if X.shape[0] >= _MANY_ROWS else self._for_one
