@@ -11,11 +11,12 @@ whole Gauss-Newton matrix. Everything after the cut is shared.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg.lapack import dposv, dpotrf, dpotri
 
 from ._curvature import UNIT_CURVATURES
 from ._network import Array, Mask, backpropagate
@@ -30,11 +31,18 @@ MAX_HESSIAN_ROWS = 2000
 MAX_BLOCK = 4096
 # Elements of the blocks, and of the rows they come from, that are worked on at a time.
 _BATCH_ELEMENTS = 2**22
+# Blocks are computed once and kept if all of them together are no larger than the largest one may.
+_KEPT_ELEMENTS = MAX_BLOCK**2
 _PANEL = 32
-# A unit whose curvature vanishes (saturated, dead, or fitted perfectly) has a singular block. A
-# small multiple of the mean curvature on the diagonal keeps the inverse finite and the corrections
-# short along directions that the rows do not determine.
+# A unit whose curvature vanishes (saturated, dead, or fitted perfectly) or whose inputs are
+# collinear has a singular block. A small fraction of each diagonal entry is added to it
+# (Marquardt, 1963): whatever the scales of the inputs, the correlation matrix of the block then
+# has eigenvalues of at least this fraction, so a Cholesky factorisation cannot fail, and the
+# corrections stay short along directions that the rows do not determine. Being relative, it
+# leaves the ranking of a diagonal block, which is OBD's, as it is.
 _DAMPING = 1e-4
+# Where the curvature is 0 there is no scale; any positive one makes the deletion free.
+_LEAST_DAMPING = np.finfo(float).tiny ** 0.25
 # Sequences are first computed a little longer than an even share of the deletions would need.
 _SLACK = 1.5
 
@@ -47,25 +55,30 @@ class HessianBlocks:
     ----------
     batches : list of ndarray of shape (n_blocks, size)
         Positions in ``theta``; -1 pads.
-    hessian : callable
-        ``hessian(i)`` computes the undamped blocks of batch i, (n_blocks, size, size), with zero
+    compute : callable
+        ``compute(i)`` computes the undamped blocks of batch i, (n_blocks, size, size), with zero
         rows and columns for padding.
     """
 
     batches: list[Indices]
-    hessian: Callable[[int], Array]
+    compute: Callable[[int], Array]
+    _kept: dict[int, Array] = field(default_factory=dict)
 
     def damped(self, index: int) -> tuple[Array, Array]:
-        """Blocks of a batch as they are, and made safely invertible."""
-        plain = self.hessian(index)
-        real = self.batches[index] >= 0
-        diagonal = np.einsum("gaa->ga", plain)
-        mean = diagonal.sum(axis=1) / np.maximum(real.sum(axis=1), 1)
-        # A block of zeros has no scale of its own; any positive one makes its deletions free.
-        damping = np.where(mean > 0, _DAMPING * mean, np.finfo(float).tiny ** 0.25)
-        damped = plain.copy()
-        np.einsum("gaa->ga", damped)[...] += np.where(real, damping[:, np.newaxis], 1.0)
-        return plain, damped
+        """Blocks of a batch made safely invertible, and what that added to their diagonals."""
+        blocks = self._blocks(index)
+        diagonal = np.einsum("gaa->ga", blocks)
+        damping = np.maximum(_DAMPING * diagonal, _LEAST_DAMPING)
+        damping[self.batches[index] < 0] = 1
+        diagonal += damping
+        return blocks, damping
+
+    def _blocks(self, index: int) -> Array:
+        if sum(batch.size * batch.shape[1] for batch in self.batches) > _KEPT_ELEMENTS:
+            return self.compute(index)
+        if index not in self._kept:
+            self._kept[index] = self.compute(index)
+        return self._kept[index].copy()
 
 
 class Elimination(NamedTuple):
@@ -98,21 +111,25 @@ def unit_blocks(
     ):
         inputs = np.vstack([_dense(x).T, np.ones(x.shape[0])]).astype(np.float64)
         roots = np.sqrt(h_l.T * (weight / weight.sum()))
-        for units in _batches_of_units(alive, len(weight)):
+        for units in _batches_of_units(alive):
             index, rows = _survivors_of(alive[:, units])
             batches.append(np.where(index, layer[rows, units[:, np.newaxis]], -1))
             sources.append((inputs, roots[units], rows, index))
     penalty = _penalty(objective)
 
-    def hessian(i: int) -> Array:
+    def compute(i: int) -> Array:
         inputs, root, rows, index = sources[i]
-        z = inputs[rows] * root[:, np.newaxis, :]
-        z *= index[:, :, np.newaxis]
-        blocks = np.matmul(z, z.transpose(0, 2, 1))
+        n_units, size = index.shape
+        blocks = np.empty((n_units, size, size))
+        for units in _slices(n_units, size * inputs.shape[1]):
+            z = inputs[rows[units]]
+            z *= root[units, np.newaxis, :]
+            z *= index[units, :, np.newaxis]
+            np.matmul(z, z.transpose(0, 2, 1), out=blocks[units])
         np.einsum("gaa->ga", blocks)[...] += np.where(index, penalty[batches[i]], 0)
         return blocks
 
-    return HessianBlocks(batches, hessian)
+    return HessianBlocks(batches, compute)
 
 
 def full_block(
@@ -121,11 +138,11 @@ def full_block(
     """The Gauss-Newton matrix of all surviving parameters, plus alpha/S for weights."""
     survivors = np.flatnonzero(mask)
 
-    def hessian(i: int) -> Array:
+    def compute(i: int) -> Array:
         block, weight = _sample(objective, np.random.RandomState(seed))
         matrix = np.diag(_penalty(objective)[survivors])
         root = np.sqrt(weight / weight.sum())
-        for rows in _row_blocks(len(weight), objective.network.n_parameters):
+        for rows in _slices(len(weight), objective.network.n_parameters):
             for jacobian in _output_jacobians(objective, theta, block.X[rows]):
                 z = jacobian[:, survivors] * root[rows, np.newaxis]
                 matrix += z.T @ z
@@ -133,7 +150,7 @@ def full_block(
 
     # The matrix may be computed more than once; always from the same rows.
     seed = rng.randint(np.iinfo(np.int32).max)
-    return HessianBlocks([survivors[np.newaxis]], hessian)
+    return HessianBlocks([survivors[np.newaxis]], compute)
 
 
 BLOCKS: dict[str, Callable[..., HessianBlocks]] = {"unit_obs": unit_blocks, "obs": full_block}
@@ -161,7 +178,7 @@ def surgeon_saliencies(blocks: HessianBlocks, theta: Array) -> Array:
     def lane(i: int) -> float:
         batch = blocks.batches[i]
         real = batch >= 0
-        inverse = np.linalg.inv(blocks.damped(i)[1])
+        inverse = _inverted(blocks.damped(i)[0])
         values = theta[batch] ** 2 / (2 * np.einsum("gaa->ga", inverse))
         saliencies[batch[real]] = values[real]
         return 0.0
@@ -189,13 +206,14 @@ def elimination_order(
     n_batches = len(blocks.batches)
     results: list[Elimination] = [None] * n_batches  # type: ignore[list-item]
 
-    def lane(i: int, full: bool = False) -> float:
+    def first(i: int) -> float:
         size = blocks.batches[i].shape[1]
-        n_steps = size if full else min(size, int(np.ceil(share * size)) + 1)
+        n_steps = min(size, int(np.ceil(share * size)) + 1)
         results[i] = _eliminate(blocks, i, theta, able, n_steps)
         return 0.0
 
-    run_lanes(lane, n_batches)
+    run_lanes(first, n_batches)
+    # Longer sequences can only lower it, so no step beyond it is wanted.
     threshold = _nth_smallest(results, n_delete)
     short = [
         i
@@ -203,7 +221,13 @@ def elimination_order(
         if result.positions.shape[1] < blocks.batches[i].shape[1]
         and (np.max(result.rises, axis=1) <= threshold).any()
     ]
-    run_lanes(lambda k: lane(short[k], full=True), len(short))
+
+    def second(k: int) -> float:
+        i = short[k]
+        results[i] = _eliminate(blocks, i, theta, able, blocks.batches[i].shape[1], threshold)
+        return 0.0
+
+    run_lanes(second, len(short))
     keys = np.concatenate([_keys(result).ravel() for result in results])
     positions = np.concatenate([result.positions.ravel() for result in results])
     rises = np.concatenate([result.rises.ravel() for result in results])
@@ -232,34 +256,41 @@ def corrected(blocks: HessianBlocks, theta: Array, deleted: Mask) -> tuple[Array
         gone = (batch >= 0) & deleted[batch]
         if not gone.any():
             return 0.0
-        plain, damped = blocks.damped(i)
-        change = np.where(gone, -new[batch], 0)
-        pull = -np.einsum("gab,gb->ga", damped, change)
-        pull[gone] = 0
-        # Deleted parameters are cut out of the system by an identity in their place.
-        stay = ~gone
-        damped *= stay[:, :, np.newaxis] & stay[:, np.newaxis, :]
-        np.einsum("gaa->ga", damped)[...] += gone
-        change += np.linalg.solve(damped, pull[..., np.newaxis])[..., 0]
-        real = batch >= 0
-        new[batch[real]] += change[real]
-        new[batch[gone]] = 0
-        return 0.5 * float(np.einsum("ga,gab,gb->", change, plain, change, optimize=True))
+        damped, damping = blocks.damped(i)
+        rise = 0.0
+        for positions, out, matrix, added in zip(batch, gone, damped, damping, strict=True):
+            stay = np.flatnonzero(~out & (positions >= 0))
+            out = np.flatnonzero(out)
+            change = np.zeros(len(positions))
+            change[out] = -new[positions[out]]
+            change[stay] = _solved(
+                matrix[np.ix_(stay, stay)], -matrix[np.ix_(stay, out)] @ change[out]
+            )
+            rise += 0.5 * float(change @ (matrix @ change) - added @ change**2)
+            new[positions[stay]] += change[stay]
+            new[positions[out]] = 0
+        return rise
 
     rise = sum(run_lanes(lane, len(blocks.batches)))
     return new.astype(theta.dtype), rise
 
 
 def _eliminate(
-    blocks: HessianBlocks, index: int, theta: Array, able: Mask, n_steps: int
+    blocks: HessianBlocks,
+    index: int,
+    theta: Array,
+    able: Mask,
+    n_steps: int,
+    limit: float = np.inf,
 ) -> Elimination:
     """Delete parameter after parameter in every block of a batch at once.
 
-    The running inverse is P - L^T L with one row of L for each deletion (a Cholesky factorisation
-    of the inverse, pivoted by saliency); L is folded into P by one matrix product a panel.
+    A block ends after ``n_steps``, or before the first rise above ``limit``. The running inverse
+    is P - L^T L with one row of L for each deletion (a Cholesky factorisation of the inverse,
+    pivoted by saliency); L is folded into P by one matrix product a panel.
     """
     batch = blocks.batches[index]
-    inverse = np.linalg.inv(blocks.damped(index)[1])
+    inverse = _inverted(blocks.damped(index)[0])
     n_blocks, size = batch.shape
     every = np.arange(n_blocks)
     values = np.where(batch >= 0, theta[batch], 0).astype(np.float64)
@@ -269,6 +300,7 @@ def _eliminate(
     panel = np.zeros((n_blocks, _PANEL, size))
     chosen = np.zeros((n_blocks, n_steps), dtype=np.intp)
     rises = np.full((n_blocks, n_steps), np.inf)
+    active = np.ones(n_blocks, dtype=bool)
     for step in range(n_steps):
         k = step % _PANEL
         if step and not k:
@@ -276,10 +308,10 @@ def _eliminate(
         saliencies = np.where(free, values * values / (2 * diagonal), np.inf)
         q = saliencies.argmin(axis=1)
         rise = saliencies[every, q]
-        active = np.isfinite(rise)
+        active &= np.isfinite(rise) & (rise <= limit)
         if not active.any():
             break
-        rises[:, step], chosen[:, step] = rise, q
+        rises[active, step], chosen[active, step] = rise[active], q[active]
         row = inverse[every, q]
         if k:
             row = row - np.matmul(panel[every, :k, q][:, np.newaxis], panel[:, :k])[:, 0]
@@ -333,14 +365,31 @@ def _output_jacobians(objective: Objective, theta: Array, X: Any) -> Iterator[Ar
         yield np.concatenate(gradients[::-1], axis=1).astype(np.float64)
 
 
-def _batches_of_units(alive: Mask, n_rows: int) -> Iterator[Indices]:
+def _inverted(matrices: Array) -> Array:
+    """Inverses of positive definite matrices (n, size, size), in place."""
+    for matrix in matrices:
+        factor, _ = dpotrf(matrix)
+        upper, _ = dpotri(factor, overwrite_c=True)
+        np.add(upper, np.triu(upper, 1).T, out=matrix)
+    return matrices
+
+
+def _solved(matrix: Array, right: Array) -> Array:
+    """Solution of a positive definite system."""
+    if not len(right):
+        return right
+    _, solution, _ = dposv(matrix, right)
+    return solution
+
+
+def _batches_of_units(alive: Mask) -> Iterator[Indices]:
     """Units of a layer in batches of similar size that fit the memory bound."""
     sizes = alive.sum(axis=0)
     units = np.argsort(-sizes, kind="stable")
     units = units[sizes[units] > 0]
     while len(units):
         size = int(sizes[units[0]])
-        n_units = max(1, _BATCH_ELEMENTS // (size * max(size, n_rows)))
+        n_units = max(1, _BATCH_ELEMENTS // size**2)
         # Padding a much smaller block to the size of the largest would waste the products.
         n_units = min(n_units, int((sizes[units] >= 0.75 * size).sum()))
         yield units[:n_units]
@@ -354,10 +403,11 @@ def _survivors_of(alive: Mask) -> tuple[Mask, Indices]:
     return np.arange(counts.max()) < counts[:, np.newaxis], rows
 
 
-def _row_blocks(n_rows: int, n_columns: int) -> Iterator[slice]:
-    size = max(1, _BATCH_ELEMENTS // max(n_columns, 1))
-    for start in range(0, n_rows, size):
-        yield slice(start, min(start + size, n_rows))
+def _slices(n: int, n_elements: int) -> Iterator[slice]:
+    """Slices of n items, ``n_elements`` elements each, that fit the memory bound."""
+    step = max(1, _BATCH_ELEMENTS // max(n_elements, 1))
+    for start in range(0, n, step):
+        yield slice(start, min(start + step, n))
 
 
 def _penalty(objective: Objective) -> Array:
