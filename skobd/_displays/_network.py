@@ -121,7 +121,7 @@ class NetworkDisplay:
     >>> from sklearn.datasets import load_iris
     >>> from skobd import NetworkDisplay, OBDMLPClassifier
     >>> data = load_iris()
-    >>> clf = OBDMLPClassifier((3,), solver="lbfgs", alpha=1, random_state=0)
+    >>> clf = OBDMLPClassifier((3,), solver="lbfgs", alpha=1, max_iter=1000, random_state=0)
     >>> display = NetworkDisplay.from_estimator(
     ...     clf.fit(data.data, data.target), feature_names=data.feature_names
     ... )
@@ -233,6 +233,7 @@ class NetworkDisplay:
         self._draw_nodes(fonts)
         self._write_labels(names, shown.intercepts, fonts)
         self._write_captions()
+        self._write_key()
         if n_connections > max_connections:
             self._say_not_all(n_connections, max_connections)
         self.ax_.set(xlim=(-0.06, len(shown.units) - 0.94), ylim=(0, 1))
@@ -243,7 +244,7 @@ class NetworkDisplay:
         """Largest readable size, in points, at which the texts of a column do not overlap."""
         height = 72 * self.ax_.get_position().height * self.figure_.get_figheight()
         return [
-            min(_FONT, height / (lines * len(positions)))
+            min(_FONT, height / (lines * max(len(positions), 1)))
             for lines, positions in zip(_lines(len(self.positions_)), self.positions_, strict=True)
         ]
 
@@ -337,8 +338,10 @@ class NetworkDisplay:
                 else:
                     texts.append(self._write(name, position, (0, 0), "center", "center", font))
                     if b:
-                        below = self._write(b, position, (0, -1.45), "center", "top", 0.9 * font)
+                        below = self._write(b, position, (0, -1.6), "center", "top", 0.9 * font)
                         below.set_bbox({"boxstyle": "round,pad=0.08", "fc": "white", "ec": "none"})
+                        # Over the connections, but under the circle.
+                        below.set_zorder(2.5)
             self.labels_.append(texts)
 
     def _write(self, text, position, offset, ha, va, font) -> Any:
@@ -371,6 +374,20 @@ class NetworkDisplay:
                 color=GREY,
                 annotation_clip=False,
             )
+
+    def _write_key(self) -> None:
+        from matplotlib.lines import Line2D
+
+        signs = {"positive weight": BLUE, "negative weight": VERMILLION}
+        self.ax_.legend(
+            handles=[Line2D([], [], color=colour, lw=2.5, label=x) for x, colour in signs.items()],
+            loc="upper center",
+            bbox_to_anchor=(0.5, 0),
+            ncols=2,
+            frameon=False,
+            fontsize=8,
+            labelcolor=GREY,
+        )
 
     def _say_not_all(self, n_connections: int, max_connections: int) -> None:
         text = f"the {max_connections:,} largest of {n_connections:,} connections"

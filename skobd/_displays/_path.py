@@ -74,8 +74,8 @@ class PruningPathDisplay:
     >>> from sklearn.datasets import load_iris
     >>> from skobd import OBDMLPClassifier, PruningPathDisplay
     >>> X, y = load_iris(return_X_y=True)
-    >>> clf = OBDMLPClassifier((5,), solver="lbfgs", alpha=1, random_state=0).fit(X, y)
-    >>> display = PruningPathDisplay.from_estimator(clf, decibels=True)
+    >>> clf = OBDMLPClassifier((5,), solver="lbfgs", alpha=1, max_iter=1000, random_state=0)
+    >>> display = PruningPathDisplay.from_estimator(clf.fit(X, y), decibels=True)
     """
 
     def __init__(
@@ -303,6 +303,8 @@ class PruningPathDisplay:
             raise ValueError(
                 "kind='score' needs scores, which need validation data; draw kind='objective'."
             )
+        if kind == "score" and np.isnan(np.asarray(self.scores, dtype=float)).all():
+            raise ValueError("kind='score' needs scores, but all of them are NaN.")
         if kind == "objective" and self.objective is None:
             raise ValueError("kind='objective' needs the objective, which was not given.")
         ax = make_axes(ax, self, (6.0, 4.0))

@@ -69,8 +69,8 @@ class SaliencyDisplay:
     >>> from sklearn.datasets import load_iris
     >>> from skobd import OBDMLPClassifier, SaliencyDisplay
     >>> X, y = load_iris(return_X_y=True)
-    >>> clf = OBDMLPClassifier((5,), solver="lbfgs", alpha=1, random_state=0).fit(X, y)
-    >>> display = SaliencyDisplay.from_estimator(clf, X, y, kind="ranked")
+    >>> clf = OBDMLPClassifier((5,), solver="lbfgs", alpha=1, max_iter=1000, random_state=0)
+    >>> display = SaliencyDisplay.from_estimator(clf.fit(X, y), X, y, kind="ranked")
     """
 
     def __init__(
@@ -243,7 +243,7 @@ class SaliencyDisplay:
             return axes
         n_rows = min(max(len(values) for values, _ in layers), _MAX_ROW_NAMES)
         widths = [np.clip(values.shape[1], 3, 16) for values, _ in layers]
-        size = (2.4 + 0.3 * sum(widths) + 0.3 * n_layers, max(3.2, 1.4 + 0.22 * n_rows))
+        size = (2.4 + 0.3 * sum(widths) + 0.3 * n_layers, max(3.2, 1.4 + 0.2 * n_rows))
         self.ax_ = make_axes(ax, self, size)
         self.figure_ = self.ax_.figure
         if n_layers == 1:
@@ -345,8 +345,7 @@ def _heatmap(panel: Any, values: np.ndarray, mask: np.ndarray, norm: Any) -> Any
 
     # Survivors below the range, also those not positive, get the lowest colour.
     shown = np.ma.array(np.maximum(values, norm.vmin), mask=~mask)
-    colours = colormaps["viridis"].copy()
-    colours.set_bad("0.92")
+    colours = colormaps["viridis"].with_extremes(bad="0.92")
     image = panel.imshow(shown, norm=norm, cmap=colours, aspect="auto", interpolation="nearest")
     if mask.size <= _MAX_CROSSES:
         rows, columns = np.nonzero(~mask)
