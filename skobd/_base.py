@@ -302,6 +302,8 @@ class BaseOBDMLP(ExportMixin, CallbackSupportMixin, BaseEstimator):
             data, held_out = self._split(data, held_out, rng)
             survivors = self._survivors()
             self._drive(data, held_out, rng, survivors, tasks)
+            # Made here, because predict must not change attributes.
+            self._get_predictor()
         tasks.end()
         return self
 
@@ -343,6 +345,8 @@ class BaseOBDMLP(ExportMixin, CallbackSupportMixin, BaseEstimator):
         check_scalar(
             fraction, "prune_fraction", Real, min_val=0, max_val=1, include_boundaries="left"
         )
+        if np.isnan(fraction):
+            raise ValueError("prune_fraction is NaN; it must be in [0, 1).")
         check_scalar(rounds, "n_rounds", Integral, min_val=1)
         n_total = int(self._able.sum())
         if round((1 - fraction) * n_total) > self.n_weights_:
@@ -432,6 +436,7 @@ class BaseOBDMLP(ExportMixin, CallbackSupportMixin, BaseEstimator):
             rng = check_random_state(self.random_state)
             if anew:
                 self._initialise(data, rng)
+            self._check_batch_size(data)
             settings = replace(self._solver_settings(), max_iter=1, verbose=bool(self.verbose))
             result = SOLVERS[self.solver](
                 self._objective(data),
@@ -466,6 +471,7 @@ class BaseOBDMLP(ExportMixin, CallbackSupportMixin, BaseEstimator):
         train: bool = True,
     ) -> None:
         """Drive the recipe to its end and store what comes out."""
+        self._check_batch_size(data)
         if survivors:
             self._check_block_size()
         done: list[Step] = []
@@ -758,6 +764,8 @@ class BaseOBDMLP(ExportMixin, CallbackSupportMixin, BaseEstimator):
             sample_weight = _check_sample_weight(
                 sample_weight, X, dtype=X.dtype, ensure_non_negative=True
             )
+            if not sample_weight.any():
+                raise ValueError("sample_weight_val is zero for every sample.")
         return Data(X, Y, sample_weight)
 
     def _check_shapes(self, data: Data) -> None:
@@ -768,6 +776,15 @@ class BaseOBDMLP(ExportMixin, CallbackSupportMixin, BaseEstimator):
                 f"The fitted network has layer sizes {self._network.layer_sizes}, but "
                 f"hidden_layer_sizes and the data ask for {sizes}. Continue with the same "
                 "sizes, or fit anew with warm_start=False."
+            )
+
+    def _check_batch_size(self, data: Data) -> None:
+        n_samples = data.X.shape[0]
+        if self.solver in UPDATES and self.batch_size != "auto" and self.batch_size > n_samples:
+            warnings.warn(
+                f"batch_size={self.batch_size} is larger than the number of training samples and "
+                f"is going to be clipped to {n_samples}.",
+                stacklevel=5,
             )
 
     def _split(

@@ -3,6 +3,7 @@
 import pytest
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris
 from sklearn.preprocessing import scale
+from sklearn.utils import shuffle
 
 
 @pytest.fixture(scope="session")
@@ -13,7 +14,7 @@ def binary():
 
 @pytest.fixture(scope="session")
 def iris():
-    X, y = load_iris(return_X_y=True)
+    X, y = shuffle(*load_iris(return_X_y=True), random_state=0)
     return scale(X), y
 
 

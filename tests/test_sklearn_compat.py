@@ -1,0 +1,81 @@
+"""scikit-learn's own checks of estimators, under several settings, with no expected failures."""
+
+import warnings
+
+import pytest
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from skobd import OBDMLPClassifier, OBDMLPRegressor
+
+PARAMS = {"hidden_layer_sizes": (5,), "random_state": 0, "learning_rate_init": 0.02, "alpha": 0.1}
+SETTINGS = [
+    {"max_iter": 80, "n_rounds": 2, "tol": 0},
+    {"solver": "sgd", "max_iter": 80, "prune_fraction": 0, "learning_rate": "adaptive"},
+    {"solver": "lbfgs", "max_iter": 15, "n_rounds": 2, "curvature": "hessian"},
+    {
+        "max_iter": 80,
+        "n_rounds": 1,
+        "prune_fraction": 0.3,
+        "criterion": "magnitude",
+        "prune_intercepts": True,
+        "prune_tol": 0.5,
+        "warm_start": True,
+    },
+    {"solver": "lbfgs", "max_iter": 15, "criterion": "unit_obs", "retrain_max_iter": 2},
+]
+ESTIMATORS = [
+    estimator(**PARAMS | settings)
+    for estimator in (OBDMLPClassifier, OBDMLPRegressor)
+    for settings in SETTINGS
+]
+
+
+# Few iterations keep the checks fast; whether they converge is not what is checked.
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+# Checks of what is raised, and skipped checks, warn on their own account.
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
+@parametrize_with_checks(ESTIMATORS)
+def test_sklearn_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS[::3], ids=str)
+def test_parameters_are_plain(estimator):
+    parameters = estimator.get_params()
+    assert clone(estimator).get_params() == parameters
+    for name, value in parameters.items():
+        assert estimator.set_params(**{name: value}) is estimator
+    with pytest.raises(ValueError, match="Invalid parameter 'prune'"):
+        estimator.set_params(prune=0.5)
+
+
+def test_tags():
+    classifier, regressor = OBDMLPClassifier(), OBDMLPRegressor(loss="poisson")
+    assert classifier.__sklearn_tags__().classifier_tags.multi_label
+    assert classifier.__sklearn_tags__().input_tags.sparse
+    assert regressor.__sklearn_tags__().target_tags.multi_output
+    assert regressor.__sklearn_tags__().target_tags.positive_only
+    assert not OBDMLPRegressor().__sklearn_tags__().target_tags.positive_only
+
+
+def test_only_stochastic_solvers_have_partial_fit():
+    for estimator in (OBDMLPClassifier, OBDMLPRegressor):
+        assert hasattr(estimator(), "partial_fit")
+        assert not hasattr(estimator(solver="lbfgs"), "partial_fit")
+
+
+def test_metadata_is_routed():
+    """Validation data and weights reach fit through scikit-learn's routing."""
+    from sklearn import config_context
+    from sklearn.pipeline import make_pipeline
+
+    X, y = [[0.0, 1.0], [1.0, 0.0], [1.0, 1.0], [0.0, 0.0]], [0, 1, 1, 0]
+    with config_context(enable_metadata_routing=True), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = OBDMLPClassifier(max_iter=2).set_fit_request(
+            sample_weight=True, X_val=True, y_val=True
+        )
+        pipe = make_pipeline(model).fit(X, y, sample_weight=[1, 1, 1, 1], X_val=X, y_val=y)
+    assert len(pipe[-1].validation_scores_) == pipe[-1].n_iter_
