@@ -53,7 +53,8 @@ class Compaction(NamedTuple):
     inputs : ndarray of int of shape (network.layer_sizes[0],)
         The inputs of the whole network that are kept.
     positions : ndarray of int of shape (network.n_parameters,) or None
-        Where each parameter was in the whole ``theta``; None if constants were folded.
+        Where each parameter that is alive was in the whole ``theta``; None if constants were
+        folded.
     """
 
     network: Network

@@ -5,6 +5,7 @@ The state is made of arrays, dictionaries, strings and numbers, so that loading 
 no type but the estimator's own.
 """
 
+import copy
 from dataclasses import asdict
 from typing import Any
 
@@ -113,7 +114,8 @@ def _unpack_journal(packed: dict[str, Any]) -> Journal:
 
 
 def _pack_update(update: Any) -> dict[str, Any]:
-    return vars(update) | {"settings": asdict(update.settings)}
+    # Copied, because training changes it in place and `copy.copy` does not copy further.
+    return copy.deepcopy(vars(update)) | {"settings": asdict(update.settings)}
 
 
 def _unpack_update(packed: dict[str, Any]) -> Any:
