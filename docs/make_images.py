@@ -78,7 +78,7 @@ def draw_usps(data_dir):
     """Objective along the path and ranked saliencies on handwritten digits."""
     X, X_test, y, y_test = load_dataset("usps", data_dir).split()
     mlp = OBDMLPClassifier(
-        (20,), solver="lbfgs", alpha=1, max_iter=150, prune_fraction=0.95, n_rounds=12,
+        (30,), solver="lbfgs", alpha=1, max_iter=300, prune_fraction=0.95, n_rounds=15,
         random_state=0,
     )  # fmt: skip
     mlp.fit(X, y, X_val=X_test, y_val=y_test)

@@ -24,7 +24,7 @@ from skobd import (
     SaliencyDisplay,
 )
 from skobd._compaction import compact
-from skobd._displays._network import _clear_places, live_part
+from skobd._displays._layout import clear_places, live_part
 from skobd._network import Network
 
 mpl.use("Agg")
@@ -313,6 +313,8 @@ def test_given_axes_are_used(clf, iris):
         assert display.plot(ax, kind=kind).ax_ is ax
     with pytest.raises(ValueError, match="one Axes or 2, one for each layer, got 3"):
         display.plot(plt.subplots(1, 3)[1])
+    with pytest.raises(ValueError, match="cannot be divided among the layers; give 2 Axes"):
+        display.plot(plt.figure().add_axes((0, 0, 1, 1)))
     for other in (PruningPathDisplay, NetworkDisplay):
         _, ax = plt.subplots()
         assert other.from_estimator(clf, ax=ax).ax_ is ax
@@ -542,7 +544,7 @@ def test_texts_on_connections_are_clear_of_each_other():
     angles = np.linspace(0, np.pi, 6, endpoint=False)
     ends = 2 * np.column_stack([np.cos(angles), np.sin(angles)])
     segments = np.stack([-ends, ends], axis=1)
-    places = _clear_places(segments)
+    places = clear_places(segments)
     across = np.cross(np.c_[places, np.zeros(6)], np.c_[ends, np.zeros(6)])
     np.testing.assert_allclose(across, 0, atol=1e-12)
     gaps = np.linalg.norm(places[:, np.newaxis] - places, axis=2)[np.triu_indices(6, 1)]

@@ -1,11 +1,10 @@
 """`NetworkDisplay`: the surviving network drawn as a graph."""
 
 import warnings
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from .._activations import ACTIVATIONS
 from ._common import (
     BLUE,
     GREY,
@@ -17,53 +16,18 @@ from ._common import (
     resolve_feature_names,
     unwrap,
 )
+from ._layout import (
+    clear_places,
+    column_positions,
+    count_connections,
+    heaviest,
+    live_part,
+    untangle,
+)
 
 # Most connections with their weights written beside them, if show_weights="auto".
 _MAX_WRITTEN = 40
 _FONT, _SMALLEST_FONT = 9.0, 3.5
-# Inches between the middle of a text and another line that leave the text free.
-_CLEAR_GAP = 0.1
-
-
-class LivePart(NamedTuple):
-    """The part of a network that matters for its output.
-
-    Attributes
-    ----------
-    coefs : list of ndarray of shape (n_kept_in, n_kept_out)
-    intercepts : list of ndarray of shape (n_kept_out,)
-        With the constant output of dropped units added.
-    units : list of ndarray of int
-        Original indices of the inputs, the units of each hidden layer and the outputs kept.
-    """
-
-    coefs: list[np.ndarray]
-    intercepts: list[np.ndarray]
-    units: list[np.ndarray]
-
-
-def live_part(coefs: list[np.ndarray], intercepts: list[np.ndarray], activation: str) -> LivePart:
-    """Drop inputs and units that do not reach an output, and units that no input reaches.
-
-    The latter put out the constant f(b), which goes into the intercepts of the next layer, so
-    that the smaller network predicts the same. Outputs are always kept.
-    """
-    intercepts = [np.array(values, dtype=float) for values in intercepts]
-    varying = [np.ones(len(coefs[0]), dtype=bool)]
-    for index, weights in enumerate(coefs):
-        if index:
-            outputs = intercepts[index - 1].copy()
-            ACTIVATIONS[activation].apply(outputs)
-            intercepts[index] += np.where(varying[index], 0, outputs) @ weights
-        varying.append((weights[varying[index]] != 0).any(axis=0))
-    keep = [np.ones(coefs[-1].shape[1], dtype=bool)]
-    for weights, alive in zip(reversed(coefs), reversed(varying[:-1]), strict=True):
-        keep.insert(0, alive & (weights[:, keep[0]] != 0).any(axis=1))
-    return LivePart(
-        [weights[np.ix_(keep[i], keep[i + 1])] for i, weights in enumerate(coefs)],
-        [values[keep[i + 1]] for i, values in enumerate(intercepts)],
-        [np.flatnonzero(kept) for kept in keep],
-    )
 
 
 class NetworkDisplay:
@@ -216,13 +180,13 @@ class NetworkDisplay:
             _check_or_make(self.output_names, len(self.intercepts[-1]), "output_names", "y"),
         ]
         shown = live_part(self.coefs, self.intercepts, self.activation)
-        n_connections = _n_connections(shown)
+        n_connections = count_connections(shown)
         if n_connections > max_connections:
-            shown = _heaviest(shown, max_connections)
-        shown = _untangle(shown)
+            shown = heaviest(shown, max_connections)
+        shown = untangle(shown)
         names = [column[units] for column, units in zip(names, shown.units, strict=True)]
         self.units_ = shown.units
-        self.positions_ = _positions([len(units) for units in shown.units])
+        self.positions_ = column_positions([len(units) for units in shown.units])
         self.ax_ = make_axes(ax, self, _figure_size(names))
         self.figure_ = self.ax_.figure
         fonts = self._font_sizes()
@@ -289,7 +253,7 @@ class NetworkDisplay:
         size = self.ax_.get_position().size * self.figure_.get_size_inches()
         # Texts are wider than high: a distance counts less along x.
         scale = size / [len(self.units_) - 0.9, 1] * [0.5, 1]
-        places = _clear_places(segments * scale) / scale
+        places = clear_places(segments * scale) / scale
         for (layer, source, target), (x, y) in zip(edges, places, strict=True):
             text = self.ax_.text(
                 x,
@@ -398,60 +362,6 @@ class NetworkDisplay:
         )
 
 
-def _n_connections(part: LivePart) -> int:
-    return sum(int(np.count_nonzero(weights)) for weights in part.coefs)
-
-
-def _heaviest(part: LivePart, n: int) -> LivePart:
-    """The n connections of largest weight and what they connect; intercepts stay as they are."""
-    sizes = np.concatenate([np.abs(weights).ravel() for weights in part.coefs])
-    chosen = np.zeros(sizes.size, dtype=bool)
-    chosen[np.argpartition(-sizes, n - 1)[:n]] = True
-    ends = np.cumsum([weights.size for weights in part.coefs])
-    coefs = [
-        np.where(mask.reshape(weights.shape), weights, 0)
-        for mask, weights in zip(np.split(chosen, ends[:-1]), part.coefs, strict=True)
-    ]
-    incoming = [False, *((weights != 0).any(axis=0) for weights in coefs)]
-    outgoing = [*((weights != 0).any(axis=1) for weights in coefs), True]
-    places = [np.flatnonzero(a | b) for a, b in zip(incoming, outgoing, strict=True)]
-    places[-1] = np.arange(len(part.units[-1]))
-    return _take(part._replace(coefs=coefs), places)
-
-
-def _untangle(part: LivePart) -> LivePart:
-    """Hidden units in the order of the mean position of what they are connected to before.
-
-    Inputs and outputs stay in the order of the data.
-    """
-    places = [np.arange(len(units)) for units in part.units]
-    for layer in range(1, len(places) - 1):
-        pull = np.abs(part.coefs[layer - 1][places[layer - 1]])
-        mean = np.arange(len(pull)) @ pull / np.maximum(pull.sum(axis=0), np.finfo(float).tiny)
-        places[layer] = np.argsort(mean / max(len(pull), 1), kind="stable")
-    return _take(part, places)
-
-
-def _take(part: LivePart, places: list[np.ndarray]) -> LivePart:
-    """The units at some places of each layer, in that order."""
-    return LivePart(
-        [
-            weights[np.ix_(rows, columns)]
-            for weights, rows, columns in zip(part.coefs, places[:-1], places[1:], strict=True)
-        ],
-        [values[at] for values, at in zip(part.intercepts, places[1:], strict=True)],
-        [units[at] for units, at in zip(part.units, places, strict=True)],
-    )
-
-
-def _positions(sizes: list[int]) -> list[np.ndarray]:
-    """Columns at x = 0, 1, ..., each evenly spread over y in (0, 1), the first unit on top."""
-    return [
-        np.column_stack([np.full(n, float(layer)), 1 - (np.arange(n) + 0.5) / max(n, 1)])
-        for layer, n in enumerate(sizes)
-    ]
-
-
 def _lines(n_columns: int) -> list[float]:
     """Lines of text that a unit takes in each column: the name, a circle above b, name and b."""
     return [1.35, *[5.0] * (n_columns - 2), 3.0]
@@ -468,36 +378,6 @@ def _figure_size(names: list[np.ndarray]) -> tuple[float, float]:
 def _ends(weights: np.ndarray) -> list[tuple[int, int]]:
     """Source and target of each connection."""
     return [(int(source), int(target)) for source, target in zip(*np.nonzero(weights), strict=True)]
-
-
-def _clear_places(segments: np.ndarray) -> np.ndarray:
-    """On each segment a point that is far from the other segments and from points chosen before.
-
-    Parameters
-    ----------
-    segments : ndarray of shape (n_segments, 2, 2)
-
-    Returns
-    -------
-    places : ndarray of shape (n_segments, 2)
-    """
-    # Tried from the middle outwards: of equally good ones the most central is taken.
-    fractions = 0.5 + np.repeat(np.arange(0, 0.36, 0.05), 2) * np.tile([1, -1], 8)
-    start, along = segments[:, 0], segments[:, 1] - segments[:, 0]
-    length = np.maximum((along**2).sum(axis=1), np.finfo(float).tiny)
-    places = np.empty((len(segments), 2))
-    for index in range(len(segments)):
-        tried = start[index] + fractions[:, np.newaxis] * along[index]
-        to_start = tried[:, np.newaxis] - start
-        nearest = np.clip((to_start * along).sum(axis=2) / length, 0, 1)
-        gaps = np.linalg.norm(to_start - nearest[..., np.newaxis] * along, axis=2)
-        gaps[:, index] = np.inf
-        texts = np.linalg.norm(tried[:, np.newaxis] - places[:index], axis=2)
-        # Text over a strange connection is ugly; text over text cannot be read.
-        clear = np.minimum(gaps.min(axis=1), _CLEAR_GAP)
-        clear += 2 * np.minimum(texts.min(axis=1, initial=np.inf), 2 * _CLEAR_GAP)
-        places[index] = tried[np.argmax(np.round(clear, 3))]
-    return places
 
 
 def _signed(value: float) -> str:

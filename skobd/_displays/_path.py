@@ -130,7 +130,7 @@ class PruningPathDisplay:
                 f"{type(mlp).__name__} pruned nothing (prune_fraction={mlp.prune_fraction}, "
                 f"n_rounds={mlp.n_rounds}), so it has no path to plot; fit with both positive."
             )
-        n_dense = round(mlp.n_weights_ / (1 - mlp.sparsity_))
+        n_dense = int(mlp._able.sum())
         first = history["loss_before"][:1]
         unknown = [np.nan]
         scores, validation_loss = (

@@ -248,8 +248,14 @@ class SaliencyDisplay:
         self.figure_ = self.ax_.figure
         if n_layers == 1:
             return np.array([self.ax_], dtype=object)
+        place = self.ax_.get_subplotspec()
+        if place is None:
+            raise ValueError(
+                "ax is not one of a figure's subplots and cannot be divided among the layers; give "
+                f"{n_layers} Axes, one for each layer."
+            )
         self.ax_.set_axis_off()
-        grid = self.ax_.get_subplotspec().subgridspec(1, n_layers, width_ratios=widths)
+        grid = place.subgridspec(1, n_layers, width_ratios=widths)
         return np.array([self.figure_.add_subplot(cell) for cell in grid], dtype=object)
 
     def _name_rows(self, panel, index: int, n_rows: int) -> None:
