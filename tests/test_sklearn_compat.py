@@ -11,17 +11,17 @@ from skobd import OBDMLPClassifier, OBDMLPRegressor
 
 PARAMS = {"hidden_layer_sizes": (5,), "random_state": 0, "learning_rate_init": 0.02, "alpha": 0.1}
 SETTINGS = [
-    {"max_iter": 80, "n_rounds": 2, "tol": 0},
-    {"solver": "sgd", "max_iter": 80, "prune_fraction": 0, "learning_rate": "adaptive"},
+    {"max_iter": 60, "n_rounds": 1, "retrain_max_iter": 20, "tol": 0},
+    {"solver": "sgd", "activation": "tanh", "max_iter": 80, "prune_fraction": 0},
     {"solver": "lbfgs", "max_iter": 15, "n_rounds": 2, "curvature": "hessian"},
     {
-        "max_iter": 80,
+        "solver": "lbfgs",
+        "max_iter": 15,
         "n_rounds": 1,
         "prune_fraction": 0.3,
         "criterion": "magnitude",
         "prune_intercepts": True,
         "prune_tol": 0.5,
-        "warm_start": True,
     },
     {"solver": "lbfgs", "max_iter": 15, "criterion": "unit_obs", "retrain_max_iter": 2},
 ]
