@@ -296,9 +296,10 @@ class BaseOBDMLP(ExportMixin, CallbackSupportMixin, BaseEstimator):
             data = self._validate(X, y, sample_weight, reset=anew)
             held_out = self._validate_held_out(X_val, y_val, sample_weight_val, data.X.dtype)
             rng = check_random_state(self.random_state)
-            self._check_shapes(data)
             if anew:
                 self._initialise(data, rng)
+            else:
+                self._check_shapes(data)
             data, held_out = self._split(data, held_out, rng)
             survivors = self._survivors()
             self._drive(data, held_out, rng, survivors, tasks)
@@ -432,10 +433,11 @@ class BaseOBDMLP(ExportMixin, CallbackSupportMixin, BaseEstimator):
         with all_or_nothing(self), reproducible_threads():
             anew = not hasattr(self, "_theta")
             data = self._validate(X, y, sample_weight, reset=anew, classes_known=True)
-            self._check_shapes(data)
             rng = check_random_state(self.random_state)
             if anew:
                 self._initialise(data, rng)
+            else:
+                self._check_shapes(data)
             self._check_batch_size(data)
             settings = replace(self._solver_settings(), max_iter=1, verbose=bool(self.verbose))
             result = SOLVERS[self.solver](
@@ -769,9 +771,9 @@ class BaseOBDMLP(ExportMixin, CallbackSupportMixin, BaseEstimator):
         return Data(X, Y, sample_weight)
 
     def _check_shapes(self, data: Data) -> None:
-        """The parameters must fit the network that is there, or be able to make one."""
+        """The data and ``hidden_layer_sizes`` must fit the network that is there."""
         sizes = (data.X.shape[1], *self._hidden_sizes(), data.Y.shape[1])
-        if hasattr(self, "_theta") and sizes != self._network.layer_sizes:
+        if sizes != self._network.layer_sizes:
             raise ValueError(
                 f"The fitted network has layer sizes {self._network.layer_sizes}, but "
                 f"hidden_layer_sizes and the data ask for {sizes}. Continue with the same "

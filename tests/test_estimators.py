@@ -16,7 +16,7 @@ import scipy.sparse as sp
 import sklearn
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
-from sklearn.datasets import make_multilabel_classification, make_regression
+from sklearn.datasets import load_iris, make_multilabel_classification, make_regression
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.feature_selection import RFE, SelectFromModel
 from sklearn.linear_model import LogisticRegression, PoissonRegressor, Ridge
@@ -1068,3 +1068,14 @@ class TestWhatUsersOfSklearnsRelyOn:
         search = GridSearchCV(pipe, grid, cv=2).fit(X, iris[1])
         assert set(search.predict(X)) <= {0, 1, 2}
         assert search.best_estimator_[-1].n_features_in_ == 4
+
+
+def test_fit_anew_takes_other_shapes():
+    X, y = load_iris(return_X_y=True)
+    model = OBDMLPClassifier((4,), solver="lbfgs", max_iter=500, alpha=1.0, random_state=0)
+    model.fit(X, y).fit(X[:100, :2], y[:100])
+    assert model.n_features_in_ == 2
+    model.set_params(hidden_layer_sizes=(3, 2)).fit(X, y)
+    assert [c.shape for c in model.coefs_] == [(4, 3), (3, 2), (2, 3)]
+    again = clone(model).fit(X, y)
+    np.testing.assert_array_equal(model.predict_proba(X), again.predict_proba(X))
