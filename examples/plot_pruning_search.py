@@ -22,7 +22,7 @@ from skobd import OBDMLPClassifier, PruningSearchCV
 X, y = load_digits(return_X_y=True)
 X_train, X_test, y_train, y_test = train_test_split(X, y, stratify=y, random_state=0)
 mlp = OBDMLPClassifier(
-    (40,), solver="lbfgs", alpha=1, max_iter=1000, retrain_max_iter=50, random_state=0
+    (40,), solver="lbfgs", alpha=1, tol=1e-3, retrain_max_iter=50, random_state=0
 )
 search = PruningSearchCV(
     make_pipeline(MinMaxScaler(), mlp), prune_fractions=[0, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95]

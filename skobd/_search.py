@@ -370,11 +370,15 @@ class PruningSearchCV(BaseSearchCV):
     >>> from sklearn.preprocessing import StandardScaler
     >>> from skobd import OBDMLPClassifier, PruningSearchCV
     >>> X, y = load_breast_cancer(return_X_y=True)
-    >>> mlp = OBDMLPClassifier((20,), solver="lbfgs", alpha=1, random_state=0)
-    >>> search = PruningSearchCV(make_pipeline(StandardScaler(), mlp)).fit(X, y)
-    >>> search.best_params_
-    {'obdmlpclassifier__prune_fraction': 0.97}
-    >>> search.best_score_ > 0.96
+    >>> mlp = OBDMLPClassifier(
+    ...     (10,), solver="lbfgs", alpha=5, tol=1e-3, retrain_max_iter=30, random_state=0
+    ... )
+    >>> search = PruningSearchCV(
+    ...     make_pipeline(StandardScaler(), mlp), prune_fractions=[0, 0.5, 0.8, 0.99]
+    ... )
+    >>> search.fit(X, y).best_params_
+    {'obdmlpclassifier__prune_fraction': 0.8}
+    >>> bool(search.best_score_ > 0.96)
     True
     """
 

@@ -609,6 +609,16 @@ def test_verbose_prints_a_line_for_each_fold_and_round(iris, capsys, verbose):
         assert lines[0].startswith("fold  1, round  0: 42 weights left (0.0% deleted)")
 
 
+@pytest.mark.skipif(
+    not hasattr(BaseEstimator, "_get_fitted_attr_html"),
+    reason="scikit-learn shows fitted attributes from version 1.9 on",
+)
+def test_notebooks_show_the_pruning_summary(iris):
+    html = make_search().fit(*iris)._repr_html_()
+    for name in ("best_params_", "n_weights_", "sparsity_", "pruning_history_"):
+        assert name in html
+
+
 # ---------------------------------------------------------------------- choice of a level
 
 
