@@ -21,10 +21,11 @@ from ._losses import Loss
 from ._network import Array, Network, backpropagate
 from ._parallel import run_lanes
 
-# A lane is worth a thread from about this many multiply-adds on.
-_LANE_MULTIPLY_ADDS = 2.5e6
-_MIN_LANE_ROWS = 64
-_MAX_LANES = 8
+# A lane is worth a thread from about this many multiply-adds on. Every lane packs the matrices of
+# its products anew: two cost 5 % of all work, eight would cost 30 %.
+_LANE_MULTIPLY_ADDS = 5e6
+_MIN_LANE_ROWS = 96
+_MAX_LANES = 4
 
 
 class _RowLane(NamedTuple):
@@ -66,7 +67,8 @@ class Minibatch:
         self._ones = np.ones(n_rows, dtype=dtype)
         self._gradient = np.empty(network.n_parameters, dtype=dtype)
         self._axpy = get_blas_funcs("axpy", (self._gradient,))
-        forward_and_back = n_rows * 2 * network.n_parameters
+        n_lanes = int(2 * n_rows * network.n_parameters / _LANE_MULTIPLY_ADDS)
+        self._n_lanes = max(1, min(n_lanes, n_rows // _MIN_LANE_ROWS, _MAX_LANES))
         self._row_lanes = [
             _RowLane(
                 rows,
@@ -74,9 +76,7 @@ class Minibatch:
                 [a[rows] for a in self._activations],
                 [delta[rows] for delta in self._deltas],
             )
-            for rows in _deal(
-                n_rows, min(_n_lanes(forward_and_back), max(1, n_rows // _MIN_LANE_ROWS))
-            )
+            for rows in _deal(n_rows, self._n_lanes)
         ]
         self._theta: Array | None = None
 
@@ -115,8 +115,8 @@ class Minibatch:
         def gradient_and_penalty(index: int) -> float:
             return self._gradient_of_parts(self._parameter_lanes[index], decay)
 
-        loss = sum(run_lanes(back_to_deltas, len(self._row_lanes)))
-        squares = sum(run_lanes(gradient_and_penalty, len(self._parameter_lanes)))
+        loss = sum(run_lanes(back_to_deltas, self._n_lanes))
+        squares = sum(run_lanes(gradient_and_penalty, self._n_lanes))
         for delta, intercept in zip(self._deltas, self._intercept_gradients, strict=True):
             np.matmul(self._ones, delta, out=intercept)
         return loss, squares, self._gradient
@@ -129,13 +129,13 @@ class Minibatch:
         self._layers = self._network.layers(theta)
         gradients = self._network.layers(self._gradient)
         self._intercept_gradients = [gradient[-1] for gradient in gradients]
-        n_lanes = _n_lanes(len(self._ones) * self._network.n_parameters)
-        self._parameter_lanes: list[list[_Part]] = [[] for _ in range(n_lanes)]
+        self._parameter_lanes: list[list[_Part]] = [[] for _ in range(self._n_lanes)]
         inputs = [self._inputs, *self._activations[:-1]]
         for x, delta, gradient, layer in zip(
             inputs, self._deltas, gradients, self._layers, strict=True
         ):
-            for lane, share in zip(self._parameter_lanes, _deal(x.shape[1], n_lanes), strict=True):
+            shares = _deal(x.shape[1], self._n_lanes)
+            for lane, share in zip(self._parameter_lanes, shares, strict=True):
                 flat = gradient[share].reshape(-1), layer[share].reshape(-1)
                 lane.append(_Part(x[:, share].T, delta, gradient[share], *flat))
 
@@ -172,10 +172,6 @@ class Minibatch:
                 self._axpy(part.flat_weights, part.flat_gradient, a=decay)
                 squares += float(np.dot(part.flat_weights, part.flat_weights))
         return squares
-
-
-def _n_lanes(multiply_adds: int) -> int:
-    return max(1, min(int(multiply_adds / _LANE_MULTIPLY_ADDS), _MAX_LANES))
 
 
 def _deal(n: int, n_lanes: int) -> list[slice]:
