@@ -107,7 +107,7 @@ def compare(name: str, models: dict, X: np.ndarray, y: np.ndarray, repeats: int)
     size = {n: len(pickle.dumps(m)) for n, m in models.items()}
     size |= {n: len(m.bytes) for n, m in exported.items()}
     table, gains = [], {}
-    for n, model in (models | exported).items():
+    for n in (*models, *exported):
         original = models[n.removesuffix(" (onnx)")]
         accuracy = f"{100 * original.score(X, y):.2f}" if n in models else ""
         work = multiply_adds(original)
@@ -199,7 +199,9 @@ def main() -> None:
         dataset = load_dataset(name, options.data)
         X, X_test, y, y_test = dataset.split()
         scaler = preprocessor(dataset).fit(X)
-        X, X_test = (np.ascontiguousarray(scaler.transform(part), np.float32) for part in (X, X_test))
+        X, X_test = (
+            np.ascontiguousarray(scaler.transform(part), np.float32) for part in (X, X_test)
+        )
         n_epochs = 4 if options.quick else 20 if len(X) > 20_000 else 60
         models = train(X, y, n_epochs)
         for model, gain in compare(name, models, X_test, y_test, options.repeats).items():

@@ -1,0 +1,50 @@
+"""
+C for a microcontroller
+=======================
+
+emlearn writes the compacted network as C. Here it takes only the inputs that survived, is compiled
+with gcc and compared with Python.
+
+    pip install "skobd[c]"
+    python examples/deploy_c.py
+"""
+
+import ctypes
+import subprocess
+import tempfile
+from pathlib import Path
+
+import emlearn
+import numpy as np
+from sklearn.datasets import load_breast_cancer
+from sklearn.preprocessing import StandardScaler
+
+from skobd import OBDMLPClassifier
+
+X, y = load_breast_cancer(return_X_y=True)
+X = StandardScaler().fit_transform(X)
+mlp = OBDMLPClassifier(
+    (20,),
+    solver="lbfgs",
+    alpha=3,
+    granularity="feature",
+    prune_fraction=0.6,
+    max_iter=5000,
+    random_state=0,
+).fit(X, y)
+# Inputs first, then hidden units: two small numbers make a small table of weights.
+mlp = mlp.set_params(granularity="unit").prune(X, y, prune_fraction=0.9)
+code = mlp.to_c("cancer", used_features_only=True)
+print(f"{len(mlp.used_features_)} inputs, {mlp.n_weights_} weights, {len(code)} characters of C")
+
+with tempfile.TemporaryDirectory() as folder:
+    source, library = Path(folder, "cancer.c"), Path(folder, "cancer.so")
+    source.write_text(code)
+    include = f"-I{emlearn.includedir}"
+    subprocess.run(
+        ["gcc", "-shared", "-fPIC", include, str(source), "-o", str(library), "-lm"], check=True
+    )
+    predict = ctypes.CDLL(str(library)).cancer_predict
+    rows = X[:, mlp.used_features_]
+    labels = [predict((ctypes.c_float * len(row))(*row), len(row)) for row in rows]
+print(f"agrees with Python on {np.mean(mlp.classes_[labels] == mlp.predict(X)):.1%} of the rows")

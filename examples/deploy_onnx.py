@@ -1,0 +1,34 @@
+"""
+A whole pipeline as ONNX
+========================
+
+Scaler and pruned network leave Python as one ONNX model, which onnxruntime runs anywhere.
+
+    pip install "skobd[onnx]"
+    python examples/deploy_onnx.py
+"""
+
+import numpy as np
+import onnxruntime
+import skl2onnx
+from sklearn.datasets import load_breast_cancer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skobd import OBDMLPClassifier
+
+X, y = load_breast_cancer(return_X_y=True)
+X = X.astype(np.float32)
+mlp = OBDMLPClassifier(
+    solver="lbfgs", alpha=1, granularity="unit", prune_fraction=0.9, max_iter=5000, random_state=0
+)
+pipeline = make_pipeline(StandardScaler(), mlp).fit(X, y)
+print(mlp.summary())
+
+model = skl2onnx.to_onnx(pipeline, X[:1], options={"zipmap": False})
+session = onnxruntime.InferenceSession(
+    model.SerializeToString(), providers=["CPUExecutionProvider"]
+)
+label, probabilities = session.run(None, {"X": X})
+print(f"{model.ByteSize()} bytes of ONNX")
+print("largest difference", np.abs(probabilities - pipeline.predict_proba(X)).max())
