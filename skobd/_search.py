@@ -1,5 +1,6 @@
 """Choosing the pruning level by cross-validation, with one path for each fold."""
 
+import copy
 import os
 import time
 from collections.abc import Callable
@@ -204,9 +205,7 @@ def _run_fold(
         fitting = time.perf_counter() - start
         # Time spent before training, in the transformers, counts for every level.
         overhead = fitting - (path.fit_time[-1] if path else 0.0)
-        results = [
-            _score_level(task, path, level, (X, y), (train, test), error) for level in task.levels
-        ]
+        results = _score_levels(task, path, (X, y), (train, test), error)
     for result in results:
         result["fit_time"] = overhead + result["fit_time"] if path else fitting
     if task.verbose:
@@ -214,16 +213,48 @@ def _run_fold(
     return _Fold(results, path if task.store_path else None)
 
 
-def _score_level(
+class _Rows(NamedTuple):
+    """Rows to score on, with their part of the scorer's metadata."""
+
+    X: Any
+    y: Any
+    params: dict
+
+    @classmethod
+    def take(cls, task: _FoldTask, estimator: Any, data: tuple[Any, Any], *rows: Any) -> "_Rows":
+        """The given rows of the data (and the training rows, for precomputed kernels)."""
+        X, y = _safe_split(estimator, *data, *rows)
+        params = _check_method_params(data[0], params=task.score_params, indices=rows[0])
+        return cls(X, y, params)
+
+
+def _score_levels(
     task: _FoldTask,
     path: PruningPath | None,
-    level: float,
     data: tuple[Any, Any],
     rows: tuple[np.ndarray, np.ndarray],
     error: str | None,
+) -> list[dict]:
+    """Scores at every level of a fold's path, in the form of scikit-learn's searches."""
+    if path is None:
+        return [_unscored(task, error) for _ in task.levels]
+    train, test = rows
+    held_out = _Rows.take(task, path.estimator, data, test, train)
+    seen = _Rows.take(task, path.estimator, data, train) if task.return_train_score else None
+    # All levels share the transformers: rows need to be transformed once only.
+    path = PruningPath(**{**path, "estimator": _remembering(path.estimator)})
+    return [_score_level(task, path, level, held_out, seen, error) for level in task.levels]
+
+
+def _score_level(
+    task: _FoldTask,
+    path: PruningPath,
+    level: float,
+    held_out: _Rows,
+    seen: _Rows | None,
+    error: str | None,
 ) -> dict:
-    """Scores at one level of a fold's path, in the form of scikit-learn's searches."""
-    if path is None or level not in path.prune_fractions:
+    if level not in path.prune_fractions:
         return _unscored(task, error)
     index = int(np.flatnonzero(path.prune_fractions == level)[0])
     estimator = path.estimator_at(index)
@@ -233,19 +264,47 @@ def _score_level(
         "n_weights": path.n_weights[index],
     }
     start = time.perf_counter()
-    result["test_scores"] = _score_rows(task, estimator, data, rows[1], rows[0])
+    result["test_scores"] = _score_rows(task, estimator, held_out)
     result["score_time"] = time.perf_counter() - start
-    if task.return_train_score:
-        result["train_scores"] = _score_rows(task, estimator, data, rows[0], None)
+    if seen is not None:
+        result["train_scores"] = _score_rows(task, estimator, seen)
     return result
 
 
-def _score_rows(
-    task: _FoldTask, estimator: Any, data: tuple[Any, Any], rows: np.ndarray, train: Any
-) -> Any:
-    X, y = _safe_split(estimator, *data, rows, train)
-    params = _check_method_params(data[0], params=task.score_params, indices=rows)
-    return _score(estimator, X, y, task.scorer, params, task.error_score)
+def _score_rows(task: _FoldTask, estimator: Any, rows: _Rows) -> Any:
+    return _score(estimator, rows.X, rows.y, task.scorer, rows.params, task.error_score)
+
+
+def _remembering(estimator: Any) -> Any:
+    """A shallow copy of a fitted pipeline whose transformers remember what they transformed."""
+    if not isinstance(estimator, Pipeline):
+        return estimator
+    steps = []
+    for name, step in estimator.steps[:-1]:
+        if hasattr(step, "transform"):
+            transform, step = _remember(step.transform), copy.copy(step)
+            step.transform = transform
+        steps.append((name, step))
+    name, last = estimator.steps[-1]
+    pipeline = copy.copy(estimator)
+    pipeline.steps = [*steps, (name, _remembering(last))]
+    return pipeline
+
+
+def _remember(transform: Callable) -> Callable:
+    """The same function, called once for each object that it is given."""
+    known: list[tuple[Any, Any]] = []
+
+    def remembered(X: Any, **params: Any) -> Any:
+        if params:
+            return transform(X, **params)
+        for given, transformed in known:
+            if given is X:
+                return transformed
+        known.append((X, transform(X)))
+        return known[-1][1]
+
+    return remembered
 
 
 def _unscored(task: _FoldTask, error: str | None) -> dict:

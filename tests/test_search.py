@@ -134,6 +134,29 @@ def test_pipeline_fits_its_transformers_on_the_training_rows_only(iris):
         np.testing.assert_array_equal(pipeline[-1]._theta, by_hand.estimator_at(1)._theta)
 
 
+class Counter(TransformerMixin, BaseEstimator):
+    """Lets the data pass, and counts."""
+
+    n_rows: list = []
+
+    def fit(self, X, y=None):
+        self.fitted_ = True
+        return self
+
+    def transform(self, X):
+        self.n_rows.append(len(X))
+        return X.copy()
+
+
+def test_rows_are_transformed_once_for_all_levels(iris, monkeypatch):
+    monkeypatch.setattr(Counter, "n_rows", [])
+    estimator = make_pipeline(Counter(), Pipeline([("c", Counter()), ("mlp", make_classifier())]))
+    search = make_search(estimator, return_train_score=True, store_path=True).fit(*iris)
+    # Both transformers: for the fit, the held-out rows and the training rows of each fold; refit.
+    assert sorted(Counter.n_rows) == [50] * 6 + [100] * 12 + [150] * 2
+    assert "transform" not in vars(search.paths_[0].estimator[0])
+
+
 @pytest.mark.parametrize(
     ("estimator", "name"),
     [
