@@ -300,6 +300,7 @@ class BaseOBDMLP(ExportMixin, CallbackSupportMixin, BaseEstimator):
                 self._initialise(data, rng)
             else:
                 self._check_shapes(data)
+                self._check_same_classes(y)
             data, held_out = self._split(data, held_out, rng)
             survivors = self._survivors()
             self._drive(data, held_out, rng, survivors, tasks)
@@ -779,6 +780,14 @@ class BaseOBDMLP(ExportMixin, CallbackSupportMixin, BaseEstimator):
                 f"hidden_layer_sizes and the data ask for {sizes}. Continue with the same "
                 "sizes, or fit anew with warm_start=False."
             )
+        if getattr(self, "loss", None) != getattr(self, "_fitted_loss", None):
+            raise ValueError(
+                f"The network was fitted with loss={self._fitted_loss!r}, but loss is now "
+                f"{self.loss!r}. Set it back, or fit anew with warm_start=False."
+            )
+
+    def _check_same_classes(self, y: Any) -> None:
+        """What ``warm_start`` asks of the targets of a classifier."""
 
     def _check_batch_size(self, data: Data) -> None:
         n_samples = data.X.shape[0]
@@ -841,6 +850,7 @@ class BaseOBDMLP(ExportMixin, CallbackSupportMixin, BaseEstimator):
         self._theta = self._network.initialise(rng, data.X.dtype)
         self._mask = np.ones(self._network.n_parameters, dtype=bool)
         self._journal, self._optimizer_state = Journal(), None
+        self._fitted_loss = getattr(self, "loss", None)
         self.pruning_history_ = history([])
 
     def __sklearn_tags__(self):

@@ -90,7 +90,7 @@ _NETWORK_PARAMETERS = """hidden_layer_sizes : array-like of int or int, default=
         - "obs": the same with the whole Gauss-Newton matrix, for at most 4096 parameters;
         - "magnitude": abs(u_k);
         - "random": nothing; a baseline.
-    curvature : {"hessian", "levenberg_marquardt", "gauss_newton"}, default="gauss_newton"
+    curvature : {"hessian", "levenberg_marquardt", "gauss_newton"}, default="levenberg_marquardt"
         Second derivatives used by "obd": the paper's recursion, the same without the f'' terms,
         or the exact diagonal of the Gauss-Newton matrix (one backward pass for each output). The
         blocks of "unit_obs" are made of the same, "hessian" counting as "levenberg_marquardt"
@@ -247,7 +247,7 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         prune_fraction=0.5,
         n_rounds=5,
         criterion="obd",
-        curvature="gauss_newton",
+        curvature="levenberg_marquardt",
         granularity="weight",
         prune_intercepts=False,
         retrain_max_iter=None,
@@ -293,6 +293,15 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
     def _loss_name(self) -> str:
         is_multiclass = self._label_binarizer.y_type_ == "multiclass"
         return "multinomial_log_loss" if is_multiclass else "binary_log_loss"
+
+    def _check_same_classes(self, y: Any) -> None:
+        y = np.asarray(y) if not hasattr(y, "shape") else y
+        classes = unique_labels(np.ravel(y) if y.shape[1:] == (1,) else y)
+        if set(classes) != set(self.classes_):
+            raise ValueError(
+                "warm_start can only be used where `y` has the same classes as in the previous "
+                f"call to fit. Previously got {self.classes_}, `y` has {classes}"
+            )
 
     def _encode(self, y: Any, dtype: np.dtype, reset: bool, name: str = "y") -> Array:
         """Targets as a boolean indicator matrix (n_samples, n_outputs)."""
@@ -491,7 +500,7 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
         prune_fraction=0.5,
         n_rounds=5,
         criterion="obd",
-        curvature="gauss_newton",
+        curvature="levenberg_marquardt",
         granularity="weight",
         prune_intercepts=False,
         retrain_max_iter=None,
@@ -534,7 +543,8 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
 
     @property
     def _loss_name(self) -> str:
-        return self.loss
+        # The loss it was fitted with, whatever `set_params` made of the parameter since.
+        return getattr(self, "_fitted_loss", self.loss)
 
     def _encode(self, y: Any, dtype: np.dtype, reset: bool, name: str = "y") -> Array:
         """Targets as a matrix (n_samples, n_outputs) in the precision of ``X``."""

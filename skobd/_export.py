@@ -179,6 +179,7 @@ class ExportMixin:
         self._theta = np.concatenate([part.ravel() for layer in layers for part in layer])
         self._mask = np.ones(self._network.n_parameters, dtype=bool)
         self._journal, self._optimizer_state = Journal(), None
+        self._fitted_loss = getattr(self, "loss", None)
         self._journal.loss_curve = list(getattr(mlp, "loss_curve_", []))
         self._journal.validation_scores = list(getattr(mlp, "validation_scores_", None) or [])
         self._journal.n_samples_seen = int(mlp.t_)

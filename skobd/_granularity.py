@@ -47,9 +47,7 @@ def _groups(network: Network, granularity: str) -> Iterator[Group]:
         for row in positions[0][:-1]:
             yield Group(0, nothing, row)
         return
-    for layer, (before, after) in enumerate(
-        itertools.pairwise(positions), start=1
-    ):
+    for layer, (before, after) in enumerate(itertools.pairwise(positions), start=1):
         for unit in range(before.shape[1]):
             yield Group(layer, before[:, unit], after[unit])
 

@@ -247,13 +247,13 @@ class Objective:
         edges = np.linspace(0, n_rows, n_lanes + 1).astype(int)
         size = _BLOCK_ELEMENTS // max(self.network.layer_sizes[1:])
         size = min(max(size, _MIN_BLOCK_ROWS), _MAX_BLOCK_ROWS)
-        lanes = [
+        blocks = [
             [slice(a, min(a + size, end)) for a in range(start, end, size)]
             for start, end in itertools.pairwise(edges)
         ]
         if isinstance(rows, slice):
-            return list(lanes)
-        return [[rows[block] for block in lane] for lane in lanes]
+            return [[*lane] for lane in blocks]
+        return [[rows[block] for block in lane] for lane in blocks]
 
     def _get_workspaces(self, n_lanes: int, n_rows: int) -> list[Workspace]:
         """Workspaces large enough; kept from call to call."""

@@ -1079,3 +1079,28 @@ def test_fit_anew_takes_other_shapes():
     assert [c.shape for c in model.coefs_] == [(4, 3), (3, 2), (2, 3)]
     again = clone(model).fit(X, y)
     np.testing.assert_array_equal(model.predict_proba(X), again.predict_proba(X))
+
+
+def test_loss_changed_after_fit():
+    X, y = make_regression(60, 4, random_state=0)
+    y = np.abs(y) / np.abs(y).max()
+    model = OBDMLPRegressor(
+        hidden_layer_sizes=(4,), solver="lbfgs", max_iter=1000, alpha=0.1, random_state=0
+    ).fit(X, y)
+    before = model.predict(X)
+    model.set_params(loss="poisson")
+    assert_array_equal(model.predict(X), before)
+    assert model.out_activation_ == "identity"
+    with pytest.raises(ValueError, match=r"fitted with loss='squared_error'.*'poisson'"):
+        model.set_params(warm_start=True).fit(X, y)
+    assert_array_equal(model.predict(X), before)
+    assert model.set_params(warm_start=False).fit(X, y).out_activation_ == "exp"
+
+
+def test_warm_start_refuses_fewer_classes_as_scikit_learn_does():
+    X, y = load_iris(return_X_y=True)
+    for estimator in (OBDMLPClassifier, MLPClassifier):
+        model = estimator((4,), solver="lbfgs", max_iter=500, alpha=1.0, warm_start=True)
+        model.fit(X, y).fit(X, y)
+        with pytest.raises(ValueError, match="same classes as in the previous call"):
+            model.fit(X[:100], y[:100])

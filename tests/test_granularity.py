@@ -113,9 +113,17 @@ def test_surgeon_corrects_the_next_layer_jointly():
     rng = np.random.default_rng(0)
     target = np.tanh(X @ rng.normal(size=(4, 3))) @ rng.normal(size=3)
     model = OBDMLPRegressor(
-        hidden_layer_sizes=(6,), activation="tanh", solver="lbfgs", alpha=0, prune_fraction=0, random_state=0,
-        max_iter=500, criterion="unit_obs", granularity="unit", retrain_max_iter=0,
-    )  # fmt: skip
+        hidden_layer_sizes=(6,),
+        activation="tanh",
+        solver="lbfgs",
+        alpha=0,
+        max_iter=500,
+        random_state=0,
+        prune_fraction=0,
+        criterion="unit_obs",
+        granularity="unit",
+        retrain_max_iter=0,
+    )
     model.fit(X, target)
     for half in (slice(0, 3), slice(3, 6)):
         model.coefs_[0][:, half] = model.coefs_[0][:, :3]
