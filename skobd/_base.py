@@ -3,116 +3,42 @@
 import copy
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from numbers import Integral, Real
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, _fit_context, clone
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import train_test_split
 from sklearn.utils import Bunch, check_random_state, check_scalar
-from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import (
-    _check_sample_weight,
-    check_array,
-    check_consistent_length,
     check_is_fitted,
-    validate_data,
 )
 
 from ._callbacks import CallbackSupportMixin, FitTasks, with_callbacks
-from ._compaction import Predictor
-from ._curvature import UNIT_CURVATURES, diagonal_curvature
+from ._curvature import diagonal_curvature
+from ._data import Data, DataMixin, all_or_nothing
 from ._export import ExportMixin
+from ._fitted import FittedMixin
 from ._losses import LOSSES
-from ._network import Array, Mask, Network
+from ._network import Array, Network
 from ._objective import Objective
 from ._onnx import register_if_imported
 from ._parallel import reproducible_threads
+from ._parameters import PARAMETER_CONSTRAINTS
 from ._path import Route, check_levels, recording
 from ._pruning import Recipe, Step, describe, history, join_histories, prune, survivor_schedule
-from ._serialisation import pack_state, unpack_state
 from ._solvers import SOLVERS, UPDATES, Journal, SolverSettings, Watch, check_finite
 from ._surgeon import check_block_size
 from ._surgery import CRITERIA, SurgerySettings, obd_saliencies
 
-_FLOATS = (np.float64, np.float32)
 
-
-class Data(NamedTuple):
-    """Validated and encoded rows; ``sample_weight`` is None or of shape (n_samples,)."""
-
-    X: Any
-    Y: Array
-    sample_weight: Array | None
-
-    def take(self, rows: np.ndarray) -> "Data":
-        """Some of the rows, copied."""
-        weight = None if self.sample_weight is None else self.sample_weight[rows]
-        return Data(self.X[rows], self.Y[rows], weight)
-
-
-def _read_only(vector: Any) -> Any:
-    view = vector.view()
-    view.flags.writeable = False
-    return view
-
-
-@contextmanager
-def all_or_nothing(estimator: BaseEstimator) -> Iterator[None]:
-    """Restore the estimator's attributes if anything goes wrong: nothing fitted is lost."""
-    before = dict(vars(estimator))
-    try:
-        yield
-    except BaseException:
-        vars(estimator).clear()
-        vars(estimator).update(before)
-        raise
-
-
-class BaseOBDMLP(ExportMixin, CallbackSupportMixin, BaseEstimator):
+class BaseOBDMLP(DataMixin, FittedMixin, ExportMixin, CallbackSupportMixin, BaseEstimator):
     """Base of `OBDMLPClassifier` and `OBDMLPRegressor`."""
 
-    _parameter_constraints: dict = {
-        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-        "activation": [StrOptions({"identity", "logistic", "tanh", "relu"})],
-        "solver": [StrOptions({"lbfgs", "sgd", "adam"})],
-        "alpha": [Interval(Real, 0, None, closed="left")],
-        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],
-        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
-        "power_t": [Interval(Real, 0, None, closed="left")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "shuffle": ["boolean"],
-        "random_state": ["random_state"],
-        "tol": [Interval(Real, 0, None, closed="left")],
-        "verbose": ["verbose"],
-        "warm_start": ["boolean"],
-        "momentum": [Interval(Real, 0, 1, closed="both")],
-        "nesterovs_momentum": ["boolean"],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
-        "beta_1": [Interval(Real, 0, 1, closed="left")],
-        "beta_2": [Interval(Real, 0, 1, closed="left")],
-        "epsilon": [Interval(Real, 0, None, closed="neither")],
-        "n_iter_no_change": [
-            Interval(Integral, 1, None, closed="left"),
-            Options(Real, {np.inf}),
-        ],
-        "max_fun": [Interval(Integral, 1, None, closed="left")],
-        "prune_fraction": [Interval(Real, 0, 1, closed="left")],
-        "n_rounds": [Interval(Integral, 0, None, closed="left")],
-        "criterion": [StrOptions(set(CRITERIA))],
-        "curvature": [StrOptions(set(UNIT_CURVATURES))],
-        "granularity": [StrOptions({"weight", "unit", "feature"})],
-        "prune_intercepts": ["boolean"],
-        "retrain_max_iter": [Interval(Integral, 0, None, closed="left"), None],
-        "prune_tol": [Interval(Real, 0, None, closed="left"), None],
-    }
+    _parameter_constraints: dict = PARAMETER_CONSTRAINTS
 
     def __init__(
         self,
@@ -181,81 +107,8 @@ class BaseOBDMLP(ExportMixin, CallbackSupportMixin, BaseEstimator):
         self.retrain_max_iter = retrain_max_iter
         self.prune_tol = prune_tol
 
-    # ------------------------------------------------------------------ fitted attributes
-
-    _network: Network
-    _theta: Array
-    _mask: Mask
     pruning_history_: dict[str, np.ndarray]
     _route: Route | None = None
-    _exposed: Array | None = None
-    _predictor: Predictor | None = None
-
-    @property
-    def coefs_(self) -> list[Array]:
-        """Weights of each layer, views of shape (fan_in, fan_out)."""
-        return self._network.coefs(self._expose())
-
-    @property
-    def intercepts_(self) -> list[Array]:
-        """Intercepts of each layer, views of shape (fan_out,)."""
-        return self._network.intercepts(self._expose())
-
-    def _expose(self) -> Array:
-        """The parameters, noting that they can be changed in place from now on."""
-        if self._exposed is not self._theta:
-            self._exposed, self._predictor = self._theta, None
-        return self._theta
-
-    @property
-    def coef_masks_(self) -> list[Mask]:
-        """True where a weight survives, read-only, shaped like ``coefs_``."""
-        return self._network.coefs(_read_only(self._mask))
-
-    @property
-    def intercept_masks_(self) -> list[Mask]:
-        """True where an intercept survives, read-only, shaped like ``intercepts_``."""
-        return self._network.intercepts(_read_only(self._mask))
-
-    @property
-    def n_layers_(self) -> int:
-        """Number of layers, the input included."""
-        return len(self._network.layer_sizes)
-
-    @property
-    def n_outputs_(self) -> int:
-        """Number of output units."""
-        return self._network.layer_sizes[-1]
-
-    @property
-    def out_activation_(self) -> str:
-        """Name of the output activation."""
-        return LOSSES[self._loss_name].out_activation
-
-    @property
-    def n_weights_(self) -> int:
-        """Surviving weights (and intercepts, if they can be pruned)."""
-        return int((self._mask & self._able).sum())
-
-    @property
-    def sparsity_(self) -> float:
-        """Fraction of the weights deleted."""
-        return 1 - self.n_weights_ / int(self._able.sum())
-
-    @property
-    def _able(self) -> Mask:
-        if self.prune_intercepts:
-            return np.ones(self._network.n_parameters, dtype=bool)
-        return self._network.is_weight
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "_theta")
-
-    def __getstate__(self):
-        return pack_state(super().__getstate__())
-
-    def __setstate__(self, state):
-        super().__setstate__(unpack_state(state))
 
     # ------------------------------------------------------------------ fitting
 
@@ -667,25 +520,6 @@ class BaseOBDMLP(ExportMixin, CallbackSupportMixin, BaseEstimator):
     def _unpack(self, vector: Array) -> Bunch:
         return Bunch(coefs=self._network.coefs(vector), intercepts=self._network.intercepts(vector))
 
-    # ------------------------------------------------------------------ prediction
-
-    def _output(self, X: Any) -> Array:
-        """Output (n_samples, n_outputs) after the inverse link, for unvalidated input."""
-        if not hasattr(self, "_theta"):  # the full check takes as long as predicting a row
-            check_is_fitted(self)
-        X = validate_data(
-            self, X, accept_sparse="csr", dtype=self._theta.dtype, order="C", reset=False
-        )
-        return self._get_predictor().output(X, LOSSES[self._loss_name].inverse_link)
-
-    def _get_predictor(self) -> Predictor:
-        """The compacted network, made when it is first needed."""
-        predictor, exposed = self._predictor, self._exposed is self._theta
-        if predictor is None or not predictor.is_of(self._theta, self._mask):
-            predictor = Predictor(self._network, self._theta, self._mask, snapshot=exposed)
-            self._predictor = predictor
-        return predictor
-
     # ------------------------------------------------------------------ helpers
 
     def _hidden_sizes(self) -> tuple[int, ...]:
@@ -719,58 +553,6 @@ class BaseOBDMLP(ExportMixin, CallbackSupportMixin, BaseEstimator):
     def _objective(self, data: Data) -> Objective:
         return Objective(self._network, LOSSES[self._loss_name], *data, alpha=self.alpha)
 
-    def _validate(self, X, y, sample_weight, reset: bool, classes_known: bool = False) -> Data:
-        """Check and encode training data; set what scikit-learn expects to be set."""
-        dtype = _FLOATS if reset else self._theta.dtype
-        X, y = validate_data(
-            self,
-            X,
-            y,
-            accept_sparse="csr",
-            multi_output=True,
-            y_numeric=not self._is_classifier,
-            dtype=dtype,
-            order="C",
-            reset=reset,
-        )
-        Y = self._encode(y, X.dtype, reset and not classes_known)
-        if sample_weight is None and getattr(self, "class_weight", None) is None:
-            return Data(X, Y, None)
-        weight = _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
-        weight = self._with_class_weight(weight, y)
-        kept = weight > 0
-        if not kept.any():
-            raise ValueError(
-                "sample_weight is zero for every sample; at least one must be positive."
-            )
-        data = Data(X, Y, weight)
-        # A sample of no weight must not count in minibatches or splits.
-        return data if kept.all() else data.take(np.flatnonzero(kept))
-
-    def _with_class_weight(self, weight: Array, y: Any) -> Array:
-        return weight
-
-    def _validate_held_out(self, X, y, sample_weight, dtype) -> Data | None:
-        """Check and encode the validation data that the user gave."""
-        if X is None or y is None:
-            for given, missing, value in (("X_val", "y_val", X), ("y_val", "X_val", y)):
-                if value is not None:
-                    raise ValueError(f"{given} is provided, but {missing} was not provided.")
-            if sample_weight is not None:
-                raise ValueError("sample_weight_val is provided, but X_val was not provided.")
-            return None
-        X = validate_data(self, X, accept_sparse="csr", dtype=dtype, order="C", reset=False)
-        y = check_array(y, ensure_2d=False, dtype=None, accept_sparse="csr", input_name="y_val")
-        check_consistent_length(X, y)
-        Y = self._encode(y, X.dtype, reset=False, name="y_val")
-        if sample_weight is not None:
-            sample_weight = _check_sample_weight(
-                sample_weight, X, dtype=X.dtype, ensure_non_negative=True
-            )
-            if not sample_weight.any():
-                raise ValueError("sample_weight_val is zero for every sample.")
-        return Data(X, Y, sample_weight)
-
     def _check_shapes(self, data: Data) -> None:
         """The data and ``hidden_layer_sizes`` must fit the network that is there."""
         sizes = (data.X.shape[1], *self._hidden_sizes(), data.Y.shape[1])
@@ -788,43 +570,6 @@ class BaseOBDMLP(ExportMixin, CallbackSupportMixin, BaseEstimator):
 
     def _check_same_classes(self, y: Any) -> None:
         """What ``warm_start`` asks of the targets of a classifier."""
-
-    def _check_batch_size(self, data: Data) -> None:
-        n_samples = data.X.shape[0]
-        if self.solver in UPDATES and self.batch_size != "auto" and self.batch_size > n_samples:
-            warnings.warn(
-                f"batch_size={self.batch_size} is larger than the number of training samples and "
-                f"is going to be clipped to {n_samples}.",
-                stacklevel=5,
-            )
-
-    def _split(
-        self, data: Data, held_out: Data | None, rng: np.random.RandomState
-    ) -> tuple[Data, Data | None]:
-        """Set aside validation data if early stopping needs them and none were given."""
-        if held_out is not None or not self._stops_early:
-            return data, held_out
-        n_samples, is_binary = data.X.shape[0], data.Y.shape[1] == 1 and self._is_classifier
-        try:
-            rows, held_out_rows = train_test_split(
-                np.arange(n_samples),
-                random_state=rng,
-                test_size=self.validation_fraction,
-                stratify=data.Y[:, 0] if is_binary else None,
-            )
-        except ValueError as error:
-            raise ValueError(
-                f"early_stopping=True with validation_fraction={self.validation_fraction} cannot "
-                f"split {n_samples} samples: {error} Increase 'validation_fraction' or the size "
-                "of your dataset, or give X_val and y_val."
-            ) from error
-        if len(held_out_rows) < 2:
-            raise ValueError(
-                "The validation set is too small. Increase 'validation_fraction' "
-                f"(now {self.validation_fraction}) or the size of your dataset "
-                f"(now {n_samples} samples)."
-            )
-        return data.take(rows), data.take(held_out_rows)
 
     def _validator(self, held_out: Data | None) -> Any:
         """``validate(theta)`` for `Watch`: loss and score on the held-out data."""

@@ -1,0 +1,143 @@
+"""Checking and encoding what the user gives, before any work is done."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.model_selection import train_test_split
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    check_array,
+    check_consistent_length,
+    validate_data,
+)
+
+from ._network import Array
+from ._solvers import UPDATES
+
+_FLOATS = (np.float64, np.float32)
+
+
+class Data(NamedTuple):
+    """Validated and encoded rows; ``sample_weight`` is None or of shape (n_samples,)."""
+
+    X: Any
+    Y: Array
+    sample_weight: Array | None
+
+    def take(self, rows: np.ndarray) -> "Data":
+        """Some of the rows, copied."""
+        weight = None if self.sample_weight is None else self.sample_weight[rows]
+        return Data(self.X[rows], self.Y[rows], weight)
+
+
+@contextmanager
+def all_or_nothing(estimator: BaseEstimator) -> Iterator[None]:
+    """Restore the estimator's attributes if anything goes wrong: nothing fitted is lost."""
+    before = dict(vars(estimator))
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
+
+
+class DataMixin:
+    """Validated rows for training, and rows held out from it."""
+
+    if TYPE_CHECKING:  # the estimators have the attributes
+
+        def __getattr__(self, name: str) -> Any: ...
+
+    def _validate(self, X, y, sample_weight, reset: bool, classes_known: bool = False) -> Data:
+        """Check and encode training data; set what scikit-learn expects to be set."""
+        dtype = _FLOATS if reset else self._theta.dtype
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            accept_sparse="csr",
+            multi_output=True,
+            y_numeric=not self._is_classifier,
+            dtype=dtype,
+            order="C",
+            reset=reset,
+        )
+        Y = self._encode(y, X.dtype, reset and not classes_known)
+        if sample_weight is None and getattr(self, "class_weight", None) is None:
+            return Data(X, Y, None)
+        weight = _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
+        weight = self._with_class_weight(weight, y)
+        kept = weight > 0
+        if not kept.any():
+            raise ValueError(
+                "sample_weight is zero for every sample; at least one must be positive."
+            )
+        data = Data(X, Y, weight)
+        # A sample of no weight must not count in minibatches or splits.
+        return data if kept.all() else data.take(np.flatnonzero(kept))
+
+    def _with_class_weight(self, weight: Array, y: Any) -> Array:
+        return weight
+
+    def _validate_held_out(self, X, y, sample_weight, dtype) -> Data | None:
+        """Check and encode the validation data that the user gave."""
+        if X is None or y is None:
+            for given, missing, value in (("X_val", "y_val", X), ("y_val", "X_val", y)):
+                if value is not None:
+                    raise ValueError(f"{given} is provided, but {missing} was not provided.")
+            if sample_weight is not None:
+                raise ValueError("sample_weight_val is provided, but X_val was not provided.")
+            return None
+        X = validate_data(self, X, accept_sparse="csr", dtype=dtype, order="C", reset=False)
+        y = check_array(y, ensure_2d=False, dtype=None, accept_sparse="csr", input_name="y_val")
+        check_consistent_length(X, y)
+        Y = self._encode(y, X.dtype, reset=False, name="y_val")
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(
+                sample_weight, X, dtype=X.dtype, ensure_non_negative=True
+            )
+            if not sample_weight.any():
+                raise ValueError("sample_weight_val is zero for every sample.")
+        return Data(X, Y, sample_weight)
+
+    def _check_batch_size(self, data: Data) -> None:
+        n_samples = data.X.shape[0]
+        if self.solver in UPDATES and self.batch_size != "auto" and self.batch_size > n_samples:
+            warnings.warn(
+                f"batch_size={self.batch_size} is larger than the number of training samples and "
+                f"is going to be clipped to {n_samples}.",
+                stacklevel=5,
+            )
+
+    def _split(
+        self, data: Data, held_out: Data | None, rng: np.random.RandomState
+    ) -> tuple[Data, Data | None]:
+        """Set aside validation data if early stopping needs them and none were given."""
+        if held_out is not None or not self._stops_early:
+            return data, held_out
+        n_samples, is_binary = data.X.shape[0], data.Y.shape[1] == 1 and self._is_classifier
+        try:
+            rows, held_out_rows = train_test_split(
+                np.arange(n_samples),
+                random_state=rng,
+                test_size=self.validation_fraction,
+                stratify=data.Y[:, 0] if is_binary else None,
+            )
+        except ValueError as error:
+            raise ValueError(
+                f"early_stopping=True with validation_fraction={self.validation_fraction} cannot "
+                f"split {n_samples} samples: {error} Increase 'validation_fraction' or the size "
+                "of your dataset, or give X_val and y_val."
+            ) from error
+        if len(held_out_rows) < 2:
+            raise ValueError(
+                "The validation set is too small. Increase 'validation_fraction' "
+                f"(now {self.validation_fraction}) or the size of your dataset "
+                f"(now {n_samples} samples)."
+            )
+        return data.take(rows), data.take(held_out_rows)

@@ -1,0 +1,114 @@
+"""What a fitted estimator tells: its network as views, its size, its predictions, its pickles."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from ._compaction import Predictor
+from ._losses import LOSSES
+from ._network import Array, Mask, Network
+from ._serialisation import pack_state, unpack_state
+
+
+def _read_only(vector: Any) -> Any:
+    view = vector.view()
+    view.flags.writeable = False
+    return view
+
+
+class FittedMixin:
+    """Attributes and predictions that follow from the flat parameters and their mask."""
+
+    _network: Network
+    _theta: Array
+    _mask: Mask
+    _exposed: Array | None = None
+    _predictor: Predictor | None = None
+
+    if TYPE_CHECKING:  # the estimators have the attributes
+
+        def __getattr__(self, name: str) -> Any: ...
+
+    @property
+    def coefs_(self) -> list[Array]:
+        """Weights of each layer, views of shape (fan_in, fan_out)."""
+        return self._network.coefs(self._expose())
+
+    @property
+    def intercepts_(self) -> list[Array]:
+        """Intercepts of each layer, views of shape (fan_out,)."""
+        return self._network.intercepts(self._expose())
+
+    def _expose(self) -> Array:
+        """The parameters, noting that they can be changed in place from now on."""
+        if self._exposed is not self._theta:
+            self._exposed, self._predictor = self._theta, None
+        return self._theta
+
+    @property
+    def coef_masks_(self) -> list[Mask]:
+        """True where a weight survives, read-only, shaped like ``coefs_``."""
+        return self._network.coefs(_read_only(self._mask))
+
+    @property
+    def intercept_masks_(self) -> list[Mask]:
+        """True where an intercept survives, read-only, shaped like ``intercepts_``."""
+        return self._network.intercepts(_read_only(self._mask))
+
+    @property
+    def n_layers_(self) -> int:
+        """Number of layers, the input included."""
+        return len(self._network.layer_sizes)
+
+    @property
+    def n_outputs_(self) -> int:
+        """Number of output units."""
+        return self._network.layer_sizes[-1]
+
+    @property
+    def out_activation_(self) -> str:
+        """Name of the output activation."""
+        return LOSSES[self._loss_name].out_activation
+
+    @property
+    def n_weights_(self) -> int:
+        """Surviving weights (and intercepts, if they can be pruned)."""
+        return int((self._mask & self._able).sum())
+
+    @property
+    def sparsity_(self) -> float:
+        """Fraction of the weights deleted."""
+        return 1 - self.n_weights_ / int(self._able.sum())
+
+    @property
+    def _able(self) -> Mask:
+        if self.prune_intercepts:
+            return np.ones(self._network.n_parameters, dtype=bool)
+        return self._network.is_weight
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "_theta")
+
+    def __getstate__(self):
+        return pack_state(super().__getstate__())
+
+    def __setstate__(self, state):
+        super().__setstate__(unpack_state(state))
+
+    def _output(self, X: Any) -> Array:
+        """Output (n_samples, n_outputs) after the inverse link, for unvalidated input."""
+        if not hasattr(self, "_theta"):  # the full check takes as long as predicting a row
+            check_is_fitted(self)
+        X = validate_data(
+            self, X, accept_sparse="csr", dtype=self._theta.dtype, order="C", reset=False
+        )
+        return self._get_predictor().output(X, LOSSES[self._loss_name].inverse_link)
+
+    def _get_predictor(self) -> Predictor:
+        """The compacted network, made when it is first needed."""
+        predictor, exposed = self._predictor, self._exposed is self._theta
+        if predictor is None or not predictor.is_of(self._theta, self._mask):
+            predictor = Predictor(self._network, self._theta, self._mask, snapshot=exposed)
+            self._predictor = predictor
+        return predictor
