@@ -249,7 +249,9 @@ class ExportMixin:
         check_is_fitted(self)
         self._check_expressible_in_c()
         try:
-            import emlearn
+            # emlearn makes NumPy raise on every underflow, and would leave it so.
+            with np.errstate():
+                import emlearn
         except ImportError as error:
             raise ImportError(
                 "Exporting to C needs emlearn: pip install skobd[c]. To deploy without it, see "

@@ -1,5 +1,6 @@
 """Fixtures shared by the tests: small real data sets."""
 
+import numpy as np
 import pytest
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris
 from sklearn.preprocessing import scale
@@ -28,3 +29,10 @@ def digits():
 def diabetes():
     X, y = load_diabetes(return_X_y=True)
     return scale(X)[:200], scale(y)[:200]
+
+
+@pytest.fixture(autouse=True)
+def _floating_point_errors():
+    """Importing emlearn makes NumPy raise on underflow from then on; not beyond one test."""
+    with np.errstate():
+        yield

@@ -446,7 +446,7 @@ def test_prune_tol_keeps_the_smallest_network_within(validated, iris):
     params = {
         "hidden_layer_sizes": (10,), "solver": "lbfgs", "alpha": 0.1, "max_iter": 300,
         "random_state": 0, "prune_fraction": 0.95, "n_rounds": 12, "criterion": "unit_obs",
-        "retrain_max_iter": 0,
+        "curvature": "gauss_newton", "retrain_max_iter": 0,
     }  # fmt: skip
     whole = OBDMLPClassifier(**params).fit(X[::2], y[::2], **held_out)
     dense = OBDMLPClassifier(**{**params, "prune_fraction": 0}).fit(X[::2], y[::2])
