@@ -238,6 +238,7 @@ def reasons(digits: Digits) -> None:
         "alpha=0.0001, stopped at 20 iterations": (digits, {"alpha": 1e-4, "max_iter": 20}),
         "standardised pixels": (standardised(digits), {}),
         "whitened (100 components)": (whitened(digits), {}),
+        "whitened, alpha=0.0001": (whitened(digits), {"alpha": 1e-4}),
         "whitened, alpha=10": (whitened(digits), {"alpha": 10.0}),
     }
     rows, levels = [], (0.3, 0.5, 0.7, 0.9)

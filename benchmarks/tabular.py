@@ -227,10 +227,13 @@ def print_targets(solver: str, accuracy: pd.DataFrame) -> None:
     for level, allowed in TARGETS.items():
         best = means[level].idxmax()
         loss = means.loc[best, 0.0] - means.loc[best, level]
+        changes = accuracy.xs(best, level="method").groupby("set").mean()
+        changes = changes[level] - changes[0.0]
         verdict = "HIT" if loss <= allowed else f"MISS by {loss - allowed:.4f}"
         rows.append([f"{level:.0%}", best, f"{-loss:+.4f}", f"{-allowed:+.3f}", verdict])
+        rows[-1] += [f"{changes.median():+.4f}", f"{changes.idxmin()} {changes.min():+.3f}"]
     print(f"{solver}: best criterion against the dense network (mean test accuracy)")
-    print_table(rows, ["deleted", "best", "change", "allowed", "target"])
+    print_table(rows, ["deleted", "best", "change", "allowed", "target", "median", "worst"])
 
 
 def plot(results: pd.DataFrame, path: Path) -> None:

@@ -87,7 +87,7 @@ def delete(model: Any, criterion: str, n_delete: int, retrain: int) -> Any:
 def main() -> None:
     """Measure and print."""
     parser = arguments(__doc__)
-    parser.add_argument("--networks", type=int, default=100)
+    parser.add_argument("--networks", type=int, default=30)
     parser.add_argument("--plot", type=Path, help="save the plot of rates")
     options = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
