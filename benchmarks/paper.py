@@ -3,8 +3,8 @@
     python benchmarks/paper.py --data DIR --plot docs/images/paper.png    # about 4 minutes
 
 LeCun, Denker & Solla (1989) pruned a convolutional network for postal digits. Here the digits
-are USPS's 16x16 images and the network is ours: 256-40-10, tanh, L-BFGS, alpha=0.1, all 10 690
-parameters prunable except that intercepts stay. With squared error on one-hot targets, as in the
+are USPS's 16x16 images and the network is ours: 256-40-10, tanh, L-BFGS, alpha=0.1, with
+10 640 weights that can go; intercepts stay. With squared error on one-hot targets, as in the
 paper, and with cross-entropy:
 
 - figure 1a: objective in dB (10 log10) against the parameters left, deleted without retraining,
