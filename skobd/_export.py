@@ -223,6 +223,7 @@ class ExportMixin:
     def to_c(self, name="model", used_features_only=False):
         """C code of the compacted network for microcontrollers, by emlearn.
 
+        emlearn also compiles it, which needs a C compiler and leaves files in the folder ``tmp``.
         The code includes ``eml_net.h`` (in the folder ``emlearn.includedir``) and defines
         ``<name>_predict``, which returns the index of the class, and ``<name>_regress``.
 
