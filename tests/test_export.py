@@ -63,10 +63,6 @@ def run_onnx(model, X):
 
 
 class TestCompact:
-    @pytest.fixture(autouse=True)
-    def _elsewhere(self, tmp_path, monkeypatch):
-        monkeypatch.chdir(tmp_path)  # emlearn leaves files in the working directory
-
     @pytest.mark.parametrize("activation", ["identity", "logistic", "tanh", "relu"])
     @pytest.mark.parametrize("fraction", FRACTIONS)
     def test_predicts_the_same_with_fewer_units(self, iris, activation, fraction):
@@ -349,6 +345,10 @@ def as_floats(row):
 
 
 class TestC:
+    @pytest.fixture(autouse=True)
+    def _elsewhere(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)  # emlearn leaves files in the working directory
+
     @pytest.mark.parametrize("activation", ["identity", "logistic", "tanh", "relu"])
     @pytest.mark.parametrize("target", ["binary", "multiclass strings"])
     def test_classifier(self, iris, tmp_path, target, activation):
