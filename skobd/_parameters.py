@@ -114,7 +114,7 @@ NETWORK_PARAMETERS = """hidden_layer_sizes : array-like of int or int, default=(
         - "obs": the same with the whole Gauss-Newton matrix, for at most 4096 parameters;
         - "magnitude": abs(u_k);
         - "random": nothing; a baseline.
-    curvature : {"hessian", "levenberg_marquardt", "gauss_newton"}, default="levenberg_marquardt"
+    curvature : {"hessian", "levenberg_marquardt", "gauss_newton"}, default="gauss_newton"
         Second derivatives used by "obd": the paper's recursion, the same without the f'' terms,
         or the exact diagonal of the Gauss-Newton matrix (one backward pass for each output). The
         blocks of "unit_obs" are made of the same, "hessian" counting as "levenberg_marquardt"

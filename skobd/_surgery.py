@@ -35,7 +35,7 @@ class SurgerySettings:
     """How parameters are chosen for deletion; the estimators' parameters of the same names."""
 
     criterion: str = "obd"
-    curvature: str = "levenberg_marquardt"
+    curvature: str = "gauss_newton"
     granularity: str = "weight"
     prune_intercepts: bool = False
 

@@ -426,7 +426,7 @@ def test_digits_survive_one_shot():
     X, y = load_digits(return_X_y=True)
     X, X_test, y, y_test = train_test_split(X / 16, y, random_state=0)
     model = OBDMLPClassifier(
-        (100,), solver="lbfgs", alpha=1, max_iter=300, random_state=0, prune_fraction=0,
+        (100,), solver="lbfgs", alpha=1, max_iter=1000, random_state=0, prune_fraction=0,
         retrain_max_iter=0,
     ).fit(X, y)  # fmt: skip
     scores = {}

@@ -66,7 +66,7 @@ def test_the_lowest_go_and_the_others_stay_as_they_are(criterion):
     mask = np.ones(theta.size, dtype=bool)
     weights = np.flatnonzero(objective.network.is_weight)
     if criterion == "obd":
-        score = diagonal_curvature(objective, theta, "levenberg_marquardt") * theta**2 / 2
+        score = diagonal_curvature(objective, theta, SurgerySettings().curvature) * theta**2 / 2
     else:
         score = np.abs(theta)
     expected = set(weights[np.argsort(score[weights])][:9])
