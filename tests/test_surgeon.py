@@ -391,6 +391,7 @@ def test_threads_and_keeping_blocks_change_nothing(keep, monkeypatch):
     assert found.predicted_increase == expected.predicted_increase
 
 
+@pytest.mark.filterwarnings("ignore:lbfgs failed to converge")
 @pytest.mark.parametrize(("criterion", "instead"), [("unit_obs", "'obd'"), ("obs", "'unit_obs'")])
 def test_too_large_blocks_are_refused_before_any_work(criterion, instead, iris, monkeypatch):
     monkeypatch.setattr(_surgeon, "MAX_BLOCK", 12)
