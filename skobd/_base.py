@@ -591,9 +591,13 @@ class BaseOBDMLP(DataMixin, FittedMixin, ExportMixin, CallbackSupportMixin, Base
     def _initialise(self, data: Data, rng: np.random.RandomState) -> None:
         """A fresh network with nothing recorded."""
         sizes = (data.X.shape[1], *self._hidden_sizes(), data.Y.shape[1])
-        self._network = Network(sizes, self.activation)
-        self._theta = self._network.initialise(rng, data.X.dtype)
-        self._mask = np.ones(self._network.n_parameters, dtype=bool)
+        network = Network(sizes, self.activation)
+        self._begin(network, network.initialise(rng, data.X.dtype))
+
+    def _begin(self, network: Network, theta: Array) -> None:
+        """Take over a dense network; nothing is recorded of it yet."""
+        self._network, self._theta = network, theta
+        self._mask = np.ones(network.n_parameters, dtype=bool)
         self._journal, self._optimizer_state = Journal(), None
         self._fitted_loss = getattr(self, "loss", None)
         self.pruning_history_ = history([])

@@ -10,8 +10,6 @@ from sklearn.utils.validation import check_is_fitted
 from ._compaction import compact
 from ._network import Network
 from ._onnx import import_skl2onnx
-from ._pruning import history
-from ._solvers import Journal
 from ._summary import summarise
 
 # What scikit-learn's perceptrons know about their training.
@@ -174,16 +172,12 @@ class ExportMixin:
         sizes = (mlp.coefs_[0].shape[0], *(coef.shape[1] for coef in mlp.coefs_))
         if self._hidden_sizes() != sizes[1:-1]:
             self.hidden_layer_sizes = sizes[1:-1]
-        self._network = Network(sizes, self.activation)
         layers = zip(mlp.coefs_, mlp.intercepts_, strict=True)
-        self._theta = np.concatenate([part.ravel() for layer in layers for part in layer])
-        self._mask = np.ones(self._network.n_parameters, dtype=bool)
-        self._journal, self._optimizer_state = Journal(), None
-        self._fitted_loss = getattr(self, "loss", None)
+        theta = np.concatenate([part.ravel() for layer in layers for part in layer])
+        self._begin(Network(sizes, self.activation), theta)
         self._journal.loss_curve = list(getattr(mlp, "loss_curve_", []))
         self._journal.validation_scores = list(getattr(mlp, "validation_scores_", None) or [])
         self._journal.n_samples_seen = int(mlp.t_)
-        self.pruning_history_ = history([])
         self._record_training(mlp.loss_, mlp.n_iter_)
 
     # ------------------------------------------------------------------ ONNX
