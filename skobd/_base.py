@@ -30,9 +30,10 @@ from ._parallel import reproducible_threads
 from ._parameters import PARAMETER_CONSTRAINTS
 from ._path import Route, check_levels, recording
 from ._pruning import Recipe, Step, describe, history, join_histories, prune, survivor_schedule
-from ._solvers import SOLVERS, UPDATES, Journal, SolverSettings, Watch, check_finite
+from ._solvers import SOLVERS, Journal, Watch, check_finite
 from ._surgeon import check_block_size
 from ._surgery import CRITERIA, SurgerySettings, obd_saliencies
+from ._updates import UPDATES, SolverSettings
 
 
 class BaseOBDMLP(DataMixin, FittedMixin, ExportMixin, CallbackSupportMixin, BaseEstimator):

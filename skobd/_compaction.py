@@ -16,7 +16,8 @@ from scipy import sparse
 from ._network import Array, Mask, Network
 from ._objective import Objective
 from ._parallel import reproducible_threads, run_lanes, single_threaded_blas
-from ._solvers import Update, Watch
+from ._solvers import Watch
+from ._updates import Update
 
 Indices = NDArray[np.intp]
 Link = Callable[[Array], None]

@@ -16,7 +16,7 @@ from sklearn.utils.validation import (
 )
 
 from ._network import Array
-from ._solvers import UPDATES
+from ._updates import UPDATES
 
 _FLOATS = (np.float64, np.float32)
 

@@ -1,30 +1,31 @@
-"""Value and gradient of the objective over one minibatch of dense rows.
+"""Epochs of minibatches of dense rows, the update of the parameters included.
 
-Two phases, each in lanes (see `_parallel`):
+Every step has two phases, each in lanes (see `_parallel`):
 
 1. the rows are dealt to lanes, which compute the activations and dloss/da of every layer;
 2. the parameters are dealt to lanes, which compute  x^T dloss/da  over all rows for their share
-   of every layer matrix, and add the penalty while it is in the cache.
+   of every layer matrix, add the penalty and make the update while it is in the cache.
 
 So no lane has a gradient of its own, and nothing is summed over lanes but numbers: a sum of
 theta-shaped arrays would take as long as a product. Views are made once, not in every step.
 """
 
 import itertools
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import get_blas_funcs
 
 from ._losses import Loss
-from ._network import Array, Network, backpropagate
-from ._parallel import run_lanes
+from ._network import Array, Network
+from ._parallel import run_phases
+from ._updates import Apply, Survivors, Update, axpy_for
 
-# A lane is worth a thread from about this many multiply-adds on. Every lane packs the matrices of
-# its products anew: two cost 5 % of all work, eight would cost 30 %.
-_LANE_MULTIPLY_ADDS = 5e6
+# A lane is worth a thread from about this many multiply-adds of a phase on: threads wait for one
+# another twice in a step, and take turns in running Python.
+_LANE_MULTIPLY_ADDS = 2e7
 _MIN_LANE_ROWS = 96
+# Every lane packs the matrices of its products anew: two cost 5 % of all work, eight 30 %.
 _MAX_LANES = 4
 
 
@@ -37,141 +38,169 @@ class _RowLane(NamedTuple):
     deltas: list[Array]
 
 
-class _Part(NamedTuple):
-    """A share of a layer matrix: gradient = x^T delta, and what the penalty adds to it."""
+class _Share(NamedTuple):
+    """Some rows of a layer matrix, with the intercepts if it is the last of the layer.
+
+    The gradient of the weights is  x^T delta;  flat arrays are stretches of theta and of its
+    gradient.
+    """
 
     x_transposed: Array
     delta: Array
     gradient: Array
+    intercepts: Array | None
+    weights: Array
     flat_gradient: Array
-    flat_weights: Array
+    survivors: slice
 
 
-class Minibatch:
-    """Buffers, lanes and passes for minibatches of ``n_rows`` rows.
+class Epochs:
+    """Buffers, lanes and passes for epochs of one batch size over one data set.
 
     Parameters
     ----------
     network : Network
     loss : Loss
-    n_rows : int
-    dtype : numpy dtype
+    X : ndarray of shape (n_samples, n_inputs)
+    Y : ndarray of shape (n_samples, n_outputs)
+    sample_weight : ndarray of shape (n_samples,) or None
+    alpha : float
+    batch_size : int
     """
 
-    def __init__(self, network: Network, loss: Loss, n_rows: int, dtype: Any) -> None:
-        self._network, self._loss = network, loss
-        self._inputs = np.empty((n_rows, network.layer_sizes[0]), dtype=dtype)
-        self._activations = network.buffers(n_rows, dtype)
+    def __init__(
+        self,
+        network: Network,
+        loss: Loss,
+        X: Array,
+        Y: Array,
+        sample_weight: Array | None,
+        alpha: float,
+        batch_size: int,
+    ) -> None:
+        self._network, self._loss, self._alpha = network, loss, alpha
+        self._X, self._Y, self._sample_weight = X, Y, sample_weight
+        self._batch_size = batch_size
+        n_lanes = int(2 * batch_size * network.n_parameters / _LANE_MULTIPLY_ADDS)
+        self._n_lanes = max(1, min(n_lanes, batch_size // _MIN_LANE_ROWS, _MAX_LANES))
+        self._inputs = np.empty((batch_size, network.layer_sizes[0]), dtype=X.dtype)
+        self._activations = network.buffers(batch_size, X.dtype)
         # dloss/da of the output units takes the place of the raw output.
-        self._deltas = network.buffers(n_rows, dtype)[:-1] + self._activations[-1:]
-        self._ones = np.ones(n_rows, dtype=dtype)
-        self._gradient = np.empty(network.n_parameters, dtype=dtype)
-        self._axpy = get_blas_funcs("axpy", (self._gradient,))
-        n_lanes = int(2 * n_rows * network.n_parameters / _LANE_MULTIPLY_ADDS)
-        self._n_lanes = max(1, min(n_lanes, n_rows // _MIN_LANE_ROWS, _MAX_LANES))
-        self._row_lanes = [
+        self._deltas = network.buffers(batch_size, X.dtype)[:-1] + self._activations[-1:]
+        self._ones = np.ones(batch_size, dtype=X.dtype)
+        self._gradient = np.empty(network.n_parameters, dtype=X.dtype)
+        self._axpy = axpy_for(X.dtype)
+
+    def run(self, survivors: Survivors, update: Update, order: NDArray[np.intp]) -> float:
+        """One pass over the rows in the given order; returns the mean objective of its batches.
+
+        Over a minibatch S is the weight of its rows, as in scikit-learn.
+        """
+        starts = range(0, len(order), self._batch_size)
+        batches = [order[start : start + self._batch_size] for start in starts]
+        sizes = np.array([len(batch) for batch in batches], dtype=np.float64)
+        weights = sizes
+        if self._sample_weight is not None:
+            weights = np.add.reduceat(self._sample_weight[order], starts, dtype=np.float64)
+        # The last batch may be smaller.
+        views = {n: self._views(survivors, n) for n in {len(batches[0]), len(batches[-1])}}
+        losses, squares = np.zeros((2, self._n_lanes, len(batches)))
+        apply: Apply | None = None
+
+        def back_to_deltas(step: int, lane: int) -> None:
+            nonlocal apply
+            if lane == 0:
+                apply = update.begin_step()
+            rows, scale = batches[step], 1 / float(weights[step])
+            row_lanes, _ = views[len(rows)]
+            losses[lane, step] = self._deltas_of_rows(row_lanes[lane], layers, rows, scale)
+
+        def descend(step: int, lane: int) -> None:
+            assert apply is not None
+            decay = self._alpha / float(weights[step])
+            _, shares = views[len(batches[step])]
+            for share in shares[lane]:
+                squares[lane, step] += self._gradient_of_share(share, decay)
+                self._update_share(share, survivors, apply)
+
+        layers = self._network.layers(survivors.theta)
+        run_phases((back_to_deltas, descend), len(batches), self._n_lanes)
+        values = (losses.sum(axis=0) + 0.5 * self._alpha * squares.sum(axis=0)) / weights
+        return float(np.dot(values, sizes)) / len(order)
+
+    def _views(
+        self, survivors: Survivors, n_rows: int
+    ) -> tuple[list[_RowLane], list[list[_Share]]]:
+        """For a minibatch of ``n_rows`` rows, what each lane works on in either phase."""
+        inputs, activations, deltas = self._inputs[:n_rows], self._activations, self._deltas
+        row_lanes = [
             _RowLane(
                 rows,
-                self._inputs[rows],
-                [a[rows] for a in self._activations],
-                [delta[rows] for delta in self._deltas],
+                inputs[rows],
+                [a[rows] for a in activations],
+                [delta[rows] for delta in deltas],
             )
             for rows in _deal(n_rows, self._n_lanes)
         ]
-        self._theta: Array | None = None
-
-    def value_and_gradient(
-        self,
-        theta: Array,
-        data: tuple[Array, Array, Array | None],
-        rows: NDArray[np.intp],
-        scale: float,
-        decay: float,
-    ) -> tuple[float, float, Array]:
-        """Summed losses and squared weights, and the gradient of their weighted sum.
-
-        Parameters
-        ----------
-        theta : ndarray of shape (n_parameters,)
-        data : X, Y and sample weights or None
-            The whole data set.
-        rows : ndarray of int of shape (n_rows,)
-        scale, decay : float
-            The gradient is that of  scale * sum of losses + decay / 2 ||W||^2.
-
-        Returns
-        -------
-        loss : float
-        squares : float
-            ``||W||^2``; 0 if ``decay`` is.
-        gradient : ndarray of shape (n_parameters,)
-            A buffer that the next call overwrites.
-        """
-        self._bind(theta)
-
-        def back_to_deltas(index: int) -> float:
-            return self._deltas_of_rows(self._row_lanes[index], data, rows, scale)
-
-        def gradient_and_penalty(index: int) -> float:
-            return self._gradient_of_parts(self._parameter_lanes[index], decay)
-
-        loss = sum(run_lanes(back_to_deltas, self._n_lanes))
-        squares = sum(run_lanes(gradient_and_penalty, self._n_lanes))
-        for delta, intercept in zip(self._deltas, self._intercept_gradients, strict=True):
-            np.matmul(self._ones, delta, out=intercept)
-        return loss, squares, self._gradient
-
-    def _bind(self, theta: Array) -> None:
-        """Make the views of ``theta``, unless it is the array of the last call."""
-        if theta is self._theta:
-            return
-        self._theta = theta
-        self._layers = self._network.layers(theta)
-        gradients = self._network.layers(self._gradient)
-        self._intercept_gradients = [gradient[-1] for gradient in gradients]
-        self._parameter_lanes: list[list[_Part]] = [[] for _ in range(self._n_lanes)]
-        inputs = [self._inputs, *self._activations[:-1]]
-        for x, delta, gradient, layer in zip(
-            inputs, self._deltas, gradients, self._layers, strict=True
+        offsets = self._network.offsets.tolist()
+        lanes: list[list[_Share]] = [[] for _ in row_lanes]
+        xs = [inputs, *(a[:n_rows] for a in activations[:-1])]
+        for index, (x, (fan_in, fan_out)) in enumerate(
+            zip(xs, ((n - 1, m) for n, m in self._network.shapes), strict=True)
         ):
-            shares = _deal(x.shape[1], self._n_lanes)
-            for lane, share in zip(self._parameter_lanes, shares, strict=True):
-                flat = gradient[share].reshape(-1), layer[share].reshape(-1)
-                lane.append(_Part(x[:, share].T, delta, gradient[share], *flat))
+            for lane, rows in zip(lanes, _deal(fan_in, self._n_lanes), strict=True):
+                start, stop = (offsets[index] + row * fan_out for row in (rows.start, rows.stop))
+                is_last = rows.stop == fan_in
+                if start == stop:
+                    continue
+                gradient = self._gradient[start:stop]
+                lane.append(
+                    _Share(
+                        x[:, rows].T,
+                        deltas[index][:n_rows],
+                        gradient.reshape(-1, fan_out),
+                        self._gradient[stop : stop + fan_out] if is_last else None,
+                        survivors.theta[start:stop],
+                        gradient,
+                        survivors.within(slice(start, stop + is_last * fan_out)),
+                    )
+                )
+        return row_lanes, lanes
 
     def _deltas_of_rows(
-        self,
-        lane: _RowLane,
-        data: tuple[Array, Array, Array | None],
-        rows: NDArray[np.intp],
-        scale: float,
+        self, lane: _RowLane, layers: list[Array], rows: NDArray[np.intp], scale: float
     ) -> float:
-        """Phase 1 for some rows; returns their summed loss."""
-        X, Y, sample_weight = data
+        """Phase 1 for some rows of a minibatch; returns their summed loss."""
         rows = rows[lane.rows]
         # mode="clip" spares NumPy a second, buffered copy; the rows are known to be valid.
-        np.take(X, rows, axis=0, out=lane.inputs, mode="clip")
-        self._network.forward(self._layers, lane.inputs, lane.activations)
+        np.take(self._X, rows, axis=0, out=lane.inputs, mode="clip")
+        activations = self._network.forward(layers, lane.inputs, lane.activations)
         delta = lane.deltas[-1]
-        weight = None if sample_weight is None else sample_weight[rows]
-        loss = self._loss.value_and_gradient(delta, np.take(Y, rows, axis=0), weight)
+        weight = None if self._sample_weight is None else self._sample_weight[rows]
+        loss = self._loss.value_and_gradient(delta, self._Y[rows], weight)
         delta *= scale
-        for index in range(len(self._layers) - 1, 0, -1):
-            upstream = lane.deltas[index - 1]
-            backpropagate(delta, self._layers[index][:-1], upstream)
-            self._network.f.scale_by_slope(upstream, lane.activations[index - 1])
-            delta = upstream
+        self._network.backward(layers, activations, lane.deltas)
         return loss
 
-    def _gradient_of_parts(self, parts: list[_Part], decay: float) -> float:
-        """Phase 2 for a share of every layer; returns its squared norm."""
-        squares = 0.0
-        for part in parts:
-            np.matmul(part.x_transposed, part.delta, out=part.gradient)
-            if decay:
-                self._axpy(part.flat_weights, part.flat_gradient, a=decay)
-                squares += float(np.dot(part.flat_weights, part.flat_weights))
-        return squares
+    def _gradient_of_share(self, share: _Share, decay: float) -> float:
+        """Gradient of a share; returns the squared norm of its weights if they decay."""
+        np.matmul(share.x_transposed, share.delta, out=share.gradient)
+        if share.intercepts is not None:
+            np.matmul(self._ones[: len(share.delta)], share.delta, out=share.intercepts)
+        if not decay:
+            return 0.0
+        self._axpy(share.weights, share.flat_gradient, a=decay)
+        return float(np.dot(share.weights, share.weights))
+
+    def _update_share(self, share: _Share, survivors: Survivors, apply: Apply) -> None:
+        """Take the step that the gradient of a share asks for."""
+        if survivors.where is None:
+            stretch = share.survivors
+            apply(survivors.theta[stretch], self._gradient[stretch], stretch)
+            return
+        where, values = survivors.where[share.survivors], survivors.values[share.survivors]
+        apply(values, self._gradient[where], share.survivors)
+        survivors.theta[where] = values
 
 
 def _deal(n: int, n_lanes: int) -> list[slice]:

@@ -131,6 +131,20 @@ class Network:
             activations.append(a)
         return activations
 
+    def backward(self, layers: list[Array], activations: list[Any], deltas: list[Array]) -> None:
+        """Back-propagate dloss/da from the last layer, for a block of rows.
+
+        Parameters
+        ----------
+        layers, activations : list
+            As of `forward`.
+        deltas : list of ndarray of shape (n_rows, fan_out)
+            The last holds dloss/da of the outputs; the others are overwritten.
+        """
+        for index in range(len(layers) - 1, 0, -1):
+            backpropagate(deltas[index], layers[index][:-1], deltas[index - 1])
+            self.f.scale_by_slope(deltas[index - 1], activations[index])
+
     def buffers(self, n_rows: int, dtype: Any) -> list[Array]:
         """Room for the activations of ``n_rows`` rows."""
         return [np.empty((n_rows, columns), dtype=dtype) for _, columns in self.shapes]

@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import get_blas_funcs
 
 from ._losses import Loss
-from ._minibatch import Minibatch
-from ._network import Array, Network, backpropagate, multiply_transposed
+from ._minibatch import Epochs
+from ._network import Array, Network, multiply_transposed
 from ._parallel import run_lanes
+from ._updates import axpy_for
 
 # A lane is worth a thread from about this many multiply-adds on.
 _LANE_MULTIPLY_ADDS = 1.5e7
@@ -95,7 +95,6 @@ class Objective:
         self.n_samples = X.shape[0]
         self.total_weight = self._weight_of(slice(None))
         self._workspaces: list[Workspace] = []
-        self._minibatches: dict[int, Minibatch] = {}
 
     @property
     def dtype(self) -> np.dtype:
@@ -130,18 +129,21 @@ class Objective:
             A buffer that the next call overwrites.
         """
         weight = self._weight_of(rows)
-        if isinstance(rows, np.ndarray) and self._is_small(rows):
-            loss, squares, gradient = self._minibatch(len(rows)).value_and_gradient(
-                theta, (self.X, self.Y, self.sample_weight), rows, 1 / weight, self.alpha / weight
-            )
-            return loss / weight + 0.5 * self.alpha * squares / weight, gradient
         kernel = self._gradient_kernel(theta, 1 / weight)
         value, gradient = self.accumulate(kernel, rows)
         if self.alpha:
-            (axpy,) = get_blas_funcs(("axpy",), (gradient,))
+            axpy = axpy_for(gradient.dtype)
             for stretch in self.network.weight_slices:
                 axpy(theta[stretch], gradient[stretch], a=self.alpha / weight)
         return value / weight + self.penalty(theta, weight), gradient
+
+    def epochs(self, batch_size: int) -> Epochs | None:
+        """What runs epochs of small minibatches of dense rows; None where these are not."""
+        width = max(self.network.layer_sizes)
+        if not isinstance(self.X, np.ndarray) or batch_size * width > _MAX_MINIBATCH_ELEMENTS:
+            return None
+        data = self.X, self.Y, self.sample_weight
+        return Epochs(self.network, self.loss, *data, self.alpha, batch_size)
 
     def penalty(self, theta: Array, weight: float) -> float:
         """``alpha / (2 S) ||W||^2`` for S = ``weight``."""
@@ -193,38 +195,20 @@ class Objective:
     def _gradient_kernel(self, theta: Array, scale: float) -> Kernel:
         """Kernel of the gradient of ``scale`` times the summed losses."""
         network, layers = self.network, self.network.layers(theta)
-        slope = network.f.scale_by_slope
 
         def kernel(block: Block, workspace: Workspace, out: Array) -> float:
             activations = network.forward(layers, block.X, workspace.activations)
-            delta = activations[-1]
-            value = self.loss.value_and_gradient(delta, block.Y, block.sample_weight)
-            delta *= scale
-            gradients = network.layers(out)
-            for index in range(len(layers) - 1, -1, -1):
-                x, gradient = activations[index], gradients[index]
+            # dloss/da of the output units takes the place of the raw output.
+            deltas = [*(d[: block.X.shape[0]] for d in workspace.deltas[:-1]), activations[-1]]
+            value = self.loss.value_and_gradient(deltas[-1], block.Y, block.sample_weight)
+            deltas[-1] *= scale
+            network.backward(layers, activations, deltas)
+            for x, delta, gradient in zip(activations, deltas, network.layers(out), strict=False):
                 multiply_transposed(x, delta, gradient[:-1])
                 np.add.reduce(delta, axis=0, out=gradient[-1])
-                if index:
-                    upstream = workspace.deltas[index - 1][: x.shape[0]]
-                    backpropagate(delta, layers[index][:-1], upstream)
-                    slope(upstream, x)
-                    delta = upstream
             return value
 
         return kernel
-
-    def _is_small(self, rows: NDArray[np.intp]) -> bool:
-        is_dense = isinstance(self.X, np.ndarray)
-        return is_dense and len(rows) * max(self.network.layer_sizes) <= _MAX_MINIBATCH_ELEMENTS
-
-    def _minibatch(self, n_rows: int) -> Minibatch:
-        """Buffers for minibatches of a size; the last batch of an epoch has its own."""
-        if n_rows not in self._minibatches:
-            if len(self._minibatches) > 1:
-                self._minibatches.clear()
-            self._minibatches[n_rows] = Minibatch(self.network, self.loss, n_rows, self.dtype)
-        return self._minibatches[n_rows]
 
     def _weight_of(self, rows: Rows) -> float:
         if self.sample_weight is None:

@@ -8,10 +8,10 @@ used. The sums over lanes are taken in lane order, so the number of threads cann
 """
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from contextvars import ContextVar
-from functools import lru_cache
+from contextvars import ContextVar, copy_context
+from functools import lru_cache, partial
 
 from threadpoolctl import ThreadpoolController
 
@@ -144,3 +144,74 @@ def run_lanes(lane: Callable[[int], float], n_lanes: int) -> list[float]:
         if error is not None:
             raise error
     return results
+
+
+class _Barrier:
+    """threading.Barrier of bare locks, which costs each thread one lock instead of four."""
+
+    def __init__(self, n_threads: int) -> None:
+        self._lock, self._n_waiting, self._is_broken = threading.Lock(), 0, False
+        self._gates = [threading.Lock() for _ in range(n_threads)]
+        for gate in self._gates:
+            gate.acquire()
+
+    def wait(self, thread: int) -> None:
+        """Return when all threads have come here, or raise if one has failed."""
+        with self._lock:
+            self._n_waiting += 1
+            if self._n_waiting == len(self._gates):
+                self._n_waiting = 0
+                self._open()
+        self._gates[thread].acquire()
+        if self._is_broken:
+            raise threading.BrokenBarrierError
+
+    def abort(self) -> None:
+        """Let no thread wait in vain for one that has failed."""
+        with self._lock:
+            self._is_broken = True
+            self._open()
+
+    def _open(self) -> None:
+        for gate in self._gates:
+            if gate.locked():
+                gate.release()
+
+
+def run_phases(phases: Sequence[Callable[[int, int], None]], n_steps: int, n_lanes: int) -> None:
+    """Call ``phase(step, lane)`` for every step, phase and lane, in this nested order.
+
+    The lanes of a phase may run concurrently; a phase begins when all lanes of the one before
+    are done. Threads are woken once for all steps, and wait for one another after each phase.
+    """
+    helpers = (_team.get() or [])[: n_lanes - 1]
+    n_threads = len(helpers) + 1
+    barrier = _Barrier(n_threads)
+
+    def work(thread: int) -> None:
+        lanes = range(thread, n_lanes, n_threads)
+        try:
+            for step in range(n_steps):
+                for phase in phases:
+                    for lane in lanes:
+                        phase(step, lane)
+                    if helpers:
+                        barrier.wait(thread)
+        except BaseException:
+            barrier.abort()
+            raise
+
+    for thread, helper in enumerate(helpers, start=1):
+        # In the caller's context, which holds NumPy's treatment of overflow.
+        helper.begin(partial(copy_context().run, work, thread))
+    errors: list[BaseException | None] = []
+    try:
+        work(0)
+    except threading.BrokenBarrierError:
+        # What broke it is the error of another thread.
+        pass
+    finally:
+        errors = [helper.finish() for helper in helpers]
+    for error in errors:
+        if error is not None and not isinstance(error, threading.BrokenBarrierError):
+            raise error

@@ -13,8 +13,9 @@ from ._compaction import Part
 from ._granularity import DELETIONS
 from ._network import Array, Mask, Network
 from ._objective import Objective
-from ._solvers import SOLVERS, Journal, SolverResult, SolverSettings, Watch, check_finite
+from ._solvers import SOLVERS, Journal, SolverResult, Watch, check_finite
 from ._surgery import Deletion, SurgerySettings, candidates, n_prunable
+from ._updates import SolverSettings
 
 HISTORY_COLUMNS = (
     "round",

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._network import Mask, Network
-from ._solvers import UPDATES, Journal, SolverSettings
+from ._solvers import Journal
+from ._updates import UPDATES, SolverSettings
 
 _PRIVATE = ("_network", "_theta", "_mask", "_journal", "_optimizer_state")
 # Derived, or of use only while fitting.

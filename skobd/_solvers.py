@@ -7,50 +7,18 @@ All three have one signature and return one record:
 They work on the vector ``theta[mask]``, so a deleted parameter cannot move.
 """
 
-import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
-from typing import Any, NamedTuple, Protocol
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import optimize
-from scipy.linalg import get_blas_funcs
 
 from ._network import Array, Mask
 from ._objective import Objective
-from ._parallel import run_lanes
-
-# Optimiser updates run in chunks, so that their intermediate results stay in the cache.
-_CHUNK = 2**15
-# A lane of the update is worth a thread from about this many parameters on.
-_LANE_PARAMETERS = 2**16
-_MAX_LANES = 8
-# The factor taken out of a moment goes back into it before it gets smaller than this.
-_SMALLEST_FACTOR = 1e-4
-
-
-@dataclass(frozen=True)
-class SolverSettings:
-    """Hyper-parameters of training; the names, defaults and meanings are scikit-learn's."""
-
-    solver: str = "adam"
-    batch_size: int | str = "auto"
-    learning_rate: str = "constant"
-    learning_rate_init: float = 0.001
-    power_t: float = 0.5
-    max_iter: int = 200
-    shuffle: bool = True
-    tol: float = 1e-4
-    verbose: bool = False
-    momentum: float = 0.9
-    nesterovs_momentum: bool = True
-    early_stopping: bool = False
-    beta_1: float = 0.9
-    beta_2: float = 0.999
-    epsilon: float = 1e-8
-    n_iter_no_change: float = 10
-    max_fun: int = 15000
+from ._updates import UPDATES, SolverSettings, Survivors, Update
 
 
 @dataclass
@@ -141,158 +109,6 @@ class DivergenceError(ValueError):
     """Training produced non-finite values."""
 
 
-class Update(Protocol):
-    """A stochastic update rule over the vector of surviving parameters."""
-
-    def step(self, values: Array, gradient: Array) -> None:
-        """Change ``values`` in place, and use ``gradient`` as scratch; shape (n_surviving,)."""
-
-    def end_epoch(self, n_samples_seen: int) -> None:
-        """Adapt the learning rate after an epoch."""
-
-    def plateau(self) -> str | None:
-        """React to a plateau: None to go on with a smaller rate, else why to stop."""
-
-    def spread(self, where: Mask) -> None:
-        """Go on over more values: the present ones are at ``where``, the others are at rest."""
-
-
-class Adam:
-    """Adam (Kingma & Ba, 2015, algorithm 1, in the form of the end of its section 2).
-
-    The moments are kept as  m = mean_factor * mean  and  v = mean_square_factor * mean_square,
-    so that their decay is one product of numbers instead of one of arrays.
-    """
-
-    def __init__(self, settings: SolverSettings, n_values: int, dtype: Any) -> None:
-        self.settings = settings
-        self.n_steps = 0
-        self.mean = np.zeros(n_values, dtype=dtype)
-        self.mean_square = np.zeros(n_values, dtype=dtype)
-        self.mean_factor = self.mean_square_factor = 1.0
-
-    def step(self, values: Array, gradient: Array) -> None:
-        settings = self.settings
-        self.n_steps += 1
-        beta_1, beta_2 = settings.beta_1, settings.beta_2
-        self._decay()
-        root = np.sqrt(self.mean_square_factor)
-        rate = (
-            settings.learning_rate_init
-            * np.sqrt(1 - beta_2**self.n_steps)
-            / (1 - beta_1**self.n_steps)
-        )
-        # Python numbers, because NumPy's would turn the arithmetic of float32 into float64.
-        rate, epsilon = float(rate * self.mean_factor / root), float(settings.epsilon / root)
-        gain, gain_square = (1 - beta_1) / self.mean_factor, (1 - beta_2) / self.mean_square_factor
-        axpy = get_blas_funcs("axpy", (values,))
-
-        def update(chunk: slice) -> None:
-            g, m, v = gradient[chunk], self.mean[chunk], self.mean_square[chunk]
-            axpy(g, m, a=gain)
-            np.multiply(g, g, out=g)
-            axpy(g, v, a=gain_square)
-            np.sqrt(v, out=g)
-            g += epsilon
-            np.divide(m, g, out=g)
-            axpy(g, values[chunk], a=-rate)
-
-        _in_chunks(update, values.size)
-
-    def _decay(self) -> None:
-        """Multiply both moments by their decay rates."""
-        settings = self.settings
-        self.mean_factor *= settings.beta_1
-        self.mean_square_factor *= settings.beta_2
-        if self.mean_factor < _SMALLEST_FACTOR:
-            self.mean *= self.mean_factor
-            self.mean_factor = 1.0
-        if self.mean_square_factor < _SMALLEST_FACTOR:
-            self.mean_square *= self.mean_square_factor
-            self.mean_square_factor = 1.0
-
-    def end_epoch(self, n_samples_seen: int) -> None:
-        pass
-
-    def plateau(self) -> str | None:
-        return "Stopping."
-
-    def spread(self, where: Mask) -> None:
-        self.mean, self.mean_square = _spread(self.mean, where), _spread(self.mean_square, where)
-
-
-class Momentum:
-    """Gradient descent with (Nesterov's) momentum and scikit-learn's learning-rate schedules."""
-
-    def __init__(self, settings: SolverSettings, n_values: int, dtype: Any) -> None:
-        self.settings = settings
-        self.rate = settings.learning_rate_init
-        self.velocity = np.zeros(n_values, dtype=dtype)
-
-    def step(self, values: Array, gradient: Array) -> None:
-        momentum, rate = self.settings.momentum, self.rate
-        axpy = get_blas_funcs("axpy", (values,))
-
-        def update(chunk: slice) -> None:
-            g, v, x = gradient[chunk], self.velocity[chunk], values[chunk]
-            v *= momentum
-            axpy(g, v, a=-rate)
-            if self.settings.nesterovs_momentum:
-                axpy(v, x, a=momentum)
-                axpy(g, x, a=-rate)
-            else:
-                x += v
-
-        _in_chunks(update, values.size)
-
-    def end_epoch(self, n_samples_seen: int) -> None:
-        settings = self.settings
-        if settings.learning_rate == "invscaling":
-            self.rate = settings.learning_rate_init / (n_samples_seen + 1) ** settings.power_t
-
-    def plateau(self) -> str | None:
-        if self.settings.learning_rate != "adaptive":
-            return "Stopping."
-        if self.rate <= 1e-6:
-            return "Learning rate too small. Stopping."
-        self.rate /= 5
-        return None
-
-    def spread(self, where: Mask) -> None:
-        self.velocity = _spread(self.velocity, where)
-
-
-def _spread(values: Array, where: Mask) -> Array:
-    spread = np.zeros(where.size, dtype=values.dtype)
-    spread[where] = values
-    return spread
-
-
-def _in_chunks(update: Callable[[slice], None], size: int) -> None:
-    """Apply ``update(chunk)`` over vectors of this size, in lanes of cache-sized chunks."""
-    lanes = _chunks(size)
-
-    def lane(index: int) -> float:
-        for chunk in lanes[index]:
-            update(chunk)
-        return 0.0
-
-    run_lanes(lane, len(lanes))
-
-
-@lru_cache(maxsize=8)
-def _chunks(size: int) -> list[list[slice]]:
-    n_lanes = max(1, min(size // _LANE_PARAMETERS, _MAX_LANES))
-    edges = [size * lane // n_lanes for lane in range(n_lanes + 1)]
-    return [
-        [slice(a, min(a + _CHUNK, end)) for a in range(start, end, _CHUNK)]
-        for start, end in itertools.pairwise(edges)
-    ]
-
-
-UPDATES: dict[str, type[Adam] | type[Momentum]] = {"adam": Adam, "sgd": Momentum}
-
-
 def solve_stochastic(
     objective: Objective,
     theta: Array,
@@ -304,19 +120,22 @@ def solve_stochastic(
     state: Update | None = None,
 ) -> SolverResult:
     """Minimise by minibatches; see `SolverSettings` and `SolverResult`."""
-    survivors = _Survivors(theta, mask)
+    survivors = Survivors(theta, mask)
     update = state or UPDATES[settings.solver](settings, survivors.values.size, theta.dtype)
     journal = journal.copy()
     result = SolverResult(survivors.theta, np.inf, 0, journal, state=update)
     best_theta = survivors.theta.copy() if settings.early_stopping else None
     order = np.arange(objective.n_samples)
+    epoch = _run_epochs(objective, survivors, update, settings)
     try:
         for _ in range(settings.max_iter):
             if settings.shuffle:
                 permutation = np.arange(objective.n_samples)
                 rng.shuffle(permutation)
                 order = order[permutation]
-            result.loss = _epoch(objective, survivors, update, settings, order)
+            # Overflow is reported once, as divergence, not as a stream of warnings.
+            with np.errstate(over="ignore", invalid="ignore"):
+                result.loss = epoch(order)
             result.n_iter += 1
             journal.n_samples_seen += objective.n_samples
             journal.loss_curve.append(result.loss)
@@ -344,27 +163,27 @@ def solve_stochastic(
     return result
 
 
-def _epoch(
-    objective: Objective,
-    survivors: "_Survivors",
-    update: Update,
-    settings: SolverSettings,
-    order: np.ndarray,
-) -> float:
-    """One pass over the rows in the given order; returns the mean objective of its batches."""
-    n_samples = objective.n_samples
+def _run_epochs(
+    objective: Objective, survivors: Survivors, update: Update, settings: SolverSettings
+) -> Callable[[NDArray[np.intp]], float]:
+    """``epoch(order)``: a pass over the rows that returns the mean objective of its batches."""
     batch_size = 200 if settings.batch_size == "auto" else int(settings.batch_size)
-    batch_size = min(batch_size, n_samples)
-    total = 0.0
-    # Overflow is reported once, as divergence, not as a stream of warnings.
-    with np.errstate(over="ignore", invalid="ignore"):
-        for start in range(0, n_samples, batch_size):
+    batch_size = min(batch_size, objective.n_samples)
+    epochs = objective.epochs(batch_size)
+    if epochs is not None:
+        return partial(epochs.run, survivors, update)
+
+    def epoch(order: NDArray[np.intp]) -> float:
+        total = 0.0
+        for start in range(0, len(order), batch_size):
             rows = order[start : start + batch_size]
             value, gradient = objective.value_and_gradient(survivors.theta, rows)
             total += value * len(rows)
-            update.step(survivors.values, survivors.gather(gradient))
+            update.begin_step()(survivors.values, survivors.gather(gradient), slice(None))
             survivors.scatter()
-    return total / n_samples
+        return total / len(order)
+
+    return epoch
 
 
 def _record(journal: Journal, result: SolverResult, settings: SolverSettings, watch: Watch) -> bool:
@@ -413,7 +232,7 @@ def solve_lbfgs(
     state: None = None,
 ) -> SolverResult:
     """Minimise by SciPy's L-BFGS-B; see `SolverSettings` and `SolverResult`."""
-    survivors = _Survivors(theta, mask)
+    survivors = Survivors(theta, mask)
     journal = journal.copy()
     result = SolverResult(survivors.theta.copy(), np.inf, 0, journal)
 
@@ -457,32 +276,6 @@ def solve_lbfgs(
         result.status = "converged" if found.status == 0 else "max_iter"
         result.message = str(found.message)
     return result
-
-
-class _Survivors:
-    """The surviving parameters as one vector, in step with the full ``theta``.
-
-    Without deletions the vector is ``theta`` itself and nothing is copied.
-    """
-
-    def __init__(self, theta: Array, mask: Mask) -> None:
-        self.theta = theta.copy()
-        self._where = None if mask.all() else np.flatnonzero(mask)
-        self.values = self.theta if self._where is None else self.theta[self._where]
-
-    def gather(self, vector: Array) -> Array:
-        """Entries of a theta-shaped vector at the survivors."""
-        return vector if self._where is None else np.take(vector, self._where)
-
-    def scatter(self) -> None:
-        """Write ``values`` into ``theta``."""
-        if self._where is not None:
-            self.theta[self._where] = self.values
-
-    def assign(self, values: Array) -> None:
-        """Take over new values, in the precision of ``theta``."""
-        self.values[:] = values
-        self.scatter()
 
 
 Solver = Callable[..., SolverResult]

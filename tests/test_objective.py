@@ -8,7 +8,7 @@ from problems import every_problem, make_problem
 
 from skobd import _objective
 from skobd._objective import Objective
-from skobd._parallel import reproducible_threads, run_lanes
+from skobd._parallel import reproducible_threads
 
 
 @pytest.mark.parametrize("case", every_problem())
@@ -107,36 +107,3 @@ def test_leaves_its_arguments():
     objective.value_and_gradient(theta)
     for array, copy in zip(arrays, before, strict=True):
         assert_array_equal(array, copy)
-
-
-class TestLanes:
-    """Threads that share out lanes."""
-
-    def test_every_lane_runs_once_in_order_of_results(self):
-        with reproducible_threads():
-            assert run_lanes(lambda index: index**2, 20) == [index**2 for index in range(20)]
-
-    def test_errors_come_back(self):
-        def lane(index):
-            if index == 3:
-                raise ArithmeticError("lane 3")
-            return 0.0
-
-        with reproducible_threads():
-            with pytest.raises(ArithmeticError, match="lane 3"):
-                run_lanes(lane, 8)
-            assert run_lanes(lambda index: 1.0, 2) == [1.0, 1.0]
-
-    def test_nested_use_and_limits_lifted(self):
-        from threadpoolctl import threadpool_info
-
-        def blas_threads():
-            return [lib["num_threads"] for lib in threadpool_info() if lib["user_api"] == "blas"]
-
-        before = blas_threads()
-        with reproducible_threads():
-            assert set(blas_threads()) == {1}
-            with reproducible_threads():
-                assert run_lanes(lambda index: 1.0, 3) == [1.0] * 3
-            assert set(blas_threads()) == {1}
-        assert blas_threads() == before

@@ -19,8 +19,9 @@ from skobd._pruning import (
     prune,
     survivor_schedule,
 )
-from skobd._solvers import SOLVERS, DivergenceError, SolverSettings, Watch
+from skobd._solvers import SOLVERS, DivergenceError, Watch
 from skobd._surgery import SurgerySettings
+from skobd._updates import SolverSettings
 
 CASE = ("multinomial_log_loss", 3, "tanh", 1, True, 0.3)
 

@@ -7,16 +7,9 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from problems import make_problem
 
-from skobd import _solvers
-from skobd._solvers import (
-    SOLVERS,
-    UPDATES,
-    DivergenceError,
-    Journal,
-    SolverSettings,
-    Watch,
-    check_finite,
-)
+from skobd import _updates
+from skobd._solvers import SOLVERS, DivergenceError, Journal, Watch, check_finite
+from skobd._updates import UPDATES, SolverSettings
 
 
 def solve(name, *, mask=None, journal=None, watch=Watch(), state=None, case=(), **settings):
@@ -42,7 +35,7 @@ class TestUpdates:
         update, values = UPDATES["adam"](settings, 5, np.float64), np.ones(5)
         m, v, theta = np.zeros(5), np.zeros(5), np.ones(5)
         for t, g in enumerate(self.GRADIENTS, start=1):
-            update.step(values, g.copy())
+            update.begin_step()(values, g.copy(), slice(None))
             # Kingma & Ba (2015), the more efficient order at the end of section 2.
             m = 0.8 * m + 0.2 * g
             v = 0.95 * v + 0.05 * g**2
@@ -56,23 +49,24 @@ class TestUpdates:
         update, values = UPDATES["sgd"](settings, 5, np.float64), np.ones(5)
         velocity, theta = np.zeros(5), np.ones(5)
         for g in self.GRADIENTS:
-            update.step(values, g.copy())
+            update.begin_step()(values, g.copy(), slice(None))
             velocity = 0.7 * velocity - 0.1 * g
             theta = theta + (0.7 * velocity - 0.1 * g if nesterov else velocity)
             assert_allclose(values, theta, rtol=1e-13)
 
     @pytest.mark.parametrize("name", UPDATES)
-    def test_chunks_and_lanes_do_not_matter(self, name, monkeypatch):
+    def test_chunks_and_stretches_do_not_matter(self, name, monkeypatch):
         gradients = np.random.default_rng(1).normal(size=(3, 1000))
         whole, parts = np.ones(1000), np.ones(1000)
         update = UPDATES[name](SolverSettings(), 1000, np.float64)
         for g in gradients:
-            update.step(whole, g.copy())
-        monkeypatch.setattr(_solvers, "_CHUNK", 64)
-        monkeypatch.setattr(_solvers, "_LANE_PARAMETERS", 300)
+            update.begin_step()(whole, g.copy(), slice(None))
+        monkeypatch.setattr(_updates, "_CHUNK", 64)
         update = UPDATES[name](SolverSettings(), 1000, np.float64)
         for g in gradients:
-            update.step(parts, g.copy())
+            apply = update.begin_step()
+            for stretch in (slice(300, 1000), slice(0, 300), slice(1000, 1000)):
+                apply(parts[stretch], g[stretch].copy(), stretch)
         assert_array_equal(whole, parts)
 
     def test_invscaling(self):
