@@ -30,8 +30,8 @@ _SPARSE_COST, _TRANSPOSE_COST = 7.0, 19.0
 _MANY_ROWS = 16
 _SPARSE_COST_OF_ONE, _SPARSE_CALL_OF_ONE = 6.0, 120_000
 # Rows are predicted in blocks whose activations fit the cache ...
-_BLOCK_ELEMENTS = 2**17
-_MIN_BLOCK_ROWS, _MAX_BLOCK_ROWS = 64, 1024
+_BLOCK_ELEMENTS = 2**18
+_MIN_BLOCK_ROWS, _MAX_BLOCK_ROWS = 64, 2048
 # BLAS leaves smaller products than this to one thread, so that it need not be told to.
 _SMALL_PRODUCT = 9000
 # ... and dealt to lanes from about this many multiply-adds on.

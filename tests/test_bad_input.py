@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_array_equal
+from sklearn.datasets import load_iris
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.neural_network import MLPClassifier
 
 from skobd import OBDMLPClassifier, OBDMLPRegressor
 
@@ -148,6 +150,26 @@ class TestArrays:
             assert np.isfinite(make(kind).fit(X[:1], Y_REAL[:1]).predict(X)).all()
         else:
             assert_refused(lambda model: model.fit(X[:1], Y_CLASS[:1]), "one class only")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("n_rows", [1, 5])
+def test_prediction_refuses_what_scikit_learn_refuses(value, n_rows):
+    X, y = load_iris(return_X_y=True)
+    ours = OBDMLPClassifier(max_iter=2).fit(X, y)
+    theirs = MLPClassifier(max_iter=2).fit(X, y)
+    bad = X[:n_rows].copy()
+    bad[-1, 2] = value
+    for array in (bad, bad[:, :3], bad[:0], bad[0], bad[:, :, np.newaxis]):
+        messages = []
+        for model in (ours, theirs):
+            with pytest.raises(ValueError) as error:  # noqa: PT011
+                model.predict_proba(array)
+            messages.append(str(error.value).replace("OBDMLP", "MLP"))
+        assert messages[0] == messages[1]
+    named = OBDMLPClassifier(max_iter=2).fit(load_iris(as_frame=True).data, y)
+    with pytest.warns(UserWarning, match="valid feature names"):
+        named.predict_proba(X[:n_rows])
 
 
 @pytest.mark.parametrize("kind", ESTIMATORS)
