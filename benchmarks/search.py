@@ -1,10 +1,11 @@
 """Choosing the pruning level: one path for each fold, against a grid search.
 
     python benchmarks/search.py --data DIR           # about ten minutes on two cores
-    python benchmarks/search.py --sets segment --solvers adam
+    python benchmarks/search.py --sets segment --solvers adam --retrain 40
 
-Ten levels, five folds, and a quarter of the epochs for retraining. `PruningSearchCV` and
-`GridSearchCV` over ``prune_fraction`` get the same pipeline, folds and levels, and run in turn.
+Ten levels, five folds, and a quarter of the epochs for retraining, for several seeds, which decide
+the split (where there is no official one), the folds and the start of training. `PruningSearchCV`
+and `GridSearchCV` over ``prune_fraction`` get the same pipeline, folds and levels, and run in turn.
 Where skorch and PyTorch are installed, a grid search over magnitude pruning with
 ``torch.nn.utils.prune``, retraining per level, is a third column. At the end, the same search
 with one worker and with two.
@@ -38,8 +39,7 @@ from skobd._search import DEFAULT_LEVELS, select_level
 HAS_SKORCH = all(importlib.util.find_spec(name) for name in ("torch", "skorch"))
 SETS = ("ionosphere", "credit_g", "segment", "optdigits")
 HIDDEN, N_ROUNDS, RATE = 50, 5, 0.005
-# As usual, retraining after a round is given a fraction of the epochs of training from scratch.
-EPOCHS, EPOCHS_AGAIN = 40, 10
+EPOCHS = 40
 SOLVERS: dict[str, dict[str, Any]] = {
     "adam": {"solver": "adam", "alpha": 1e-3, "max_iter": EPOCHS, "learning_rate_init": RATE},
     "lbfgs": {"solver": "lbfgs", "alpha": 1.0, "max_iter": EPOCHS},
@@ -51,18 +51,18 @@ def make_pipeline(dataset: Dataset, mlp: Any) -> Pipeline:
     return Pipeline([("prepare", preprocessor(dataset)), ("mlp", mlp)])
 
 
-def make_mlp(solver: str) -> OBDMLPClassifier:
+def make_mlp(solver: str, seed: int, retrain: int) -> OBDMLPClassifier:
     """The network that both searches get."""
     return OBDMLPClassifier(
         (HIDDEN,),
         n_rounds=N_ROUNDS,
-        retrain_max_iter=EPOCHS_AGAIN,
-        random_state=0,
+        retrain_max_iter=retrain,
+        random_state=seed,
         **SOLVERS[solver],
     )
 
 
-def torch_search(dataset: Dataset, n_classes: int) -> GridSearchCV:
+def torch_search(dataset: Dataset, n_classes: int, retrain: int) -> GridSearchCV:
     """What a user would put together from skorch and ``torch.nn.utils.prune``."""
     import torch
     from skorch import NeuralNetClassifier
@@ -84,7 +84,7 @@ def torch_search(dataset: Dataset, n_classes: int) -> GridSearchCV:
             for _ in range(N_ROUNDS if self.prune_fraction else 0):
                 prune.global_unstructured(layers, prune.L1Unstructured, amount=share)
                 self.initialize_optimizer()
-                self.fit_loop(X, y, epochs=EPOCHS_AGAIN)
+                self.fit_loop(X, y, epochs=retrain)
             return self
 
         def predict(self, X: Any) -> np.ndarray:
@@ -114,9 +114,9 @@ def torch_search(dataset: Dataset, n_classes: int) -> GridSearchCV:
     )
 
 
-def folds(n: int) -> StratifiedKFold:
+def folds(n: int, seed: int = 0) -> StratifiedKFold:
     """Shuffled folds, the same for every search."""
-    return StratifiedKFold(n, shuffle=True, random_state=0)
+    return StratifiedKFold(n, shuffle=True, random_state=seed)
 
 
 def timed(search: Any, X: np.ndarray, y: np.ndarray) -> tuple[Any, float]:
@@ -126,18 +126,19 @@ def timed(search: Any, X: np.ndarray, y: np.ndarray) -> tuple[Any, float]:
     return search, time.perf_counter() - start
 
 
-def compare(name: str, solver: str, args: Any) -> dict[str, Any]:
+def compare(name: str, solver: str, seed: int, args: Any) -> dict[str, Any]:
     """Both searches on one data set, timed in turn, and scored on the held-out rows."""
     dataset = load_dataset(name, args.data)
-    X, X_test, y, y_test = dataset.split()
-    pipeline = make_pipeline(dataset, make_mlp(solver))
-    path = PruningSearchCV(pipeline, prune_fractions=DEFAULT_LEVELS, cv=folds(5), selection="best")
-    grid = GridSearchCV(pipeline, {"mlp__prune_fraction": list(DEFAULT_LEVELS)}, cv=folds(5))
+    X, X_test, y, y_test = dataset.split(random_state=seed)
+    pipeline, cv = make_pipeline(dataset, make_mlp(solver, seed, args.retrain)), folds(5, seed)
+    path = PruningSearchCV(pipeline, prune_fractions=DEFAULT_LEVELS, cv=cv, selection="best")
+    grid = GridSearchCV(pipeline, {"mlp__prune_fraction": list(DEFAULT_LEVELS)}, cv=cv)
     path, path_seconds = timed(path, X, y)
     grid, grid_seconds = timed(grid, X, y)
     row = {
         "data": f"{name} ({len(y)} rows)",
         "solver": solver,
+        "seed": seed,
         "path s": path_seconds,
         "grid s": grid_seconds,
         "times faster": grid_seconds / path_seconds,
@@ -150,8 +151,9 @@ def compare(name: str, solver: str, args: Any) -> dict[str, Any]:
     row["1-SE level"] = DEFAULT_LEVELS[index]
     row["1-SE acc"] = score_at(pipeline, (X, y), (X_test, y_test), index)
     row["torch s"] = row["torch acc"] = float("nan")
-    if HAS_SKORCH and solver == "adam" and len(y) <= args.torch_rows:
-        other, row["torch s"] = timed(torch_search(dataset, len(np.unique(y))), X, y)
+    if HAS_SKORCH and solver == "adam" and seed == 0 and len(y) <= args.torch_rows:
+        torch = torch_search(dataset, len(np.unique(y)), args.retrain)
+        other, row["torch s"] = timed(torch, X, y)
         row["torch acc"] = other.score(X_test, y_test)
     return row
 
@@ -171,7 +173,7 @@ def speedup_of_workers(args: Any) -> None:
     """The same search with one worker and with two."""
     dataset = load_dataset("optdigits", args.data)
     X, _, y, _ = dataset.split()
-    pipeline = make_pipeline(dataset, make_mlp("adam"))
+    pipeline = make_pipeline(dataset, make_mlp("adam", 0, args.retrain))
     rows = []
     for n_folds in (5, 10):
         functions: dict[str, Callable[[], Any]] = {}
@@ -192,10 +194,22 @@ def main() -> None:
     parser.add_argument(
         "--torch-rows", type=int, default=300, help="largest data set for the third column"
     )
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument(
+        "--retrain",
+        type=int,
+        default=10,
+        help=f"epochs after each round; {EPOCHS} before the first",
+    )
     args = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
     print_environment()
-    rows = [compare(name, solver, args) for solver in args.solvers for name in args.sets]
+    rows = [
+        compare(name, solver, seed, args)
+        for solver in args.solvers
+        for name in args.sets
+        for seed in range(args.seeds)
+    ]
     print_table([row.values() for row in rows], list(rows[0]))
     for solver in args.solvers:
         of_solver = [row for row in rows if row["solver"] == solver]
@@ -207,6 +221,9 @@ def main() -> None:
                 for name in ("path acc", "grid acc", "1-SE acc")
             )
         )
+        gap = np.array([row["path acc"] - row["grid acc"] for row in of_solver])
+        error = gap.std(ddof=1) / np.sqrt(len(gap)) if len(gap) > 1 else float("nan")
+        print(f"{solver}: path minus grid {gap.mean():+.4f}, standard error {error:.4f}")
     against = [row["torch s"] / row["path s"] for row in rows if np.isfinite(row["torch s"])]
     if against:
         print(f"{geometric_mean(against):.1f} times faster than skorch with torch.nn.utils.prune")

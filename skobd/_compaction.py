@@ -7,6 +7,7 @@ outgoing weights is not looked at. What is left predicts the same from fewer num
 
 import itertools
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -218,8 +219,10 @@ class Predictor:
         """
         n_samples, n_rows = X.shape[0], self._n_block_rows
         out = np.empty((n_samples, self.network.layer_sizes[-1]), dtype=self._layers[0].dtype)
-        if n_samples * self._largest < _SMALL_PRODUCT:
-            self._block(X, out, link)
+        if n_samples <= n_rows:
+            small = n_samples * self._largest < _SMALL_PRODUCT
+            with nullcontext() if small else single_threaded_blas():
+                self._block(X, out, link)
             return out
         work = n_samples * self.network.n_parameters / _LANE_MULTIPLY_ADDS
         n_lanes = max(1, min(int(work), n_samples // n_rows, _MAX_LANES))
