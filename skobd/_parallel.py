@@ -133,13 +133,15 @@ def run_lanes(lane: Callable[[int], float], n_lanes: int) -> list[float]:
         for index in waiting:
             results[index] = lane(index)
 
-    helpers = (_team.get() or [])[: n_lanes - 1]
-    for helper in helpers:
-        helper.begin(work)
+    busy: list[_Helper] = []
     try:
+        for helper in (_team.get() or [])[: n_lanes - 1]:
+            helper.begin(work)
+            busy.append(helper)
         work()
     finally:
-        errors = [helper.finish() for helper in helpers]
+        # Whatever interrupts this thread, no other is left at work.
+        errors = [helper.finish() for helper in busy]
     for error in errors:
         if error is not None:
             raise error
@@ -201,17 +203,22 @@ def run_phases(phases: Sequence[Callable[[int, int], None]], n_steps: int, n_lan
             barrier.abort()
             raise
 
-    for thread, helper in enumerate(helpers, start=1):
-        # In the caller's context, which holds NumPy's treatment of overflow.
-        helper.begin(partial(copy_context().run, work, thread))
+    busy: list[_Helper] = []
     errors: list[BaseException | None] = []
     try:
+        for thread, helper in enumerate(helpers, start=1):
+            # In the caller's context, which holds NumPy's treatment of overflow.
+            helper.begin(partial(copy_context().run, work, thread))
+            busy.append(helper)
         work(0)
     except threading.BrokenBarrierError:
         # What broke it is the error of another thread.
         pass
+    except BaseException:
+        barrier.abort()
+        raise
     finally:
-        errors = [helper.finish() for helper in helpers]
+        errors = [helper.finish() for helper in busy]
     for error in errors:
         if error is not None and not isinstance(error, threading.BrokenBarrierError):
             raise error
