@@ -26,6 +26,8 @@ Link = Callable[[Array], None]
 # Costs in units of a multiply-add of a dense product, as benchmarks/deployment.py measures them:
 # a non-zero weight of a CSR product, and copying an element into the transposed layout.
 _SPARSE_COST, _TRANSPOSE_COST = 7.0, 19.0
+# Taking the live inputs out of a row, for each of them.
+_GATHER_COST = 50.0
 # With fewer rows than this a CSR product cannot use vector instructions: only large and very
 # sparse layers gain by it.
 _MANY_ROWS = 16
@@ -165,9 +167,16 @@ class Predictor:
         self._snapshot = theta.copy() if snapshot else None
         compaction = compact(network, theta, mask)
         self.network, self.inputs = compaction.network, compaction.inputs
-        self._keeps_inputs = self.network.layer_sizes[0] == network.layer_sizes[0]
         self._layers = self.network.layers(compaction.theta)
-        self._largest = max(layer.size for layer in self._layers)
+        self._dense_layers = self._layers
+        n_inputs, n_live, n_units = network.layer_sizes[0], *self.network.layer_sizes[:2]
+        self._gathers = n_live * _GATHER_COST < (n_inputs - n_live) * n_units
+        if n_live < n_inputs and not self._gathers:
+            # Multiplying dead inputs by 0 costs less than leaving them out.
+            wide = np.zeros((n_inputs + 1, n_units), dtype=self._layers[0].dtype)
+            wide[[*self.inputs, -1]] = self._layers[0]
+            self._dense_layers = [wide, *self._layers[1:]]
+        self._largest = max(layer.size for layer in self._dense_layers)
         n_rows = _BLOCK_ELEMENTS // max(self.network.layer_sizes)
         self._n_block_rows = min(max(n_rows, _MIN_BLOCK_ROWS), _MAX_BLOCK_ROWS)
         is_used = self.network.coefs(compaction.mask)[0].any(axis=1)
@@ -184,7 +193,7 @@ class Predictor:
 
     @property
     def n_multiply_adds(self) -> int:
-        """Multiplications for one row of a bulk prediction, as the layers are stored."""
+        """Multiplications for one row of a bulk prediction, those by dead inputs left out."""
         plan = self._for_many or [None] * len(self._layers)
         return sum(
             layer[:-1].size if csr is None else csr.nnz
@@ -247,15 +256,18 @@ class Predictor:
             link(out)
 
     def _raw(self, X: Any, out: Array) -> None:
-        if not self._keeps_inputs:
-            X = np.take(X, self.inputs, axis=1) if isinstance(X, np.ndarray) else X[:, self.inputs]
+        is_dense = isinstance(X, np.ndarray)
         plan = self._for_many if X.shape[0] >= _MANY_ROWS else self._for_one
-        if plan is None or not isinstance(X, np.ndarray):
+        if plan is None or not is_dense:
+            if self._gathers:
+                X = np.take(X, self.inputs, axis=1) if is_dense else X[:, self.inputs]
             buffers = self.network.buffers(X.shape[0], out.dtype)
             buffers[-1] = out
-            self.network.forward(self._layers, X, buffers)
+            self.network.forward(self._dense_layers, X, buffers)
             return
-        x = np.ascontiguousarray(X.T)
+        # Rows of the transpose are taken and copied in one go.
+        whole = len(self.inputs) == X.shape[1]
+        x = np.ascontiguousarray(X.T if whole else X.T[self.inputs])
         for index, (layer, csr) in enumerate(zip(self._layers, plan, strict=True)):
             x = layer[:-1].T @ x if csr is None else csr @ x
             x += layer[-1][:, np.newaxis]

@@ -106,15 +106,16 @@ def test_compact_predicts_the_same(masked_network, keep_inputs):
     masked_networks(),
     st.sampled_from(sorted(LINKS)),
     st.sampled_from([ALL_SPARSE, ALL_DENSE]),
+    st.sampled_from([0.0, np.inf]),
     st.sampled_from([1, 17]),
     st.booleans(),
 )
-@settings(max_examples=200, deadline=None)
-def test_predictor_predicts_the_same(masked_network, link, costs, n_rows, is_sparse):
+@settings(max_examples=300, deadline=None)
+def test_predictor_predicts_the_same(masked_network, link, costs, gather_cost, n_rows, is_sparse):
     network, theta, mask = masked_network
     X = rows_for(network, theta.dtype, n_rows)
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in costs.items():
+        for name, value in (costs | {"_GATHER_COST": gather_cost}).items():
             patch.setattr(compaction_module, name, value)
         predictor = Predictor(network, theta, mask)
     given_X = sparse.csr_array(X) if is_sparse else X
