@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from functools import lru_cache, partial
+from typing import Any
 
 from threadpoolctl import ThreadpoolController
 
@@ -19,6 +20,18 @@ from threadpoolctl import ThreadpoolController
 @lru_cache(maxsize=1)
 def _blas() -> ThreadpoolController:
     return ThreadpoolController().select(user_api="blas")
+
+
+def _set_num_threads(library: Any, n_threads: int) -> None:
+    _let_any_thread_control(library)
+    library.set_num_threads(n_threads)
+
+
+def _let_any_thread_control(library: Any) -> None:
+    """Since threadpoolctl 3.7 OpenBLAS obeys the first thread only that has set a limit."""
+    clear = getattr(library, "clear_controlling_thread", None)
+    if clear is not None:
+        clear(force=True)
 
 
 class _SharedLimit:
@@ -37,7 +50,7 @@ class _SharedLimit:
                 self._original = [(library, library.num_threads) for library in libraries]
                 self._n_threads = max((n for _, n in self._original), default=1)
                 for library in libraries:
-                    library.set_num_threads(1)
+                    _set_num_threads(library, 1)
             self._users += 1
             return self._n_threads
 
@@ -46,14 +59,19 @@ class _SharedLimit:
             self._users -= 1
             if self._users == 0:
                 for library, n_threads in self._original:
-                    library.set_num_threads(n_threads)
+                    _set_num_threads(library, n_threads)
+                    _let_any_thread_control(library)
 
 
 _shared_limit = _SharedLimit()
 
 
 class _Helper(threading.Thread):
-    """A thread woken by a bare lock: a fifth of the latency of an executor's future."""
+    """A thread woken by a bare lock: a fifth of the latency of an executor's future.
+
+    An interrupt can come between any two steps of the calling thread. So what counts is which
+    task was finished last, and a lock that is open too early only makes a loop go round once more.
+    """
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
@@ -61,29 +79,44 @@ class _Helper(threading.Thread):
         self._go.acquire()
         self._done.acquire()
         self._task: Callable[[], None] | None = None
+        self._finished: Callable[[], None] | None = None
         self._error: BaseException | None = None
 
     def begin(self, task: Callable[[], None] | None) -> None:
         """Start the task in the background; None ends the thread."""
         self._task = task
-        self._go.release()
+        _open(self._go)
 
-    def finish(self) -> BaseException | None:
-        """Wait for the task; returns what it raised."""
-        self._done.acquire()
-        error, self._error = self._error, None
-        return error
+    def finish(self, task: Callable[[], None]) -> BaseException | None:
+        """Wait for the task, in spite of interrupts; returns what it raised, or an interrupt."""
+        interrupt: BaseException | None = None
+        while True:
+            try:
+                while self._finished is not task:
+                    self._done.acquire()
+                break
+            except KeyboardInterrupt as error:
+                interrupt = error
+        return interrupt or self._error
 
     def run(self) -> None:
         while True:
             self._go.acquire()
-            if self._task is None:
+            task = self._task
+            if task is None:
                 return
+            self._error = None
             try:
-                self._task()
+                task()
             except BaseException as error:
                 self._error = error
-            self._done.release()
+            self._finished = task
+            _open(self._done)
+
+
+def _open(lock: threading.Lock) -> None:
+    if lock.locked():
+        lock.release()
 
 
 _team: ContextVar[list[_Helper] | None] = ContextVar("_team", default=None)
@@ -107,10 +140,12 @@ def reproducible_threads(n_threads: int | None = None) -> Iterator[None]:
             helper.start()
         yield
     finally:
-        _team.reset(token)
-        for helper in team:
-            helper.begin(None)
-        _shared_limit.release()
+        try:
+            _team.reset(token)
+            for helper in team:
+                helper.begin(None)
+        finally:
+            _shared_limit.release()
 
 
 @contextmanager
@@ -123,6 +158,13 @@ def single_threaded_blas() -> Iterator[None]:
         _shared_limit.release()
 
 
+def _in_this_context(task: Callable[[], None]) -> Callable[[], None]:
+    """The task with NumPy's treatment of overflow as it is here, and no team of its own."""
+    context = copy_context()
+    context.run(_team.set, None)
+    return partial(context.run, task)
+
+
 def run_lanes(lane: Callable[[int], float], n_lanes: int) -> list[float]:
     """Return ``[lane(0), ..., lane(n_lanes - 1)]``, on as many threads as are free."""
     results = [0.0] * n_lanes
@@ -133,15 +175,16 @@ def run_lanes(lane: Callable[[int], float], n_lanes: int) -> list[float]:
         for index in waiting:
             results[index] = lane(index)
 
-    busy: list[_Helper] = []
+    busy: list[tuple[_Helper, Callable[[], None]]] = []
     try:
         for helper in (_team.get() or [])[: n_lanes - 1]:
-            helper.begin(work)
-            busy.append(helper)
+            task = _in_this_context(work)
+            helper.begin(task)
+            busy.append((helper, task))
         work()
     finally:
         # Whatever interrupts this thread, no other is left at work.
-        errors = [helper.finish() for helper in busy]
+        errors = [helper.finish(task) for helper, task in busy]
     for error in errors:
         if error is not None:
             raise error
@@ -176,8 +219,7 @@ class _Barrier:
 
     def _open(self) -> None:
         for gate in self._gates:
-            if gate.locked():
-                gate.release()
+            _open(gate)
 
 
 def run_phases(phases: Sequence[Callable[[int, int], None]], n_steps: int, n_lanes: int) -> None:
@@ -203,13 +245,13 @@ def run_phases(phases: Sequence[Callable[[int, int], None]], n_steps: int, n_lan
             barrier.abort()
             raise
 
-    busy: list[_Helper] = []
+    busy: list[tuple[_Helper, Callable[[], None]]] = []
     errors: list[BaseException | None] = []
     try:
         for thread, helper in enumerate(helpers, start=1):
-            # In the caller's context, which holds NumPy's treatment of overflow.
-            helper.begin(partial(copy_context().run, work, thread))
-            busy.append(helper)
+            task = _in_this_context(partial(work, thread))
+            helper.begin(task)
+            busy.append((helper, task))
         work(0)
     except threading.BrokenBarrierError:
         # What broke it is the error of another thread.
@@ -218,7 +260,7 @@ def run_phases(phases: Sequence[Callable[[int, int], None]], n_steps: int, n_lan
         barrier.abort()
         raise
     finally:
-        errors = [helper.finish() for helper in busy]
+        errors = [helper.finish(task) for helper, task in busy]
     for error in errors:
         if error is not None and not isinstance(error, threading.BrokenBarrierError):
             raise error

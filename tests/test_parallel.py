@@ -1,11 +1,16 @@
 """Threads that share out lanes and phases, and never change a result."""
 
+import signal
 import threading
+import time
 
 import numpy as np
 import pytest
-from threadpoolctl import threadpool_info
+from joblib import Parallel, delayed
+from sklearn.datasets import make_classification
+from threadpoolctl import threadpool_info, threadpool_limits
 
+from skobd import OBDMLPClassifier
 from skobd._parallel import _Barrier, _Helper, _team, reproducible_threads, run_lanes, run_phases
 
 
@@ -52,6 +57,106 @@ class TestLanes:
                 assert run_lanes(lambda index: 1.0, 3) == [1.0] * 3
             assert set(blas_threads()) == {1}
         assert blas_threads() == before
+
+
+def in_thread(function):
+    """What a function returns in a thread of its own."""
+    results = []
+    thread = threading.Thread(target=lambda: results.append(function()))
+    thread.start()
+    thread.join()
+    return results[0]
+
+
+class TestLimits:
+    """One BLAS limit, whichever threads ask for it."""
+
+    def limited(self):
+        with reproducible_threads():
+            return blas_threads()
+
+    def test_another_thread_is_obeyed(self):
+        before = blas_threads()
+        for where in (self.limited, lambda: in_thread(self.limited)):
+            assert set(where()) == {1}
+            assert blas_threads() == before
+        with threadpool_limits(1):
+            pass
+        assert set(in_thread(self.limited)) == {1}
+        assert blas_threads() == before
+
+    def test_the_last_to_leave_lifts_it(self):
+        before = blas_threads()
+        entered, leave = threading.Event(), threading.Event()
+
+        def stay():
+            with reproducible_threads():
+                entered.set()
+                leave.wait(30)
+
+        with reproducible_threads():
+            thread = threading.Thread(target=stay)
+            thread.start()
+            assert entered.wait(30)
+        assert set(blas_threads()) == {1}
+        leave.set()
+        thread.join()
+        assert blas_threads() == before
+
+    @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+    def test_fits_in_threads_are_the_same(self):
+        X, y = make_classification(600, 300, n_informative=20, random_state=0)
+
+        def fit():
+            model = OBDMLPClassifier((200, 90), batch_size=300, max_iter=2, random_state=0)
+            return model.fit(X, y).coefs_[0]
+
+        expected = fit()
+        np.testing.assert_array_equal(in_thread(fit), expected)
+        both = Parallel(2, backend="threading")(delayed(fit)() for _ in range(3))
+        for found in both:
+            np.testing.assert_array_equal(found, expected)
+
+
+class TestInterrupts:
+    """A signal that comes while the calling thread waits for the others."""
+
+    @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers on this system")
+    @pytest.mark.parametrize(
+        "run",
+        [
+            lambda lane: run_lanes(lane, 2),
+            lambda lane: run_phases((lambda step, index: lane(index),), 1, 2),
+        ],
+        ids=["lanes", "phases"],
+    )
+    def test_no_thread_is_left_at_work(self, run):
+        helper = _Helper()
+        helper.start()
+        token = _team.set([helper])
+        done = []
+
+        def slow(lane):
+            # The calling thread is done long before the other one.
+            time.sleep(0.01 if threading.current_thread() is threading.main_thread() else 0.4)
+            done.append(lane)
+            return 1.0
+
+        before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+        try:
+            signal.setitimer(signal.ITIMER_REAL, 0.2)
+            with pytest.raises(KeyboardInterrupt):
+                run(slow)
+            assert sorted(done) == [0, 1]
+            for _ in range(3):
+                assert run_lanes(lambda lane: 1.0, 4) == [1.0] * 4
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+            _team.reset(token)
+            helper.begin(None)
+        helper.join(30)
+        assert not helper.is_alive()
 
 
 class TestPhases:
