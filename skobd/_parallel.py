@@ -28,7 +28,7 @@ def _set_num_threads(library: Any, n_threads: int) -> None:
 
 
 def _let_any_thread_control(library: Any) -> None:
-    """Since threadpoolctl 3.7 OpenBLAS obeys the first thread only that has set a limit."""
+    """Since threadpoolctl 3.8 OpenBLAS obeys the first thread only that has set a limit."""
     clear = getattr(library, "clear_controlling_thread", None)
     if clear is not None:
         clear(force=True)
