@@ -261,10 +261,10 @@ class TestNoHiddenLayerIsLinear:
 
     @staticmethod
     def fit(estimator, X, y, sample_weight=None, **params):
-        params |= {"hidden_layer_sizes": (), "solver": "lbfgs", "prune_fraction": 0}
+        params = {"hidden_layer_sizes": (), "solver": "lbfgs", "prune_fraction": 0} | params
         model = estimator(max_iter=1000, tol=1e-9, warm_start=True, random_state=0, **params)
         # L-BFGS also ends at a small relative change of the objective; a new start goes on.
-        for _ in range(15):
+        for _ in range(40):
             model.fit(X, y, sample_weight=sample_weight)
         return model
 
