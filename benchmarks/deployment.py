@@ -169,7 +169,7 @@ def compare_products(repeats: int) -> None:
             ratios = []
             for n_rows in (1, 1024):
                 x = rng.standard_normal((n_rows, shape[0])).astype(np.float32)
-                n_calls = 200 if n_rows == 1 else 3
+                n_repeats = 200 if n_rows == 1 else 3
 
                 def transposed(x=x, csr=csr_of_transpose):
                     blocks = (x[i : i + 256] for i in range(0, len(x), 256))
@@ -181,7 +181,7 @@ def compare_products(repeats: int) -> None:
                     "blocks": transposed,
                 }
                 many = {
-                    name: lambda f=f, n=n_calls: [f() for _ in range(n)]
+                    name: lambda f=f, n=n_repeats: [f() for _ in range(n)]
                     for name, f in functions.items()
                 }
                 with single_threaded_blas():

@@ -16,7 +16,7 @@ from scipy import sparse
 
 from ._network import Array, Mask, Network
 from ._objective import Objective
-from ._parallel import reproducible_threads, run_lanes, single_threaded_blas
+from ._parallel import deal, reproducible_threads, run_lanes, single_threaded_blas
 from ._solvers import Watch
 from ._updates import Update
 
@@ -235,12 +235,12 @@ class Predictor:
             return out
         work = n_samples * self.network.n_parameters / _LANE_MULTIPLY_ADDS
         n_lanes = max(1, min(int(work), n_samples // n_rows, _MAX_LANES))
-        edges = np.linspace(0, n_samples, n_lanes + 1).astype(int)
+        lanes = deal(n_samples, n_lanes)
 
         def lane(index: int) -> float:
-            end = int(edges[index + 1])
-            for start in range(int(edges[index]), end, n_rows):
-                rows = slice(start, min(start + n_rows, end))
+            of_lane = lanes[index]
+            for start in range(of_lane.start, of_lane.stop, n_rows):
+                rows = slice(start, min(start + n_rows, of_lane.stop))
                 self._block(X[rows], out[rows], link)
             return 0.0
 

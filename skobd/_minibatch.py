@@ -10,7 +10,6 @@ So no lane has a gradient of its own, and nothing is summed over lanes but numbe
 theta-shaped arrays would take as long as a product. Views are made once, not in every step.
 """
 
-import itertools
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 
 from ._losses import Loss
 from ._network import Array, Network
-from ._parallel import run_phases
+from ._parallel import deal, run_phases
 from ._updates import Apply, Survivors, Update, axpy_for
 
 # A lane is worth a thread from about this many multiply-adds of a phase on: threads wait for one
@@ -121,7 +120,10 @@ class Epochs:
             _, shares = views[len(batches[step])]
             for share in shares[lane]:
                 squares[lane, step] += self._gradient_of_share(share, decay)
-                self._update_share(share, survivors, apply)
+                stretch = share.survivors
+                gradient = survivors.gather(self._gradient, stretch)
+                apply(survivors.values[stretch], gradient, stretch)
+                survivors.scatter(stretch)
 
         layers = self._network.layers(survivors.theta)
         run_phases((back_to_deltas, descend), len(batches), self._n_lanes)
@@ -140,7 +142,7 @@ class Epochs:
                 [a[rows] for a in activations],
                 [delta[rows] for delta in deltas],
             )
-            for rows in _deal(n_rows, self._n_lanes)
+            for rows in deal(n_rows, self._n_lanes)
         ]
         offsets = self._network.offsets.tolist()
         lanes: list[list[_Share]] = [[] for _ in row_lanes]
@@ -148,7 +150,7 @@ class Epochs:
         for index, (x, (fan_in, fan_out)) in enumerate(
             zip(xs, ((n - 1, m) for n, m in self._network.shapes), strict=True)
         ):
-            for lane, rows in zip(lanes, _deal(fan_in, self._n_lanes), strict=True):
+            for lane, rows in zip(lanes, deal(fan_in, self._n_lanes), strict=True):
                 start, stop = (offsets[index] + row * fan_out for row in (rows.start, rows.stop))
                 is_last = rows.stop == fan_in
                 if start == stop:
@@ -191,18 +193,3 @@ class Epochs:
             return 0.0
         self._axpy(share.weights, share.flat_gradient, a=decay)
         return float(np.dot(share.weights, share.weights))
-
-    def _update_share(self, share: _Share, survivors: Survivors, apply: Apply) -> None:
-        """Take the step that the gradient of a share asks for."""
-        if survivors.where is None:
-            stretch = share.survivors
-            apply(survivors.theta[stretch], self._gradient[stretch], stretch)
-            return
-        where, values = survivors.where[share.survivors], survivors.values[share.survivors]
-        apply(values, self._gradient[where], share.survivors)
-        survivors.theta[where] = values
-
-
-def _deal(n: int, n_lanes: int) -> list[slice]:
-    edges = [n * lane // n_lanes for lane in range(n_lanes + 1)]
-    return [slice(a, b) for a, b in itertools.pairwise(edges)]

@@ -6,7 +6,6 @@ with S the sum of the sample weights s_n and W the weights without intercepts: s
 Rows are visited in blocks that fit the cache, so memory does not grow with the data.
 """
 
-import itertools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 from ._losses import Loss
 from ._minibatch import Epochs
 from ._network import Array, Network, multiply_transposed
-from ._parallel import run_lanes
+from ._parallel import deal, run_lanes
 from ._updates import axpy_for
 
 # A lane is worth a thread from about this many multiply-adds on.
@@ -46,7 +45,7 @@ class Workspace:
     def __init__(self, network: Network, n_rows: int, dtype: Any) -> None:
         self.n_rows = n_rows
         self.activations = network.buffers(n_rows, dtype)
-        self.deltas = network.buffers(n_rows, dtype)
+        self.deltas = network.buffers(n_rows, dtype)[:-1]
         self.total = np.empty(network.n_parameters, dtype=dtype)
         self.scratch = np.empty(network.n_parameters, dtype=dtype)
         self._network, self._dtype = network, dtype
@@ -199,7 +198,7 @@ class Objective:
         def kernel(block: Block, workspace: Workspace, out: Array) -> float:
             activations = network.forward(layers, block.X, workspace.activations)
             # dloss/da of the output units takes the place of the raw output.
-            deltas = [*(d[: block.X.shape[0]] for d in workspace.deltas[:-1]), activations[-1]]
+            deltas = [*(d[: block.X.shape[0]] for d in workspace.deltas), activations[-1]]
             value = self.loss.value_and_gradient(deltas[-1], block.Y, block.sample_weight)
             deltas[-1] *= scale
             network.backward(layers, activations, deltas)
@@ -228,12 +227,11 @@ class Objective:
         n_rows = self.n_samples if isinstance(rows, slice) else len(rows)
         wanted = int(n_rows * self.multiply_adds_per_row / _LANE_MULTIPLY_ADDS)
         n_lanes = max(1, min(wanted, n_rows // _MIN_LANE_ROWS, _MAX_LANES))
-        edges = np.linspace(0, n_rows, n_lanes + 1).astype(int)
         size = _BLOCK_ELEMENTS // max(self.network.layer_sizes[1:])
         size = min(max(size, _MIN_BLOCK_ROWS), _MAX_BLOCK_ROWS)
         blocks = [
-            [slice(a, min(a + size, end)) for a in range(start, end, size)]
-            for start, end in itertools.pairwise(edges)
+            [slice(a, min(a + size, lane.stop)) for a in range(lane.start, lane.stop, size)]
+            for lane in deal(n_rows, n_lanes)
         ]
         if isinstance(rows, slice):
             return [[*lane] for lane in blocks]

@@ -7,6 +7,7 @@ depends on the shapes alone, and the lanes are computed by as many threads as BL
 used. The sums over lanes are taken in lane order, so the number of threads cannot matter.
 """
 
+import itertools
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -165,6 +166,42 @@ def _in_this_context(task: Callable[[], None]) -> Callable[[], None]:
     return partial(context.run, task)
 
 
+def _free_threads(n_lanes: int) -> int:
+    """Threads for so many lanes, the calling one included."""
+    return min(len(_team.get() or []) + 1, n_lanes)
+
+
+def _run_together(
+    tasks: Sequence[Callable[[], None]], abort: Callable[[], None] = lambda: None
+) -> None:
+    """Run the first task here and the others on the team; raise the first error of any.
+
+    ``abort`` is called where this thread fails, so that the others do not wait for it.
+    """
+    busy: list[tuple[_Helper, Callable[[], None]]] = []
+    try:
+        for helper, task in zip(_team.get() or [], tasks[1:], strict=False):
+            task = _in_this_context(task)
+            helper.begin(task)
+            busy.append((helper, task))
+        tasks[0]()
+    except BaseException:
+        abort()
+        raise
+    finally:
+        # Whatever interrupts this thread, no other is left at work.
+        errors = [helper.finish(task) for helper, task in busy]
+    for error in errors:
+        if error is not None:
+            raise error
+
+
+def deal(n: int, n_lanes: int) -> list[slice]:
+    """Share ``n`` rows out to lanes, as evenly as can be."""
+    edges = [n * lane // n_lanes for lane in range(n_lanes + 1)]
+    return [slice(a, b) for a, b in itertools.pairwise(edges)]
+
+
 def run_lanes(lane: Callable[[int], float], n_lanes: int) -> list[float]:
     """Return ``[lane(0), ..., lane(n_lanes - 1)]``, on as many threads as are free."""
     results = [0.0] * n_lanes
@@ -175,19 +212,7 @@ def run_lanes(lane: Callable[[int], float], n_lanes: int) -> list[float]:
         for index in waiting:
             results[index] = lane(index)
 
-    busy: list[tuple[_Helper, Callable[[], None]]] = []
-    try:
-        for helper in (_team.get() or [])[: n_lanes - 1]:
-            task = _in_this_context(work)
-            helper.begin(task)
-            busy.append((helper, task))
-        work()
-    finally:
-        # Whatever interrupts this thread, no other is left at work.
-        errors = [helper.finish(task) for helper, task in busy]
-    for error in errors:
-        if error is not None:
-            raise error
+    _run_together([work] * _free_threads(n_lanes))
     return results
 
 
@@ -228,8 +253,7 @@ def run_phases(phases: Sequence[Callable[[int, int], None]], n_steps: int, n_lan
     The lanes of a phase may run concurrently; a phase begins when all lanes of the one before
     are done. Threads are woken once for all steps, and wait for one another after each phase.
     """
-    helpers = (_team.get() or [])[: n_lanes - 1]
-    n_threads = len(helpers) + 1
+    n_threads = _free_threads(n_lanes)
     barrier = _Barrier(n_threads)
 
     def work(thread: int) -> None:
@@ -239,28 +263,13 @@ def run_phases(phases: Sequence[Callable[[int, int], None]], n_steps: int, n_lan
                 for phase in phases:
                     for lane in lanes:
                         phase(step, lane)
-                    if helpers:
+                    if n_threads > 1:
                         barrier.wait(thread)
+        except threading.BrokenBarrierError:
+            # Another thread has failed, and tells why.
+            pass
         except BaseException:
             barrier.abort()
             raise
 
-    busy: list[tuple[_Helper, Callable[[], None]]] = []
-    errors: list[BaseException | None] = []
-    try:
-        for thread, helper in enumerate(helpers, start=1):
-            task = _in_this_context(partial(work, thread))
-            helper.begin(task)
-            busy.append((helper, task))
-        work(0)
-    except threading.BrokenBarrierError:
-        # What broke it is the error of another thread.
-        pass
-    except BaseException:
-        barrier.abort()
-        raise
-    finally:
-        errors = [helper.finish(task) for helper, task in busy]
-    for error in errors:
-        if error is not None and not isinstance(error, threading.BrokenBarrierError):
-            raise error
+    _run_together([partial(work, thread) for thread in range(n_threads)], barrier.abort)

@@ -57,14 +57,14 @@ class Survivors:
         self.where = None if mask.all() else np.flatnonzero(mask)
         self.values = self.theta if self.where is None else self.theta[self.where]
 
-    def gather(self, vector: Array) -> Array:
-        """Entries of a theta-shaped vector at the survivors."""
-        return vector if self.where is None else np.take(vector, self.where)
+    def gather(self, vector: Array, stretch: slice = slice(None)) -> Array:
+        """Entries of a theta-shaped vector at (a stretch of) the survivors."""
+        return vector[stretch] if self.where is None else np.take(vector, self.where[stretch])
 
-    def scatter(self) -> None:
+    def scatter(self, stretch: slice = slice(None)) -> None:
         """Write ``values`` into ``theta``."""
         if self.where is not None:
-            self.theta[self.where] = self.values
+            self.theta[self.where[stretch]] = self.values[stretch]
 
     def assign(self, values: Array) -> None:
         """Take over new values, in the precision of ``theta``."""
