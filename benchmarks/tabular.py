@@ -234,6 +234,10 @@ def print_targets(solver: str, accuracy: pd.DataFrame) -> None:
         rows[-1] += [f"{changes.median():+.4f}", f"{changes.idxmin()} {changes.min():+.3f}"]
     print(f"{solver}: best criterion against the dense network (mean test accuracy)")
     print_table(rows, ["deleted", "best", "change", "allowed", "target", "median", "worst"])
+    changes = accuracy.xs("unit_obs", level="method").groupby("set").mean()
+    changes = changes.drop(columns=0.0).sub(changes[0.0], axis=0)
+    print(f"{solver}: change of mean test accuracy by unit_obs, set by set")
+    print_frame(changes.sort_values(0.9), 3)
 
 
 def plot(results: pd.DataFrame, path: Path) -> None:

@@ -26,6 +26,7 @@ from _common import arguments, geometric_mean, median_times, print_environment, 
 from sklearn.datasets import make_classification
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
+from threadpoolctl import threadpool_limits
 
 from skobd import OBDMLPClassifier
 
@@ -179,6 +180,33 @@ def adam(repeats: int) -> None:
         mean = geometric_mean(torch_ratios)
         checks.append(["torch/skobd, geometric mean", mean, verdict(mean, 1.5, True)])
     print_table(checks, ["what", "measured", "target"])
+
+
+# ------------------------------------------------------------------------------ threads
+
+
+def threads(repeats: int) -> None:
+    """Why skobd shares work out itself, and what that costs."""
+    from skobd._parallel import reproducible_threads, run_lanes
+
+    rng, n_products, n_different = np.random.default_rng(0), 300, 0
+    for _ in range(n_products):
+        n, m, k = rng.integers(1, 600, 3)
+        a, b = rng.standard_normal((n, m)), rng.standard_normal((m, k))
+        products = []
+        for n_threads in (1, 2):
+            with threadpool_limits(n_threads, user_api="blas"):
+                products.append(a @ b)
+        n_different += not np.array_equal(*products)
+    with reproducible_threads():
+        call = {"two lanes": lambda: [run_lanes(lambda lane: 0.0, 2) for _ in range(200)]}
+        seconds = median_times(call, repeats)["two lanes"] / 200
+    print("Threads")
+    rows = [
+        ["random products whose bits depend on BLAS's threads", n_different / n_products],
+        ["waking a thread and waiting for it (ms)", 1e3 * seconds],
+    ]
+    print_table(rows, ["what", "measured"])
 
 
 # ------------------------------------------------------------------------------ lbfgs
@@ -340,6 +368,7 @@ def _repeat(function: Callable[[Any], Any], data: Any, n_calls: int) -> None:
 
 PARTS = {
     "adam": adam,
+    "threads": threads,
     "lbfgs": lbfgs,
     "curvature": curvature,
     "memory": memory,
