@@ -167,8 +167,8 @@ def _in_this_context(task: Callable[[], None]) -> Callable[[], None]:
 
 
 def _free_threads(n_lanes: int) -> int:
-    """Threads for so many lanes, the calling one included."""
-    return min(len(_team.get() or []) + 1, n_lanes)
+    """Threads for so many lanes, the calling one included, which is there even for none."""
+    return max(1, min(len(_team.get() or []) + 1, n_lanes))
 
 
 def _run_together(

@@ -38,6 +38,9 @@ class TestLanes:
         with reproducible_threads():
             assert run_lanes(lambda index: index**2, 20) == [index**2 for index in range(20)]
 
+    def test_no_lanes(self, n_helpers):
+        assert run_lanes(lambda index: 1.0, 0) == []
+
     def test_errors_come_back(self):
         def lane(index):
             if index == 3:
