@@ -54,8 +54,8 @@ class Compaction(NamedTuple):
     theta : ndarray of shape (network.n_parameters,)
     mask : ndarray of bool of shape (network.n_parameters,)
         An intercept that took over a constant is alive.
-    inputs : ndarray of int of shape (network.layer_sizes[0],)
-        The inputs of the whole network that are kept.
+    kept : list of ndarray of int
+        The inputs of the whole network that are kept, then the units of each hidden layer.
     positions : ndarray of int of shape (network.n_parameters,) or None
         Where each parameter that is alive was in the whole ``theta``; None if constants were
         folded.
@@ -64,7 +64,7 @@ class Compaction(NamedTuple):
     network: Network
     theta: Array
     mask: Mask
-    inputs: Indices
+    kept: list[Indices]
     positions: Indices | None
 
 
@@ -96,7 +96,7 @@ def compact(network: Network, theta: Array, mask: Mask, keep_inputs: bool = Fals
     smaller, positions = select(network, kept)
     small_mask = mask[positions]
     small_theta = np.where(small_mask, theta[positions], 0).astype(theta.dtype, copy=False)
-    return Compaction(smaller, small_theta, small_mask, kept[0], None if folded else positions)
+    return Compaction(smaller, small_theta, small_mask, kept, None if folded else positions)
 
 
 def _fold_constants(network: Network, theta: Array, mask: Mask) -> bool:
@@ -166,7 +166,7 @@ class Predictor:
         self._source = theta, mask
         self._snapshot = theta.copy() if snapshot else None
         compaction = compact(network, theta, mask)
-        self.network, self.inputs = compaction.network, compaction.inputs
+        self.network, self.inputs = compaction.network, compaction.kept[0]
         self._layers = self.network.layers(compaction.theta)
         self._dense_layers = self._layers
         n_inputs, n_live, n_units = network.layer_sizes[0], *self.network.layer_sizes[:2]

@@ -143,12 +143,13 @@ class _Graph:
 def _output(graph: _Graph, operator: Any) -> str:
     """Nodes of the network up to the inverse link."""
     model = operator.raw_operator
-    network, theta, _, inputs, _ = compact(model._network, model._theta, model._mask)
+    compaction = compact(model._network, model._theta, model._mask)
+    network, inputs = compaction.network, compaction.kept[0]
     columns = [graph.node("Cast", v.full_name, to=graph.type) for v in operator.inputs]
     x = columns[0] if len(columns) == 1 else graph.node("Concat", *columns, axis=1)
     if len(inputs) < model.n_features_in_:
         x = graph.node("Gather", x, graph.constant(inputs, np.int64), axis=1)
-    layers = network.layers(theta)
+    layers = network.layers(compaction.theta)
     for index, layer in enumerate(layers):
         x = graph.node("MatMul", x, graph.constant(layer[:-1]))
         x = graph.node("Add", x, graph.constant(layer[-1:]))

@@ -79,20 +79,21 @@ def rows_for(network, dtype, n_rows=5, seed=0):
 def test_compact_predicts_the_same(masked_network, keep_inputs):
     network, theta, mask = masked_network
     theta_before, mask_before = theta.copy(), mask.copy()
-    smaller, small_theta, small_mask, inputs, positions = compact(network, theta, mask, keep_inputs)
+    smaller, small_theta, small_mask, kept, positions = compact(network, theta, mask, keep_inputs)
     X = rows_for(network, theta.dtype)
     expected = plain_output(network, theta, mask, X, "squared_error")
-    found = plain_output(smaller, small_theta, small_mask, X[:, inputs], "squared_error")
+    found = plain_output(smaller, small_theta, small_mask, X[:, kept[0]], "squared_error")
     assert_allclose(found, expected, rtol=0, atol=TOLERANCES[theta.dtype.type])
     assert_array_equal(theta, theta_before)
     assert_array_equal(mask, mask_before)
     assert small_theta.dtype == theta.dtype
     assert (small_theta[~small_mask] == 0).all()
     if keep_inputs:
-        assert_array_equal(inputs, np.arange(network.layer_sizes[0]))
+        assert_array_equal(kept[0], np.arange(network.layer_sizes[0]))
     if positions is not None:
         assert_array_equal(small_theta, np.where(small_mask, theta[positions], 0))
         assert not (small_mask & ~mask[positions]).any()
+    assert tuple(map(len, kept)) == smaller.layer_sizes[:-1]
     assert min(smaller.layer_sizes) >= 1
     masks = smaller.layers(small_mask)
     for layer, following, size in zip(

@@ -1,5 +1,6 @@
 """What the displays draw: line data, positions and texts, not pixels."""
 
+import itertools
 import sys
 import warnings
 
@@ -23,7 +24,6 @@ from skobd import (
     PruningSearchCV,
     SaliencyDisplay,
 )
-from skobd._compaction import compact
 from skobd._displays._layout import clear_places, live_part
 from skobd._network import Network
 
@@ -460,25 +460,32 @@ def test_deleted_intercept_is_not_written(small):
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh", "logistic", "identity"])
-def test_live_part_agrees_with_compaction(activation):
+def test_live_part_is_what_matters(activation):
     rng = np.random.RandomState(0)
     network = Network((6, 5, 5, 2), activation)
+    X = rng.randn(10, 6)
     for _ in range(20):
-        theta = network.initialise(rng, np.float64)
-        theta[:] = rng.randn(theta.size)
-        mask = rng.rand(theta.size) < 0.25
-        theta[~mask] = 0
-        live = live_part(network.coefs(theta), network.intercepts(theta), activation)
-        compacted = compact(network, theta, mask)
-        if min(len(units) for units in live.units) == 0:
-            continue
-        np.testing.assert_array_equal(live.units[0], compacted.inputs)
-        for ours, theirs in zip(live.coefs, compacted.network.coefs(compacted.theta), strict=True):
-            np.testing.assert_array_equal(ours, theirs)
-        for ours, theirs in zip(
-            live.intercepts, compacted.network.intercepts(compacted.theta), strict=True
-        ):
-            np.testing.assert_allclose(ours, theirs, atol=1e-15)
+        theta = rng.randn(network.n_parameters)
+        theta[rng.rand(theta.size) > 0.25] = 0
+        coefs, intercepts = network.coefs(theta), network.intercepts(theta)
+        live = live_part(coefs, intercepts, activation)
+        # Units are on a path of connections from an input to an output.
+        links = [weights != 0 for weights in coefs]
+        reached = list(itertools.accumulate([np.ones((1, 6), bool), *links], np.matmul))
+        reaching = list(
+            itertools.accumulate([np.ones((2, 1), bool), *links[::-1]], lambda b, a: a @ b)
+        )
+        for index in range(3):
+            on_path = reached[index].any(axis=0) & reaching[3 - index].any(axis=1)
+            np.testing.assert_array_equal(live.units[index], np.flatnonzero(on_path))
+        np.testing.assert_array_equal(live.units[-1], [0, 1])
+        # The part alone predicts what the whole predicts.
+        x = X[:, live.units[0]]
+        for index, (weights, values) in enumerate(zip(live.coefs, live.intercepts, strict=True)):
+            x = x @ weights + values
+            if index < 2:
+                network.f.apply(x)
+        np.testing.assert_allclose(x, network.raw_output(theta, X), atol=1e-12)
 
 
 def test_network_without_any_connection():

@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .._activations import ACTIVATIONS
+from .._compaction import compact
+from .._network import Network
 
 # Inches between the middle of a text and another line that leave the text free.
 _CLEAR_GAP = 0.1
@@ -30,25 +31,17 @@ class LivePart(NamedTuple):
 def live_part(coefs: list[np.ndarray], intercepts: list[np.ndarray], activation: str) -> LivePart:
     """Drop inputs and units that do not reach an output, and units that no input reaches.
 
-    The latter put out the constant f(b), which goes into the intercepts of the next layer, so
-    that the smaller network predicts the same. Outputs are always kept.
+    The latter put out a constant, which goes into the intercepts of the next layer, so that the
+    smaller network predicts the same. Outputs are always kept.
     """
-    intercepts = [np.array(values, dtype=float) for values in intercepts]
-    varying = [np.ones(len(coefs[0]), dtype=bool)]
-    for index, weights in enumerate(coefs):
-        if index:
-            outputs = intercepts[index - 1].copy()
-            ACTIVATIONS[activation].apply(outputs)
-            intercepts[index] += np.where(varying[index], 0, outputs) @ weights
-        varying.append((weights[varying[index]] != 0).any(axis=0))
-    keep = [np.ones(coefs[-1].shape[1], dtype=bool)]
-    for weights, alive in zip(reversed(coefs), reversed(varying[:-1]), strict=True):
-        keep.insert(0, alive & (weights[:, keep[0]] != 0).any(axis=1))
-    return LivePart(
-        [weights[np.ix_(keep[i], keep[i + 1])] for i, weights in enumerate(coefs)],
-        [values[keep[i + 1]] for i, values in enumerate(intercepts)],
-        [np.flatnonzero(kept) for kept in keep],
-    )
+    network = Network((len(coefs[0]), *map(len, intercepts)), activation)
+    layers = [np.vstack(layer) for layer in zip(coefs, intercepts, strict=True)]
+    theta = np.concatenate([layer.ravel() for layer in layers], dtype=float)
+    smaller, theta, _, kept, _ = compact(network, theta, theta != 0)
+    coefs, outputs = smaller.coefs(theta), np.arange(smaller.layer_sizes[-1])
+    part = LivePart(coefs, smaller.intercepts(theta), [*kept, outputs])
+    # A layer in which nothing is alive still has one unit, or input.
+    return _take(part, [*(np.flatnonzero(weights.any(axis=1)) for weights in coefs), outputs])
 
 
 def count_connections(part: LivePart) -> int:
