@@ -2,6 +2,7 @@
 
 from ._displays import NetworkDisplay, PruningPathDisplay, SaliencyDisplay
 from ._estimators import OBDMLPClassifier, OBDMLPRegressor
+from ._onnx import register_when_imported
 from ._search import PruningSearchCV
 
 __version__ = "0.1.0"
@@ -14,3 +15,5 @@ __all__ = [
     "PruningSearchCV",
     "SaliencyDisplay",
 ]
+
+register_when_imported()

@@ -25,7 +25,6 @@ from ._fitted import FittedMixin
 from ._losses import LOSSES
 from ._network import Array, Network
 from ._objective import Objective
-from ._onnx import register_if_imported
 from ._parallel import reproducible_threads
 from ._parameters import PARAMETER_CONSTRAINTS
 from ._path import Route, check_levels, recording
@@ -34,6 +33,8 @@ from ._solvers import SOLVERS, Journal, Watch, check_finite
 from ._surgeon import check_block_size
 from ._surgery import CRITERIA, SurgerySettings, obd_saliencies
 from ._updates import UPDATES, SolverSettings
+
+_INTERRUPTED = "Training interrupted by user."
 
 
 class BaseOBDMLP(DataMixin, FittedMixin, ExportMixin, CallbackSupportMixin, BaseEstimator):
@@ -147,14 +148,13 @@ class BaseOBDMLP(DataMixin, FittedMixin, ExportMixin, CallbackSupportMixin, Base
         tasks = self._tasks(X, y, sample_weight)
         with all_or_nothing(self), reproducible_threads():
             anew = not (self.warm_start and hasattr(self, "_theta"))
-            data = self._validate(X, y, sample_weight, reset=anew)
-            held_out = self._validate_held_out(X_val, y_val, sample_weight_val, data.X.dtype)
+            data = self._validate(X, y, sample_weight, reset=anew, same_classes=not anew)
+            held_out = self._validate_held_out(X_val, y_val, sample_weight_val, data)
             rng = check_random_state(self.random_state)
             if anew:
                 self._initialise(data, rng)
             else:
                 self._check_shapes(data)
-                self._check_same_classes(y)
             data, held_out = self._split(data, held_out, rng)
             survivors = self._survivors()
             self._drive(data, held_out, rng, survivors, tasks)
@@ -216,6 +216,10 @@ class BaseOBDMLP(DataMixin, FittedMixin, ExportMixin, CallbackSupportMixin, Base
             data = self._validate(X, y, sample_weight, reset=False)
             self._check_shapes(data)
             rng = check_random_state(self.random_state)
+            if self._stops_early:
+                # As in fit, so that with the same seed and data the same rows are held out: the
+                # others have been trained on.
+                self._network.initialise(rng, data.X.dtype)
             data, held_out = self._split(data, None, rng)
             survivors = survivor_schedule(n_total, self.n_weights_, fraction, rounds)
             self._drive(data, held_out, rng, survivors, tasks, train=False)
@@ -295,19 +299,23 @@ class BaseOBDMLP(DataMixin, FittedMixin, ExportMixin, CallbackSupportMixin, Base
                 self._check_shapes(data)
             self._check_batch_size(data)
             settings = replace(self._solver_settings(), max_iter=1, verbose=bool(self.verbose))
+            objective = self._objective(data)
             result = SOLVERS[self.solver](
-                self._objective(data),
-                self._theta,
+                objective,
+                self._survivors_only,
                 self._mask,
                 settings,
                 self._journal,
                 rng,
                 state=self._optimizer_state,
             )
-            check_finite(result, settings)
+            check_finite(result, settings, objective)
             self._theta, self._journal = result.theta, result.journal
             self._optimizer_state = result.state
-            self._record_training(result.loss, result.n_iter)
+            if result.n_iter or anew:
+                self._record_training(result.loss, result.n_iter)
+        if result.status == "interrupted":
+            warnings.warn(_INTERRUPTED, stacklevel=4)
         return self
 
     def _has_epochs(self) -> bool:
@@ -351,9 +359,15 @@ class BaseOBDMLP(DataMixin, FittedMixin, ExportMixin, CallbackSupportMixin, Base
             if not done:
                 raise
             done[-1].result.status = "interrupted"
+        try:
+            importances = self._importances(objective, done[-1])
+        except KeyboardInterrupt:
+            # The network is there, and whoever interrupts wants no second pass.
+            done[-1].result.status = "interrupted"
+            importances = np.full(self._network.layer_sizes[0], np.nan)
         if route is not None:
             route.is_interrupted = done[-1].result.status == "interrupted"
-        self._store(done, self._importances(objective, done[-1]))
+        self._store(done, importances)
         self._warn(done)
 
     def _steps(
@@ -373,7 +387,7 @@ class BaseOBDMLP(DataMixin, FittedMixin, ExportMixin, CallbackSupportMixin, Base
         )
         return prune(
             objective,
-            self._theta,
+            self._survivors_only,
             self._mask,
             survivors,
             recipe,
@@ -418,7 +432,7 @@ class BaseOBDMLP(DataMixin, FittedMixin, ExportMixin, CallbackSupportMixin, Base
     def _warn(self, done: list[Step]) -> None:
         """Say what the user should know about how training ended."""
         if done[-1].result.status == "interrupted":
-            warnings.warn("Training interrupted by user.", stacklevel=4)
+            warnings.warn(_INTERRUPTED, stacklevel=5)
         results = [step.result for step in done if step.n_iter]
         diverged = [result for result in results if result.status == "diverged"]
         if diverged:
@@ -427,14 +441,14 @@ class BaseOBDMLP(DataMixin, FittedMixin, ExportMixin, CallbackSupportMixin, Base
                 "data is kept. To cure this, lower learning_rate_init "
                 f"(now {self.learning_rate_init}) or standardise the input.",
                 ConvergenceWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
         short = [step for step in done if step.n_iter and step.result.status == "max_iter"]
         if self.retrain_max_iter is not None:
             # A small number of retraining iterations was asked for.
             short = [step for step in short if step.round == 0]
         if short:
-            warnings.warn(self._shortfall(short), ConvergenceWarning, stacklevel=4)
+            warnings.warn(self._shortfall(short), ConvergenceWarning, stacklevel=5)
 
     def _shortfall(self, short: list[Step]) -> str:
         rounds = [str(step.round) for step in short if step.round]
@@ -472,7 +486,8 @@ class BaseOBDMLP(DataMixin, FittedMixin, ExportMixin, CallbackSupportMixin, Base
         """
         with reproducible_threads():
             objective = self._fitted_objective(X, y, sample_weight)
-            return self._unpack(diagonal_curvature(objective, self._theta, self.curvature))
+            theta = self._survivors_only
+            return self._unpack(diagonal_curvature(objective, theta, self.curvature))
 
     def saliencies(self, X, y, sample_weight=None):
         """Predicted rise of the training objective if a parameter were deleted, for each.
@@ -499,7 +514,7 @@ class BaseOBDMLP(DataMixin, FittedMixin, ExportMixin, CallbackSupportMixin, Base
             criterion = CRITERIA[self.criterion]
             settings = self._surgery_settings()
             return self._unpack(
-                criterion.saliencies(objective, self._theta, self._mask, settings, rng)
+                criterion.saliencies(objective, self._survivors_only, self._mask, settings, rng)
             )
 
     def _importances(self, objective: Objective, step: Step) -> Array:
@@ -514,6 +529,7 @@ class BaseOBDMLP(DataMixin, FittedMixin, ExportMixin, CallbackSupportMixin, Base
 
     def _fitted_objective(self, X, y, sample_weight) -> Objective:
         check_is_fitted(self)
+        self._validate_params()
         data = self._validate(X, y, sample_weight, reset=False)
         self._check_shapes(data)
         return self._objective(data)
@@ -528,8 +544,8 @@ class BaseOBDMLP(DataMixin, FittedMixin, ExportMixin, CallbackSupportMixin, Base
         sizes = tuple(sizes) if hasattr(sizes, "__iter__") else (sizes,)
         if any(not isinstance(size, Integral) or size < 1 for size in sizes):
             raise ValueError(
-                f"hidden_layer_sizes must be > 0, got {list(sizes)}; give one positive integer "
-                "for each hidden layer."
+                f"hidden_layer_sizes must be > 0 and integers, got {list(sizes)}; give one "
+                "positive integer for each hidden layer."
             )
         return tuple(int(size) for size in sizes)
 
@@ -563,11 +579,15 @@ class BaseOBDMLP(DataMixin, FittedMixin, ExportMixin, CallbackSupportMixin, Base
                 f"hidden_layer_sizes and the data ask for {sizes}. Continue with the same "
                 "sizes, or fit anew with warm_start=False."
             )
-        if getattr(self, "loss", None) != getattr(self, "_fitted_loss", None):
-            raise ValueError(
-                f"The network was fitted with loss={self._fitted_loss!r}, but loss is now "
-                f"{self.loss!r}. Set it back, or fit anew with warm_start=False."
-            )
+        for name, fitted, now in (
+            ("activation", self._network.activation, self.activation),
+            ("loss", self._fitted_loss, getattr(self, "loss", None)),
+        ):
+            if now != fitted:
+                raise ValueError(
+                    f"The network was fitted with {name}={fitted!r}, but {name} is now {now!r}. "
+                    "Set it back, or fit anew with warm_start=False."
+                )
 
     def _check_same_classes(self, y: Any) -> None:
         """What ``warm_start`` asks of the targets of a classifier."""
@@ -583,9 +603,9 @@ class BaseOBDMLP(DataMixin, FittedMixin, ExportMixin, CallbackSupportMixin, Base
         # Overflow is reported once, as divergence, not as a stream of warnings.
         @np.errstate(over="ignore", invalid="ignore")
         def validate(theta: Array) -> tuple[float, float]:
-            raw = network.raw_output(theta, X)
-            score = self._score_raw(raw, Y, weight) if np.isfinite(raw).all() else np.nan
-            return loss.value(raw, Y, weight) / total, score
+            p = network.raw_output(theta, X)
+            value = loss.value(p, Y, weight) / total
+            return value, self._score(p, Y, weight) if np.isfinite(p).all() else np.nan
 
         return validate
 
@@ -604,7 +624,6 @@ class BaseOBDMLP(DataMixin, FittedMixin, ExportMixin, CallbackSupportMixin, Base
         self.pruning_history_ = history([])
 
     def __sklearn_tags__(self):
-        register_if_imported()
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags

@@ -46,6 +46,15 @@ def all_or_nothing(estimator: BaseEstimator) -> Iterator[None]:
         raise
 
 
+@contextmanager
+def _about(name: str) -> Iterator[None]:
+    """Begin the message of a ValueError with the array that it is about."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
+
+
 class DataMixin:
     """Validated rows for training, and rows held out from it."""
 
@@ -53,7 +62,15 @@ class DataMixin:
 
         def __getattr__(self, name: str) -> Any: ...
 
-    def _validate(self, X, y, sample_weight, reset: bool, classes_known: bool = False) -> Data:
+    def _validate(
+        self,
+        X,
+        y,
+        sample_weight,
+        reset: bool,
+        classes_known: bool = False,
+        same_classes: bool = False,
+    ) -> Data:
         """Check and encode training data; set what scikit-learn expects to be set."""
         dtype = _FLOATS if reset else self._theta.dtype
         X, y = validate_data(
@@ -67,25 +84,31 @@ class DataMixin:
             order="C",
             reset=reset,
         )
+        if same_classes:
+            self._check_same_classes(y)
         Y = self._encode(y, X.dtype, reset and not classes_known)
         if sample_weight is None and getattr(self, "class_weight", None) is None:
             return Data(X, Y, None)
         weight = _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
-        weight = self._with_class_weight(weight, y)
+        counts = weight > 0
+        if counts.any():
+            # "balanced" must not count samples of no weight.
+            weight = weight.copy()
+            weight[counts] *= self._class_weight_of(y[counts])
         kept = weight > 0
         if not kept.any():
-            raise ValueError(
-                "sample_weight is zero for every sample; at least one must be positive."
-            )
+            name = "class_weight" if counts.any() else "sample_weight"
+            raise ValueError(f"{name} is zero for every sample; at least one must be positive.")
         data = Data(X, Y, weight)
         # A sample of no weight must not count in minibatches or splits.
         return data if kept.all() else data.take(np.flatnonzero(kept))
 
-    def _with_class_weight(self, weight: Array, y: Any) -> Array:
-        return weight
+    def _class_weight_of(self, y: Any) -> Any:
+        """Factors, shape (n_samples,), by which ``class_weight`` changes the weights."""
+        return 1
 
-    def _validate_held_out(self, X, y, sample_weight, dtype) -> Data | None:
-        """Check and encode the validation data that the user gave."""
+    def _validate_held_out(self, X, y, sample_weight, data: Data) -> Data | None:
+        """Check and encode the validation data that the user gave beside the training data."""
         if X is None or y is None:
             for given, missing, value in (("X_val", "y_val", X), ("y_val", "X_val", y)):
                 if value is not None:
@@ -93,14 +116,23 @@ class DataMixin:
             if sample_weight is not None:
                 raise ValueError("sample_weight_val is provided, but X_val was not provided.")
             return None
-        X = validate_data(self, X, accept_sparse="csr", dtype=dtype, order="C", reset=False)
-        y = check_array(y, ensure_2d=False, dtype=None, accept_sparse="csr", input_name="y_val")
-        check_consistent_length(X, y)
+        options = {"accept_sparse": "csr", "order": "C", "ensure_min_samples": 2}
+        with _about("X_val"):
+            X = validate_data(self, X, dtype=data.X.dtype, reset=False, **options)
+        dtype = None if self._is_classifier else "numeric"
+        with _about("y_val"):
+            y = check_array(y, ensure_2d=False, dtype=dtype, accept_sparse="csr")
+            check_consistent_length(X, y)
         Y = self._encode(y, X.dtype, reset=False, name="y_val")
-        if sample_weight is not None:
-            sample_weight = _check_sample_weight(
-                sample_weight, X, dtype=X.dtype, ensure_non_negative=True
+        if Y.shape[1] != data.Y.shape[1]:
+            raise ValueError(
+                f"y_val has {Y.shape[1]} outputs, but the training targets have {data.Y.shape[1]}."
             )
+        if sample_weight is not None:
+            with _about("sample_weight_val"):
+                sample_weight = _check_sample_weight(
+                    sample_weight, X, dtype=X.dtype, ensure_non_negative=True
+                )
             if not sample_weight.any():
                 raise ValueError("sample_weight_val is zero for every sample.")
         return Data(X, Y, sample_weight)

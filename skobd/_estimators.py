@@ -1,5 +1,6 @@
 """`OBDMLPClassifier` and `OBDMLPRegressor`: targets, predictions and documentation."""
 
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,7 @@ from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.preprocessing import LabelBinarizer
-from sklearn.utils import column_or_1d, compute_sample_weight
+from sklearn.utils import column_or_1d, compute_class_weight, compute_sample_weight
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import (
@@ -19,7 +20,6 @@ from sklearn.utils.multiclass import (
 
 from ._base import BaseOBDMLP
 from ._data import all_or_nothing
-from ._losses import LOSSES
 from ._network import Array
 from ._parameters import FITTED_ATTRIBUTES, NETWORK_PARAMETERS, REFERENCES
 
@@ -157,7 +157,6 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         return "multinomial_log_loss" if is_multiclass else "binary_log_loss"
 
     def _check_same_classes(self, y: Any) -> None:
-        y = np.asarray(y) if not hasattr(y, "shape") else y
         classes = unique_labels(np.ravel(y) if y.shape[1:] == (1,) else y)
         if set(classes) != set(self.classes_):
             raise ValueError(
@@ -165,19 +164,29 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
                 f"call to fit. Previously got {self.classes_}, `y` has {classes}"
             )
 
+    def _learn_classes(self, labels: Any, name: str) -> None:
+        binarizer = LabelBinarizer().fit(labels)
+        if len(binarizer.classes_) < 2 and not binarizer.y_type_.startswith("multilabel"):
+            raise ValueError(
+                f"{name} has one class only, {binarizer.classes_.tolist()}; "
+                f"{type(self).__name__} needs at least 2 classes."
+            )
+        self._label_binarizer, self.classes_ = binarizer, binarizer.classes_
+
     def _encode(self, y: Any, dtype: np.dtype, reset: bool, name: str = "y") -> Array:
         """Targets as a boolean indicator matrix (n_samples, n_outputs)."""
         check_classification_targets(y)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         if reset:
-            binarizer = LabelBinarizer().fit(y)
-            if len(binarizer.classes_) < 2 and not binarizer.y_type_.startswith("multilabel"):
-                raise ValueError(
-                    f"{name} has one class only, {binarizer.classes_.tolist()}; "
-                    f"{type(self).__name__} needs at least 2 classes."
-                )
-            self._label_binarizer, self.classes_ = binarizer, binarizer.classes_
+            self._learn_classes(y, name)
+        given, known = type_of_target(y), self._label_binarizer.y_type_
+        if given.startswith("multilabel") != known.startswith("multilabel"):
+            raise ValueError(f"{name} is {given}, but the network is one for {known} targets.")
+        if given.startswith("multilabel") and y.shape[1] != len(self.classes_):
+            raise ValueError(
+                f"{name} has {y.shape[1]} labels, but the network is one for {len(self.classes_)}."
+            )
         unseen = np.setdiff1d(unique_labels(y), self.classes_)
         if len(unseen):
             raise ValueError(
@@ -186,17 +195,27 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
             )
         return self._label_binarizer.transform(y).astype(bool)
 
-    def _with_class_weight(self, weight: Array, y: Any) -> Array:
-        if self.class_weight is None:
-            return weight
-        balance = compute_sample_weight(self.class_weight, y)
-        return weight * balance.astype(weight.dtype)
+    def _class_weight_of(self, y: Any) -> Any:
+        given = self.class_weight
+        if given is None:
+            return 1
+        for table in given if isinstance(given, list) else [given]:
+            for label, value in table.items() if isinstance(table, dict) else ():
+                if not isinstance(value, Real) or not 0 <= float(value) < np.inf:
+                    raise ValueError(
+                        f"class_weight[{label!r}] must be a finite number >= 0, got {value!r}."
+                    )
+        if isinstance(given, dict) and len(y.shape) == 1:
+            # By all classes that are known, because a batch need not have every one of them.
+            of_class = compute_class_weight(given, classes=self.classes_, y=self.classes_)
+            return of_class[np.searchsorted(self.classes_, y)]
+        return compute_sample_weight(given, y)
 
-    def _score_raw(self, raw: Array, Y: Array, sample_weight: Array | None) -> float:
+    def _score(self, p: Array, Y: Array, sample_weight: Array | None) -> float:
         if self._loss_name == "binary_log_loss":
-            return accuracy_score(Y, raw > 0, sample_weight=sample_weight)
+            return accuracy_score(Y, p > 0.5, sample_weight=sample_weight)
         labels = Y.argmax(axis=1)
-        return accuracy_score(labels, raw.argmax(axis=1), sample_weight=sample_weight)
+        return accuracy_score(labels, p.argmax(axis=1), sample_weight=sample_weight)
 
     @available_if(lambda self: self._has_epochs())
     def partial_fit(self, X, y, sample_weight=None, classes=None):
@@ -224,8 +243,7 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         with all_or_nothing(self):
             if _check_partial_fit_first_call(self, classes):
                 labels = y if type_of_target(y).startswith("multilabel") else classes
-                self._label_binarizer = LabelBinarizer().fit(labels)
-                self.classes_ = self._label_binarizer.classes_
+                self._learn_classes(labels, "classes")
             return self._partial_fit(X, y, sample_weight)
 
     def predict(self, X):
@@ -418,10 +436,8 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
             raise ValueError(f"loss='poisson' needs {name} >= 0, but its minimum is {Y.min()}.")
         return Y
 
-    def _score_raw(self, raw: Array, Y: Array, sample_weight: Array | None) -> float:
-        predictions = raw.copy()
-        LOSSES[self._loss_name].inverse_link(predictions)
-        return r2_score(Y, predictions, sample_weight=sample_weight)
+    def _score(self, p: Array, Y: Array, sample_weight: Array | None) -> float:
+        return r2_score(Y, p, sample_weight=sample_weight)
 
     @available_if(lambda self: self._has_epochs())
     def partial_fit(self, X, y, sample_weight=None):

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.neural_network import MLPClassifier, MLPRegressor
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import assert_all_finite, check_is_fitted, validate_data
 
 from ._compaction import compact
 from ._network import Network
@@ -60,10 +60,11 @@ class ExportMixin:
         """A fitted estimator without the dead hidden units.
 
         Units that lost all incoming weights are folded into the intercepts of the next layer,
-        and units that lost all outgoing weights are dropped; each layer keeps at least one. Only
-        ``hidden_layer_sizes`` changes among the parameters. The inputs are still the original
-        columns; those not in ``used_features_`` may hold anything finite. Levels
-        (``sparsity_``, ``prune_fraction``) count from the smaller network on.
+        and units that lost all outgoing weights are dropped; each layer keeps at least one. The
+        inputs are still the original columns; those not in ``used_features_`` may hold anything
+        finite. Levels count from the smaller network on: of the parameters,
+        ``hidden_layer_sizes`` changes, and ``prune_fraction`` becomes its ``sparsity_``, so that
+        going on with ``warm_start=True`` does not prune it again.
 
         Returns
         -------
@@ -77,6 +78,7 @@ class ExportMixin:
         smaller._network = compaction.network
         smaller._theta, smaller._mask = compaction.theta, compaction.mask
         smaller._optimizer_state = None
+        smaller.prune_fraction = max(smaller.sparsity_, 0.0)
         return smaller
 
     def summary(self) -> str:
@@ -103,19 +105,33 @@ class ExportMixin:
         Returns
         -------
         mlp : MLPClassifier or MLPRegressor
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        ValueError
+            For ``loss="poisson"`` with scikit-learn before 1.7.
         """
         check_is_fitted(self)
         mlp = self._sklearn_class()
         names = mlp.get_params()
-        if getattr(self, "loss", "squared_error") != "squared_error" and "loss" not in names:
+        if self._fitted_loss not in (None, "squared_error") and "loss" not in names:
             raise ValueError(
-                f"MLPRegressor has loss={self.loss!r} only from scikit-learn 1.7 on: upgrade "
-                "scikit-learn, or use to_onnx()."
+                f"MLPRegressor has loss={self._fitted_loss!r} only from scikit-learn 1.7 on: "
+                "upgrade scikit-learn, or use to_onnx()."
             )
-        own = self.get_params(deep=False)
+        # What the network was fitted with, whatever `set_params` made of it since.
+        fitted = {"activation": self._network.activation, "loss": self._fitted_loss}
+        own = self.get_params(deep=False) | fitted
         mlp.set_params(**{name: copy.deepcopy(own[name]) for name in names if name in own})
-        mlp.coefs_ = [coef.copy() for coef in self._network.coefs(self._theta)]
-        mlp.intercepts_ = [intercept.copy() for intercept in self._network.intercepts(self._theta)]
+        theta = self._survivors_only
+        mlp.coefs_ = [coef.copy() for coef in self._network.coefs(theta)]
+        mlp.intercepts_ = [intercept.copy() for intercept in self._network.intercepts(theta)]
+        if self.early_stopping:
+            # Where a warm start goes back to if no epoch is better.
+            mlp._best_coefs = [coef.copy() for coef in mlp.coefs_]
+            mlp._best_intercepts = [intercept.copy() for intercept in mlp.intercepts_]
         for name in (*_RECORDS, *_SHAPE, *_TARGETS):
             if hasattr(self, name):
                 setattr(mlp, name, copy.deepcopy(getattr(self, name)))
@@ -144,6 +160,8 @@ class ExportMixin:
             For anything but the corresponding perceptron.
         NotFittedError
             If it has not been fitted.
+        ValueError
+            If its weights are not finite.
         """
         kind = cls._sklearn_class
         if not isinstance(mlp, kind):
@@ -174,6 +192,9 @@ class ExportMixin:
             self.hidden_layer_sizes = sizes[1:-1]
         layers = zip(mlp.coefs_, mlp.intercepts_, strict=True)
         theta = np.concatenate([part.ravel() for layer in layers for part in layer])
+        assert_all_finite(theta, input_name="coefs_ and intercepts_")
+        if not self._is_classifier:
+            self.loss = "poisson" if mlp.out_activation_ == "exp" else "squared_error"
         self._begin(Network(sizes, self.activation), theta)
         self._journal.loss_curve = list(getattr(mlp, "loss_curve_", []))
         self._journal.validation_scores = list(getattr(mlp, "validation_scores_", None) or [])
@@ -191,7 +212,7 @@ class ExportMixin:
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            A sample that gives names and types of the inputs; one row is enough.
+            A sample that gives names and types of the inputs, dense; one row is enough.
         **kwargs
             Passed on to ``skl2onnx.to_onnx``. Probabilities are an array unless ``options`` say
             otherwise.
@@ -205,12 +226,19 @@ class ExportMixin:
         ------
         ImportError
             If skl2onnx is not installed.
+        NotFittedError
+            Before ``fit``.
+        ValueError
+            If ``X`` has other columns than in ``fit``, or is not numeric.
         """
         skl2onnx = import_skl2onnx()
         check_is_fitted(self)
+        array = validate_data(self, X, dtype="numeric", reset=False)
         if self._is_classifier:
             kwargs.setdefault("options", {id(self): {"zipmap": False}})
-        return skl2onnx.to_onnx(self, X[:1], **kwargs)
+        # Of a data frame every column is an input of its own.
+        sample = X if hasattr(X, "columns") else array
+        return skl2onnx.to_onnx(self, sample[:1], **kwargs)
 
     # ------------------------------------------------------------------ C
 
@@ -237,11 +265,15 @@ class ExportMixin:
         ------
         ImportError
             If emlearn is not installed.
+        NotFittedError
+            Before ``fit``.
         ValueError
-            For what emlearn cannot express: multilabel targets, Poisson regression, and networks
-            without hidden layers.
+            If ``name`` is no identifier, and for what emlearn cannot express: multilabel targets,
+            Poisson regression, and networks without hidden layers.
         """
         check_is_fitted(self)
+        if not (isinstance(name, str) and name.isascii() and name.isidentifier()):
+            raise ValueError(f"name must be an identifier of C, got {name!r}.")
         self._check_expressible_in_c()
         try:
             # emlearn makes NumPy raise on every underflow, and would leave it so.

@@ -1,5 +1,6 @@
 """What a fitted estimator tells: its network as views, its size, its predictions, its pickles."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,6 +10,17 @@ from ._compaction import Predictor
 from ._losses import LOSSES
 from ._network import Array, Mask, Network
 from ._serialisation import pack_state, unpack_state
+
+
+class _Views(list):
+    """A list of views of the parameters; an assigned item is written into its view."""
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        if isinstance(index, slice):
+            for view, of_view in zip(self[index], value, strict=True):
+                view[...] = of_view
+        else:
+            self[index][...] = value
 
 
 def _read_only(vector: Any) -> Any:
@@ -48,13 +60,43 @@ class FittedMixin:
 
     @property
     def coefs_(self) -> list[Array]:
-        """Weights of each layer, views of shape (fan_in, fan_out)."""
-        return self._network.coefs(self._expose())
+        """Weights of each layer, views of shape (fan_in, fan_out).
+
+        They can be changed in place or replaced; what is written over deleted ones is ignored.
+        """
+        return _Views(self._network.coefs(self._expose()))
+
+    @coefs_.setter
+    def coefs_(self, values: Any) -> None:
+        self._replace(self._network.coefs, values, "coefs_")
 
     @property
     def intercepts_(self) -> list[Array]:
-        """Intercepts of each layer, views of shape (fan_out,)."""
-        return self._network.intercepts(self._expose())
+        """Intercepts of each layer, views of shape (fan_out,).
+
+        They can be changed in place or replaced; what is written over deleted ones is ignored.
+        """
+        return _Views(self._network.intercepts(self._expose()))
+
+    @intercepts_.setter
+    def intercepts_(self, values: Any) -> None:
+        self._replace(self._network.intercepts, values, "intercepts_")
+
+    def _replace(self, views_of: Callable[[Array], list[Array]], values: Any, name: str) -> None:
+        """Put other values in the place of some parameters; deleted ones stay 0."""
+        theta = self._theta.copy()
+        views, arrays = views_of(theta), [np.asarray(value) for value in values]
+        shapes, given = [view.shape for view in views], [array.shape for array in arrays]
+        if given != shapes:
+            raise ValueError(f"{name} must be arrays of shapes {shapes}, got {given}.")
+        for view, array in zip(views, arrays, strict=True):
+            view[...] = array
+        self._theta = np.where(self._mask, theta, 0).astype(theta.dtype, copy=False)
+
+    @property
+    def _survivors_only(self) -> Array:
+        """The parameters, with 0 for whatever was written over deleted ones."""
+        return np.where(self._mask, self._theta, 0).astype(self._theta.dtype, copy=False)
 
     def _expose(self) -> Array:
         """The parameters, noting that they can be changed in place from now on."""
@@ -85,6 +127,8 @@ class FittedMixin:
     @property
     def out_activation_(self) -> str:
         """Name of the output activation."""
+        if not hasattr(self, "_theta"):
+            raise AttributeError("out_activation_ is known after fit.")
         return LOSSES[self._loss_name].out_activation
 
     @property

@@ -6,7 +6,7 @@ them the incoming weights have no effect.
 """
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -74,7 +74,13 @@ def delete_groups(
         + (0 if criterion.correct else saliencies[group.incoming].sum())
         for group in groups
     ]
-    deleted, outgoing = _choose(groups, np.argsort(totals, kind="stable"), able, mask, n_delete)
+    order = np.argsort(totals, kind="stable")
+    deleted, outgoing = _choose(groups, order, able, mask, n_delete)
+    if _connects(network, mask) and not _connects(network, mask & ~deleted):
+        # Where single weights went before, the last unit of a layer may be one of several.
+        deleted, outgoing = _choose(
+            groups, order, able, mask, n_delete, lambda gone: _connects(network, mask & ~gone)
+        )
     if not deleted.any():
         return Deletion(theta, mask, 0.0)
     rise = float(saliencies[deleted].sum()) if criterion.predicts else np.nan
@@ -88,9 +94,17 @@ def delete_groups(
 
 
 def _choose(
-    groups: list[Group], order: np.ndarray, able: Mask, mask: Mask, n_delete: int
+    groups: list[Group],
+    order: np.ndarray,
+    able: Mask,
+    mask: Mask,
+    n_delete: int,
+    allows: Callable[[Mask], bool] | None = None,
 ) -> tuple[Mask, Mask]:
-    """What is deleted, and the part of it that goes out of the deleted groups."""
+    """What is deleted, and the part of it that goes out of the deleted groups.
+
+    ``allows(gone)`` says whether everything in a mask may be gone.
+    """
     left = able.copy()
     outgoing = np.zeros_like(mask)
     n_alive = np.bincount(
@@ -102,6 +116,11 @@ def _choose(
         n_gone = int(left[positions].sum())
         if not n_gone or n_gone > n_delete:
             continue
+        if allows is not None:
+            gone = able & ~left
+            gone[positions] = able[positions]
+            if not allows(gone):
+                continue
         if _is_alive(group, left):
             if n_alive[group.layer] == 1:
                 continue
@@ -110,6 +129,14 @@ def _choose(
         outgoing[group.outgoing] = mask[group.outgoing]
         n_delete -= n_gone
     return able & ~left, outgoing & able
+
+
+def _connects(network: Network, mask: Mask) -> bool:
+    """Whether any output depends on any input."""
+    reached: Mask = np.ones(network.layer_sizes[0], dtype=bool)
+    for layer in network.layers(mask):
+        reached = np.any(layer[:-1][reached], axis=0)
+    return bool(reached.any())
 
 
 def _is_alive(group: Group, left: Mask) -> bool:

@@ -18,7 +18,7 @@ from ._activations import ACTIVATIONS, Activation
 Array = NDArray[np.floating]
 Mask = NDArray[np.bool_]
 
-# Rows predicted at a time: activations then stay in the cache instead of streaming through memory.
+# Activations of the widest layer computed at a time, which then stay in the cache.
 _PREDICTION_ELEMENTS = 2**18
 
 
@@ -105,6 +105,15 @@ class Network:
             layer[:-1] = rng.uniform(-bound, bound, (fan_in, fan_out))
             layer[-1] = rng.uniform(-bound, bound, fan_out)
         return theta
+
+    def output_bound(self, theta: Array, largest_input: float) -> float:
+        """What no raw output exceeds in size if no input exceeds ``largest_input``."""
+        bound = largest_input
+        for layer in self.layers(theta):
+            # No activation function puts out more than its input, or 1.
+            bound = max(bound, 1.0) * float(np.abs(layer[:-1]).sum(axis=0).max())
+            bound += float(np.abs(layer[-1]).max())
+        return bound
 
     def forward(self, layers: list[Array], X: Any, buffers: list[Array]) -> list[Any]:
         """Activations of every layer for a block of rows.

@@ -7,6 +7,7 @@ Rows are visited in blocks that fit the cache, so memory does not grow with the 
 """
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -100,6 +101,11 @@ class Objective:
         """Floating type of the data and of everything computed from it."""
         return self.X.dtype
 
+    @cached_property
+    def _largest_input(self) -> float:
+        values = self.X if isinstance(self.X, np.ndarray) else self.X.data
+        return float(max(values.max(initial=0), -values.min(initial=0)))
+
     @property
     def multiply_adds_per_row(self) -> int:
         """Multiply-adds of one forward pass and one backward pass for one row."""
@@ -115,6 +121,15 @@ class Objective:
 
         value, _ = self.accumulate(kernel, wants_total=False)
         return value / self.total_weight + self.penalty(theta, self.total_weight)
+
+    def is_finite_at(self, theta: Array) -> bool:
+        """Whether the objective is finite; no pass over the data where a bound says so."""
+        largest = float(np.finfo(self.dtype).max)
+        safe = np.log(largest) if self.loss.out_activation == "exp" else largest**0.25
+        with np.errstate(over="ignore", invalid="ignore"):
+            if self.network.output_bound(theta, self._largest_input) < safe:
+                return True
+            return bool(np.isfinite(self.value(theta)))
 
     def value_and_gradient(self, theta: Array, rows: Rows = slice(None)) -> tuple[float, Array]:
         """Objective and its gradient over all rows or a minibatch of them.

@@ -4,15 +4,19 @@ What is converted is the compacted network: dead inputs are left out by a Gather
 layer is a MatMul, an Add and the activation.
 """
 
+import importlib.util
 import sys
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from ._compaction import compact
 
-_ACTIVATIONS = {"logistic": "Sigmoid", "tanh": "Tanh", "relu": "Relu"}
-_LINKS = {"logistic": "Sigmoid", "exp": "Exp"}
+_ACTIVATIONS = {"identity": "Identity", "logistic": "Sigmoid", "tanh": "Tanh", "relu": "Relu"}
+_LINKS = {"identity": "Identity", "logistic": "Sigmoid", "exp": "Exp"}
 
 
 def import_skl2onnx() -> Any:
@@ -24,27 +28,46 @@ def import_skl2onnx() -> Any:
             "Exporting to ONNX needs skl2onnx: pip install skobd[onnx]. To deploy without it, see "
             "to_sklearn() and to_c()."
         ) from error
-    register_if_imported()
     return skl2onnx
 
 
-def register_if_imported() -> None:
-    """Register our converters with skl2onnx if the user has imported it.
+class _Finder(MetaPathFinder):
+    """Registers our converters with skl2onnx whenever the user imports it.
 
-    Called when an estimator's tags are asked for, as skl2onnx does for each step of a pipeline:
-    importing skl2onnx along with skobd would take longer than everything else.
+    Importing it along with skobd would take longer than everything else.
     """
-    skl2onnx = sys.modules.get("skl2onnx")
-    # While skl2onnx itself is being imported there is nothing to register with.
-    register = getattr(skl2onnx, "update_registered_converter", None)
-    if register is None:
-        return
-    from skl2onnx._supported_operators import sklearn_operator_name_map
 
+    def find_spec(self, name: str, path: Any, target: Any = None) -> ModuleSpec | None:
+        if name != "skl2onnx":
+            return None
+        sys.meta_path.remove(self)
+        try:
+            spec = importlib.util.find_spec(name)
+        finally:
+            sys.meta_path.insert(0, self)
+        if spec is not None and spec.loader is not None:
+            execute = spec.loader.exec_module
+
+            def execute_and_register(module: ModuleType) -> None:
+                execute(module)
+                _register(module)
+
+            spec.loader.exec_module = execute_and_register  # type: ignore[method-assign]
+        return spec
+
+
+def register_when_imported() -> None:
+    """Register our converters with skl2onnx, now or when it is imported."""
+    if "skl2onnx" in sys.modules:
+        _register(sys.modules["skl2onnx"])
+    elif not any(isinstance(finder, _Finder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _Finder())
+
+
+def _register(skl2onnx: ModuleType) -> None:
     from ._estimators import OBDMLPClassifier, OBDMLPRegressor
 
-    if OBDMLPClassifier in sklearn_operator_name_map:
-        return
+    register = skl2onnx.update_registered_converter
     register(
         OBDMLPClassifier,
         "SkobdOBDMLPClassifier",
@@ -153,12 +176,12 @@ def _output(graph: _Graph, operator: Any) -> str:
     for index, layer in enumerate(layers):
         x = graph.node("MatMul", x, graph.constant(layer[:-1]))
         x = graph.node("Add", x, graph.constant(layer[-1:]))
-        if index < len(layers) - 1 and network.activation in _ACTIVATIONS:
+        if index < len(layers) - 1:
             x = graph.node(_ACTIVATIONS[network.activation], x)
     link = model.out_activation_
     if link == "softmax":
         return graph.node("Softmax", x, axis=1)
-    return graph.node(_LINKS[link], x) if link in _LINKS else x
+    return graph.node(_LINKS[link], x)
 
 
 def _convert_regressor(scope: Any, operator: Any, container: Any) -> None:

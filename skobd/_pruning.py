@@ -5,6 +5,7 @@ search; it yields one `Step` for the dense network and one for each round.
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -172,6 +173,9 @@ def prune(
     def alive(part: Part, mask: Mask) -> Part:
         return part.living(candidates(network, mask, recipe.surgery))
 
+    def validate(theta: Array) -> tuple[float, float]:
+        return (np.nan, np.nan) if watch.validate is None else watch.validate(theta)
+
     def run(
         part: Part, theta: Array, mask: Mask, settings: SolverSettings, journal: Journal
     ) -> SolverResult:
@@ -188,7 +192,8 @@ def prune(
             rng,
             part.watch(watch, theta),
         )
-        check_finite(result, settings)
+        with _kept(result):
+            check_finite(result, settings, part.objective)
         result.theta = part.put(result.theta, theta)
         result.state = part.put_state(result.state, mask)
         return result
@@ -196,10 +201,13 @@ def prune(
     settings = recipe.solver if train else replace(recipe.solver, max_iter=0)
     part = alive(Part(objective), mask)
     result = run(part, theta, mask, settings, journal or Journal())
-    # A plain network is spared a pass over the data that only the rounds would need.
-    loss = part.value(result.theta) if survivors or not train else result.loss
-    losses = (np.nan, np.nan, loss)
-    dense = last = _step(network, watch, recipe, 0, result, Deletion(theta, mask, 0.0), losses)
+    loss, validation = result.loss, (np.nan, np.nan)
+    with _kept(result):
+        # A plain network is spared a pass over the data that only the rounds would need.
+        loss = part.value(result.theta) if survivors or not train else result.loss
+        validation = validate(result.theta)
+    losses, nothing = (np.nan, np.nan, loss), Deletion(theta, mask, 0.0)
+    dense = last = _step(network, recipe, 0, result, nothing, losses, validation)
     yield dense
     for round_, n_left in enumerate(survivors, start=1):
         if last.ended_early:
@@ -216,32 +224,45 @@ def prune(
             theta=part.put(deletion.theta, last.theta), mask=part.put(deletion.mask, last.mask)
         )
         part = alive(part, deletion.mask)
-        journal = last.result.journal.forget_best()
-        result = run(part, deletion.theta, deletion.mask, recipe.retraining, journal)
+        if np.array_equal(deletion.mask, last.mask):
+            # Whole units or inputs may be too large for a round; there is nothing to make up for.
+            result = replace(last.result, n_iter=0)
+        else:
+            journal = last.result.journal.forget_best()
+            result = run(part, deletion.theta, deletion.mask, recipe.retraining, journal)
         deleted = part.value(deletion.theta)
         retrained = part.value(result.theta) if result.n_iter else deleted
         losses = (last.loss_after_retraining, deleted, retrained)
-        last = _step(network, watch, recipe, round_, result, deletion, losses)
+        validation = validate(result.theta)
+        last = _step(network, recipe, round_, result, deletion, losses, validation)
         if recipe.prune_tol is not None and _rise(dense, last) > recipe.prune_tol:
             yield replace(last, within_tol=False)
             return
         yield last
 
 
+@contextmanager
+def _kept(result: SolverResult) -> Iterator[None]:
+    """What has been trained is not lost to an interrupt that comes while it is being judged."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        result.status = "interrupted"
+
+
 def _step(
     network: Network,
-    watch: Watch,
     recipe: Recipe,
     round_: int,
     result: SolverResult,
     deletion: Deletion,
     losses: tuple[float, float, float],
+    validation: tuple[float, float],
 ) -> Step:
     """Assemble the record of a round; losses before and after deletion, and after retraining."""
     n_total = n_prunable(network, recipe.surgery)
     n_left = int(candidates(network, deletion.mask, recipe.surgery).sum())
     before, deleted, retrained = losses
-    validation = (np.nan, np.nan) if watch.validate is None else watch.validate(result.theta)
     return Step(
         round_,
         result.theta,

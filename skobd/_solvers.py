@@ -18,7 +18,7 @@ from scipy import optimize
 
 from ._network import Array, Mask
 from ._objective import Objective
-from ._updates import UPDATES, SolverSettings, Survivors, Update
+from ._updates import SolverSettings, Survivors, Update, resume
 
 
 @dataclass
@@ -121,7 +121,7 @@ def solve_stochastic(
 ) -> SolverResult:
     """Minimise by minibatches; see `SolverSettings` and `SolverResult`."""
     survivors = Survivors(theta, mask)
-    update = state or UPDATES[settings.solver](settings, survivors.values.size, theta.dtype)
+    update = resume(state, settings, survivors.values.size, theta.dtype)
     journal = journal.copy()
     result = SolverResult(survivors.theta, np.inf, 0, journal, state=update)
     best_theta = survivors.theta.copy() if settings.early_stopping else None
@@ -138,8 +138,8 @@ def solve_stochastic(
                 result.loss = epoch(order)
             result.n_iter += 1
             journal.n_samples_seen += objective.n_samples
-            journal.loss_curve.append(result.loss)
-            improved = _record(journal, result, settings, watch)
+            _record(journal, result, settings, watch)
+            improved = _judge(journal, settings)
             if settings.early_stopping and improved:
                 best_theta = survivors.theta.copy()
             if not np.isfinite(result.loss):
@@ -186,27 +186,32 @@ def _run_epochs(
     return epoch
 
 
-def _record(journal: Journal, result: SolverResult, settings: SolverSettings, watch: Watch) -> bool:
-    """Enter the epoch in the journal; returns whether it is the best so far."""
-    loss = result.loss
+def _record(journal: Journal, result: SolverResult, settings: SolverSettings, watch: Watch) -> None:
+    """Enter the epoch, or iteration, in the journal."""
+    journal.loss_curve.append(result.loss)
     if watch.validate is not None:
         validation_loss, score = watch.validate(result.theta)
         journal.validation_loss_curve.append(validation_loss)
         journal.validation_scores.append(score)
+    if settings.verbose:
+        print(f"Iteration {result.n_iter}, loss = {result.loss:.8f}")
+        if settings.early_stopping:
+            print(f"Validation score: {journal.validation_scores[-1]:f}")
+
+
+def _judge(journal: Journal, settings: SolverSettings) -> bool:
+    """Count epochs without improvement; returns whether the last one is the best so far."""
     if settings.early_stopping:
         score = journal.validation_scores[-1]
         idle = score < journal.best_validation_score + settings.tol
         improved = score > journal.best_validation_score
         journal.best_validation_score = score if improved else journal.best_validation_score
     else:
+        loss = journal.loss_curve[-1]
         idle = loss > journal.best_loss - settings.tol
         improved = loss < journal.best_loss
         journal.best_loss = loss if improved else journal.best_loss
     journal.n_idle = journal.n_idle + 1 if idle else 0
-    if settings.verbose:
-        print(f"Iteration {result.n_iter}, loss = {loss:.8f}")
-        if settings.early_stopping:
-            print(f"Validation score: {journal.validation_scores[-1]:f}")
     return improved
 
 
@@ -246,8 +251,7 @@ def solve_lbfgs(
         result.theta[:] = survivors.theta
         result.loss = float(intermediate_result.fun)
         result.n_iter += 1
-        journal.loss_curve.append(result.loss)
-        _record(journal, result, replace(settings, early_stopping=False), watch)
+        _record(journal, result, settings, watch)
         if watch.on_epoch is not None and watch.on_epoch(result.theta):
             result.status, result.message = "stopped", "a callback asked to stop"
             raise StopIteration
@@ -269,7 +273,6 @@ def solve_lbfgs(
     survivors.assign(found.x)
     result.theta, result.loss = survivors.theta, float(found.fun)
     result.n_iter = min(found.nit, settings.max_iter)
-    journal.best_loss = min(journal.best_loss, result.loss)
     if not (np.isfinite(result.loss) and np.isfinite(result.theta).all()):
         result.status, result.message = "diverged", f"the objective became {result.loss}"
     elif result.status != "stopped":
@@ -286,13 +289,16 @@ SOLVERS: dict[str, Solver] = {
 }
 
 
-def check_finite(result: SolverResult, settings: SolverSettings) -> None:
-    """Raise `DivergenceError` if there is no finite network to keep."""
+def check_finite(result: SolverResult, settings: SolverSettings, objective: Objective) -> None:
+    """Raise `DivergenceError` if there is no finite network to keep.
+
+    The objective is looked at anew, because the last update comes after the last loss.
+    """
     if result.status == "diverged" and settings.early_stopping:
         # The best network on the validation data is kept; training merely ended there.
         if np.isfinite(result.theta).all() and result.n_iter > 1:
             return
-    if result.status == "diverged" or not np.isfinite(result.theta).all():
+    if result.status == "diverged" or not objective.is_finite_at(result.theta):
         cure = "standardise the input, "
         if settings.solver != "lbfgs":
             cure += f"lower learning_rate_init (now {settings.learning_rate_init}), "

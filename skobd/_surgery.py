@@ -101,7 +101,10 @@ def obd_saliencies(
     rng: np.random.RandomState | None = None,
 ) -> Array:
     """h_qq u_q^2 / 2 (LeCun, Denker & Solla, 1989, equation 5), shape (n_parameters,)."""
-    return 0.5 * diagonal_curvature(objective, theta, settings.curvature) * theta * theta
+    # The curvature of a deleted weight may overflow: its input may be anything finite.
+    with np.errstate(over="ignore", invalid="ignore"):
+        curvature = diagonal_curvature(objective, theta, settings.curvature)
+        return np.where(mask, 0.5 * curvature * theta * theta, 0).astype(theta.dtype, copy=False)
 
 
 def _magnitudes(

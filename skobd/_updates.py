@@ -1,5 +1,6 @@
 """Stochastic update rules over the surviving parameters: Adam, and descent with momentum."""
 
+import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -87,8 +88,13 @@ Apply = Callable[[Array, Array, slice], None]
 class Update(Protocol):
     """A stochastic update rule over the vector of surviving parameters."""
 
+    settings: SolverSettings
+
     def begin_step(self) -> Apply:
         """What this step does to a stretch of the survivors; stretches may run concurrently."""
+
+    def begin_at(self, rate: float) -> None:
+        """Go on with another initial learning rate."""
 
     def end_epoch(self, n_samples_seen: int) -> None:
         """Adapt the learning rate after an epoch."""
@@ -155,6 +161,9 @@ class Adam:
             self.mean_square *= self.mean_square_factor
             self.mean_square_factor = 1.0
 
+    def begin_at(self, rate: float) -> None:
+        pass
+
     def end_epoch(self, n_samples_seen: int) -> None:
         pass
 
@@ -189,6 +198,9 @@ class Momentum:
                     x += v
 
         return apply
+
+    def begin_at(self, rate: float) -> None:
+        self.rate = rate
 
     def end_epoch(self, n_samples_seen: int) -> None:
         settings = self.settings
@@ -232,3 +244,15 @@ def axpy_for(dtype: np.dtype) -> Callable[..., Array]:
 
 
 UPDATES: dict[str, type[Adam] | type[Momentum]] = {"adam": Adam, "sgd": Momentum}
+
+
+def resume(state: Update | None, settings: SolverSettings, n_values: int, dtype: Any) -> Update:
+    """A copy of the state, under the present settings; a fresh one for another solver."""
+    rule = UPDATES[settings.solver]
+    if not isinstance(state, rule):
+        return rule(settings, n_values, dtype)
+    update = copy.deepcopy(state)
+    if settings.learning_rate_init != state.settings.learning_rate_init:
+        update.begin_at(settings.learning_rate_init)
+    update.settings = settings
+    return update

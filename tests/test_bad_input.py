@@ -116,10 +116,16 @@ class TestArrays:
             ({"X_val": X}, "X_val is provided, but y_val was not"),
             ({"y_val": y}, "y_val is provided, but X_val was not"),
             ({"sample_weight_val": zeros + 1}, "sample_weight_val is provided, but X_val was not"),
-            ({"X_val": X, "y_val": y[:30]}, "inconsistent numbers"),
-            ({"X_val": X[:, :2], "y_val": y}, "2 features"),
-            ({"X_val": with_value(np.nan), "y_val": y}, "NaN"),
-            ({"X_val": X, "y_val": y, "sample_weight_val": zeros - 1}, "Negative values"),
+            ({"X_val": X, "y_val": y[:30]}, "y_val: .*inconsistent numbers"),
+            ({"X_val": X[:, :2], "y_val": y}, "X_val: .*2 features"),
+            ({"X_val": X[:1], "y_val": y[:1]}, "X_val: .*minimum of 2"),
+            ({"X_val": with_value(np.nan), "y_val": y}, "X_val: .*NaN"),
+            (
+                {"X_val": X, "y_val": np.eye(2)[y.astype(int) % 2]},
+                "y_val (has 2 outputs|is multil)",
+            ),
+            ({"X_val": X, "y_val": np.full(40, "a", dtype=object)}, "y_val"),
+            ({"X_val": X, "y_val": y, "sample_weight_val": zeros - 1}, "sample_weight_val: .*Neg"),
             ({"X_val": X, "y_val": y, "sample_weight_val": zeros}, ALL_ZERO),
         ):
             assert_refused(
@@ -268,10 +274,37 @@ class TestLabels:
             getattr(model, method)(X, Y_CLASS + 1, **arguments)
         assert state(model) == before
 
+    @pytest.mark.parametrize("value", [-1.0, np.nan, np.inf, "a"])
+    def test_values_of_class_weight(self, value):
+        assert_refused(
+            lambda model: model.set_params(class_weight={0: value}).fit(X, Y_CLASS),
+            r"class_weight\[0\] must be a finite number >= 0, got",
+        )
+
+    def test_class_weight_of_nothing(self):
+        assert_refused(
+            lambda model: model.set_params(class_weight=dict.fromkeys(range(3), 0)).fit(X, Y_CLASS),
+            "class_weight is zero for every sample",
+        )
+
+    def test_multilabel_targets_of_another_width(self):
+        Y = np.eye(4, dtype=int)[np.arange(40) % 4]
+        model = make().fit(X, Y)
+        with pytest.raises(ValueError, match="y_val has 3 labels, but the network is one for 4"):
+            model.fit(X, Y, X_val=X, y_val=Y[:, :3])
+        with pytest.raises(ValueError, match="y is multiclass, but the network is one for multil"):
+            model.prune(X, Y.argmax(axis=1), prune_fraction=0.9)
+
+    def test_one_class_in_partial_fit(self):
+        model = make()
+        with pytest.raises(ValueError, match="classes has one class only"):
+            model.partial_fit(X, np.zeros(40, dtype=int), classes=[0])
+        assert not hasattr(model, "classes_")
+
     def test_unseen_in_warm_start(self):
         model = make(warm_start=True).fit(X, Y_CLASS)
         before = model.predict(X)
-        with pytest.raises(ValueError, match=r"classes not in `self.classes_`: \[3\]"):
+        with pytest.raises(ValueError, match="same classes as in the previous call"):
             model.fit(X, Y_CLASS + 1)
         assert_array_equal(model.predict(X), before)
 
@@ -413,13 +446,32 @@ class TestDivergence:
                 else:
                     assert np.isfinite(model.predict(X * scale)).all()
 
-    def test_partial_fit_leaves_the_model(self):
-        model = make("regressor", solver="sgd").fit(X, Y_REAL)
+    @pytest.mark.parametrize("solver", ["adam", "sgd"])
+    @pytest.mark.parametrize("begin", ["fit", "partial_fit"])
+    def test_partial_fit_leaves_the_model(self, solver, begin):
+        model = getattr(make("regressor", solver=solver), begin)(X, Y_REAL)
+        model.partial_fit(X, Y_REAL)
         before = model.predict(X)
-        model.set_params(learning_rate_init=1e200)
         with pytest.raises(ValueError, match="standardise the input"):
             model.partial_fit(X * 1e200, Y_REAL)
         assert_array_equal(model.predict(X), before)
+        # Nor has the optimiser seen anything of it.
+        assert np.isfinite(model.partial_fit(X, Y_REAL).predict(X)).all()
+
+    @pytest.mark.parametrize("method", ["fit", "partial_fit"])
+    def test_divergence_in_the_last_update(self, method):
+        """One minibatch, so that every loss comes before the first update."""
+        model = make(
+            "regressor",
+            loss="poisson",
+            solver="sgd",
+            learning_rate_init=1e4,
+            max_iter=1,
+            n_rounds=0,
+        )
+        with pytest.raises(ValueError, match="standardise the input"):
+            getattr(model, method)(X, np.exp(Y_REAL))
+        assert not hasattr(model, "coefs_")
 
     def test_early_stopping_warns(self):
         model = make("regressor", solver="sgd", learning_rate_init=1.0, activation="identity")
@@ -427,3 +479,30 @@ class TestDivergence:
         with pytest.warns(ConvergenceWarning, match="diverged"):
             model.fit(X * 20, Y_REAL)
         assert np.isfinite(model.predict(X)).all()
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit", "prune", "saliencies"])
+def test_activation_changed_after_fit(method):
+    model = make(warm_start=True, activation="tanh", prune_fraction=0).fit(X, Y_CLASS)
+    before = state(model)
+    model.set_params(activation="relu", prune_fraction=0.5)
+    with pytest.raises(ValueError, match="fitted with activation='tanh', but activation is now"):
+        getattr(model, method)(X, Y_CLASS)
+    assert state(model) == before
+
+
+@pytest.mark.parametrize("method", ["saliencies", "second_derivatives"])
+def test_parameters_changed_after_fit(method):
+    model = make().fit(X, Y_CLASS).set_params(criterion="obdd", curvature="hesse")
+    with pytest.raises(ValueError, match=r"'(criterion|curvature)' parameter"):
+        getattr(model, method)(X, Y_CLASS)
+
+
+def test_coefs_of_other_shapes():
+    model = make().fit(X, Y_CLASS)
+    before = model.predict(X)
+    with pytest.raises(
+        ValueError, match=r"coefs_ must be arrays of shapes \[\(4, 5\), \(5, 3\)\], got"
+    ):
+        model.coefs_ = model.coefs_[::-1]
+    assert_array_equal(model.predict(X), before)

@@ -21,7 +21,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.feature_selection import RFE, SelectFromModel
 from sklearn.linear_model import LogisticRegression, PoissonRegressor, Ridge
 from sklearn.metrics import accuracy_score
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -397,6 +397,12 @@ class TestPruning:
         assert not all(mask.all() for mask in model.intercept_masks_)
         assert_deleted_are_zero(model)
 
+    def test_retraining_is_judged_afresh(self, iris):
+        """After a deletion the loss of the dense network is out of reach."""
+        model = OBDMLPClassifier((20,), prune_fraction=0.95, random_state=0, max_iter=400)
+        model.set_params(n_iter_no_change=3, tol=1e-3, learning_rate_init=0.01).fit(*iris)
+        assert (model.pruning_history_["n_iter"] > 4).all()
+
     def test_retrain_max_iter(self, iris):
         model = make("classifier", retrain_max_iter=2).fit(*iris)
         assert_array_equal(model.pruning_history_["n_iter"], [2, 2, 2])
@@ -680,7 +686,77 @@ class TestReproducibility:
         make("classifier", hidden_layer_sizes=()).fit(X, y).predict(X)
 
 
+class TestWritingParameters:
+    """As in scikit-learn's networks they can be changed and replaced."""
+
+    @pytest.mark.parametrize("way", ["in place", "item", "slice", "list"])
+    def test_predictions_follow(self, way, iris):
+        model = OBDMLPClassifier((5,), prune_fraction=0, max_iter=5).fit(*iris)
+        model.predict(iris[0])
+        coefs = [2 * coef for coef in model.coefs_]
+        if way == "in place":
+            for coef, other in zip(model.coefs_, coefs, strict=True):
+                coef[:] = other
+        elif way == "item":
+            model.coefs_[0], model.coefs_[1] = coefs
+        elif way == "slice":
+            model.coefs_[:] = coefs
+        else:
+            model.coefs_ = coefs
+            model.intercepts_ = list(model.intercepts_)
+        expected = model.to_sklearn()
+        expected.coefs_ = coefs
+        np.testing.assert_allclose(
+            model.predict_proba(iris[0]), expected.predict_proba(iris[0]), rtol=1e-12
+        )
+
+    def test_deleted_ones_stay_deleted(self, iris):
+        model = OBDMLPClassifier((5,), max_iter=20, random_state=0).fit(*iris)
+        p, mask = model.predict_proba(iris[0]), model.coef_masks_[0]
+        saliencies = model.saliencies(*iris)
+        model.coefs_[0][~mask] = 3.0
+        np.testing.assert_array_equal(model.predict_proba(iris[0]), p)
+        np.testing.assert_allclose(model.to_sklearn().predict_proba(iris[0]), p, rtol=1e-6)
+        np.testing.assert_array_equal(model.saliencies(*iris).coefs[0], saliencies.coefs[0])
+        model.partial_fit(*iris)
+        assert (model.coefs_[0][~mask] == 0).all()
+        model.coefs_ = [np.ones_like(coef) for coef in model.coefs_]
+        np.testing.assert_array_equal(model.coefs_[0], mask.astype(float))
+
+
 class TestInterrupt:
+    @pytest.mark.parametrize("where", ["obd_saliencies", "value"])
+    def test_after_training(self, where, iris, monkeypatch):
+        """What is only to be judged any more has been learnt."""
+
+        def interrupt(*args, **kwargs):
+            raise KeyboardInterrupt
+
+        if where == "value":
+            monkeypatch.setattr("skobd._objective.Objective.value", interrupt)
+        else:
+            monkeypatch.setattr("skobd._base.obd_saliencies", interrupt)
+        model = OBDMLPClassifier((5,), max_iter=20, n_rounds=1)
+        with pytest.warns(UserWarning, match="interrupted by user") as caught:
+            model.fit(*iris)
+        assert caught[-1].filename == __file__
+        assert model.n_iter_ >= 20
+        assert len(model.loss_curve_) == model.n_iter_
+        assert model.predict(iris[0]).shape == iris[1].shape
+
+    def test_in_partial_fit(self, iris, monkeypatch):
+        model = OBDMLPClassifier((5,)).partial_fit(*iris, classes=[0, 1, 2])
+        loss, p = model.loss_, model.predict_proba(iris[0])
+
+        def interrupt(*args, **kwargs):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("skobd._minibatch.Epochs.run", interrupt)
+        with pytest.warns(UserWarning, match="interrupted by user"):
+            model.partial_fit(*iris)
+        assert model.loss_ == loss
+        np.testing.assert_array_equal(model.predict_proba(iris[0]), p)
+
     @pytest.mark.parametrize("kind", ESTIMATORS)
     @pytest.mark.parametrize("solver", SOLVERS)
     @pytest.mark.parametrize("after", [1, 25])
@@ -704,7 +780,7 @@ class TestInterrupt:
             model.fit(X, y)
         assert n_epochs == after == len(model.loss_curve_)
         assert np.isfinite(model.predict(X)).all()
-        assert model.score(X, y) == model.score(X, y)
+        assert model.score(X, y) <= 1
         assert len(model.pruning_history_["round"]) == (0 if after == 1 else 2)
         assert_deleted_are_zero(model)
         monkeypatch.undo()
@@ -801,6 +877,28 @@ class TestValidationData:
         given = make("classifier", **params).fit(X, labels, X_val=X, y_val=labels)
         assert given.best_validation_score_ == max(given.validation_scores_)
 
+    def test_prune_holds_out_what_fit_held_out(self, iris, monkeypatch):
+        held_out = []
+
+        def split(*args, **kwargs):
+            held_out.append(train_test_split(*args, **kwargs)[1])
+            return train_test_split(*args, **kwargs)
+
+        monkeypatch.setattr("skobd._data.train_test_split", split)
+        model = OBDMLPClassifier((5,), early_stopping=True, prune_fraction=0, random_state=3)
+        model.set_params(max_iter=3).fit(*iris).prune(*iris, prune_fraction=0.5)
+        np.testing.assert_array_equal(*held_out)
+
+    def test_predictions_may_overflow(self):
+        """Poisson regression of rows far out: no score, but no error either."""
+        rng = np.random.default_rng(0)
+        X = rng.normal(size=(60, 3))
+        y = rng.poisson(np.exp(X[:, 0])).astype(float)
+        model = OBDMLPRegressor("poisson", (5,), max_iter=5, random_state=0)
+        model.fit(X, y, X_val=1e6 * X[:10], y_val=y[:10])
+        assert np.isnan(model.validation_scores_).any()
+        assert np.isfinite(model.predict(X)).all()
+
     def test_early_stopping_is_of_no_concern_to_lbfgs(self, iris):
         models = [
             make("classifier", solver="lbfgs", early_stopping=flag).fit(*iris)
@@ -848,6 +946,21 @@ class TestClassWeight:
             for class_weight in (None, "balanced")
         ]
         assert shares[1] > 1.5 * shares[0]
+
+    def test_balanced_does_not_count_rows_of_no_weight(self, binary):
+        X, y = binary
+        weight = np.ones(len(y))
+        weight[y == 1] = np.arange((y == 1).sum()) % 2
+        params = {"class_weight": "balanced", "max_iter": 5, "random_state": 0}
+        some = OBDMLPClassifier(**params).fit(X, y, sample_weight=weight)
+        others = OBDMLPClassifier(**params).fit(X[weight > 0], y[weight > 0])
+        np.testing.assert_array_equal(some.predict_proba(X), others.predict_proba(X))
+
+    def test_batches_need_not_have_every_class(self, binary):
+        X, y = binary
+        model = OBDMLPClassifier((5,), class_weight={1: 5.0})
+        model.partial_fit(X[y == 0], y[y == 0], classes=[0, 1])
+        assert model.saliencies(X[y == 0], y[y == 0]).coefs[0].shape == (X.shape[1], 5)
 
     def test_multilabel(self):
         X, Y = make_multilabel_classification(n_samples=60, n_classes=3, random_state=0)
@@ -990,6 +1103,14 @@ class TestWhatUsersOfSklearnsRelyOn:
             for shuffle in (True, True, False, False)
         ]
         assert digests[0] == digests[1] != digests[2] == digests[3]
+
+    def test_another_solver_may_go_on(self, iris):
+        """What ended L-BFGS does not count against Adam."""
+        X, y = iris
+        model = OBDMLPClassifier((5,), solver="lbfgs", warm_start=True, prune_fraction=0)
+        model.set_params(max_iter=100, random_state=0).fit(X, y)
+        model.set_params(solver="adam", learning_rate_init=0.01).fit(X, (y + 1) % 3)
+        assert model.n_iter_ > 50
 
     def test_adaptive_rate_goes_down_to_the_end(self):
         X, y = [[3, 2], [1, 6]], [1, 0]

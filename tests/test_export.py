@@ -1,6 +1,7 @@
 """What leaves skobd, and what comes in, predicts the same."""
 
 import ctypes
+import pickle
 import subprocess
 import sys
 
@@ -88,6 +89,19 @@ class TestCompact:
         assert smaller.n_weights_ == round(0.1 * n_weights)
         smaller.partial_fit(X, y)
         assert smaller.n_weights_ == round(0.1 * n_weights)
+
+    def test_going_on_prunes_nothing_more(self, iris):
+        model = make_classifier(*iris, granularity="unit", warm_start=True)
+        smaller = model.compact()
+        n_weights = smaller.n_weights_
+        assert smaller.fit(*iris).n_weights_ == n_weights
+        assert smaller.prune(*iris).n_weights_ == n_weights
+
+    def test_optimiser_begins_afresh(self, iris):
+        """The moments are those of other weights."""
+        model = make_classifier(*iris, granularity="unit", solver="adam", warm_start=True)
+        smaller = model.compact().partial_fit(*iris)
+        assert smaller._optimizer_state.n_steps == 1
 
     def test_shares_nothing_with_the_original(self, iris):
         X, y = iris
@@ -217,6 +231,33 @@ class TestSklearn:
         assert model.best_loss_ is None
         assert model.to_sklearn().best_validation_score_ == mlp.best_validation_score_
 
+    def test_early_stopped_goes_on(self, iris):
+        """scikit-learn goes back to the best weights if no epoch is better."""
+        model = OBDMLPClassifier((10,), early_stopping=True, random_state=0).fit(*iris)
+        mlp = model.to_sklearn().set_params(warm_start=True, learning_rate_init=1e-9)
+        p = mlp.fit(*iris).predict_proba(iris[0])
+        assert_allclose(p, model.predict_proba(iris[0]), atol=1e-4)
+
+    def test_activation_is_that_of_the_fit(self, iris):
+        X, y = iris
+        model = make_classifier(X, y, activation="tanh").set_params(activation="relu")
+        assert model.to_sklearn().activation == "tanh"
+        assert_allclose(model.to_sklearn().predict_proba(X), model.predict_proba(X), rtol=1e-6)
+
+    @pytest.mark.skipif("loss" not in MLPRegressor().get_params(), reason="scikit-learn < 1.7")
+    def test_loss_is_that_of_the_fit(self, iris):
+        X, y = iris
+        mlp = make_regressor("poisson", X, y).to_sklearn()
+        p = mlp.predict(X)
+        regressor = OBDMLPRegressor.from_sklearn(mlp.set_params(loss="squared_error"))
+        assert_allclose(regressor.predict(X), p, rtol=1e-10)
+
+    def test_weights_that_are_not_finite(self, iris):
+        mlp = MLPClassifier((3,), max_iter=5).fit(*iris)
+        mlp.coefs_[0][0, 0] = np.nan
+        with pytest.raises(ValueError, match="coefs_ and intercepts_ contains NaN"):
+            OBDMLPClassifier.from_sklearn(mlp)
+
     def test_compacted_is_smaller(self, iris):
         X, y = iris
         model = make_classifier(X, y, 0.8, granularity="unit")
@@ -324,6 +365,40 @@ class TestOnnx:
         with pytest.raises(ImportError, match=r"pip install skobd\[onnx\]"):
             model.to_onnx(iris[0])
 
+    @pytest.mark.parametrize("first", ["skobd", "skl2onnx"])
+    def test_in_a_new_process(self, iris, tmp_path, first):
+        """The converters are there whichever module is imported first."""
+        X = iris[0].astype(np.float32)
+        pipeline = make_pipeline(StandardScaler(), make_classifier(X, iris[1])).fit(X, iris[1])
+        with open(tmp_path / "pipeline.pkl", "wb") as file:
+            pickle.dump((pipeline, X[:1]), file)
+        load = f"import pickle; p, X = pickle.load(open({str(tmp_path / 'pipeline.pkl')!r}, 'rb'))"
+        lines = [load, "import skl2onnx"] if first == "skobd" else ["import skl2onnx", load]
+        lines += [
+            "skl2onnx.to_onnx(p, X, options={'zipmap': False})",
+            "skl2onnx.to_onnx(p[-1], X, options={id(p[-1]): {'zipmap': False}})",
+        ]
+        subprocess.run([sys.executable, "-c", "\n".join(lines)], check=True)
+
+    @pytest.mark.filterwarnings("ignore:X does not have valid feature names")
+    def test_what_is_no_sample_of_the_inputs(self, iris):
+        X, y = iris
+        frame = pd.DataFrame(X, columns=list("abcd"))
+        model = make_classifier(frame, y)
+        for sample, match in (
+            (frame[list("dcba")], "feature names should match"),
+            (frame[list("abc")], "feature names should match"),
+            (frame.astype(str).map(lambda text: text + "?"), "could not convert|dtype='numeric'"),
+            (X[0], "Expected 2D array"),
+            (X[:0], "minimum of 1"),
+        ):
+            with pytest.raises(ValueError, match=match):
+                model.to_onnx(sample)
+        listed = make_classifier(X, y)
+        assert len(listed.to_onnx(X[:2].tolist()).graph.input) == 1
+        with pytest.raises(TypeError, match="Sparse data was passed"):
+            listed.to_onnx(sparse.csr_array(X))
+
     def test_importing_skobd_does_not_import_it(self):
         code = "import sys, skobd; sys.exit('skl2onnx' in sys.modules or 'onnx' in sys.modules)"
         assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
@@ -382,6 +457,11 @@ class TestC:
         model = make_classifier(X, y, 0.7, granularity="unit")
         converted = emlearn.convert(model.compact().to_sklearn(), method="loadable")
         assert_allclose(converted.predict_proba(X), model.predict_proba(X), rtol=0, atol=1e-3)
+
+    @pytest.mark.parametrize("name", [None, 3, "my-model", "2nd", ""])
+    def test_name_is_no_identifier(self, iris, name):
+        with pytest.raises(ValueError, match="name must be an identifier of C, got"):
+            make_classifier(*iris).to_c(name=name)
 
     def test_what_emlearn_cannot_express(self, iris):
         X, y = iris

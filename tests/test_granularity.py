@@ -91,6 +91,53 @@ def test_the_last_one_stays(data, granularity, criterion):
     assert np.isfinite(model.predict_proba(data[0])).all()
 
 
+@pytest.mark.parametrize("granularity", ["unit", "feature"])
+def test_the_last_way_through_stays(granularity):
+    """Where single weights went before, one unit of several may be the only one that counts."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(40, 3)), np.arange(40) % 2
+    model = OBDMLPClassifier((3, 3), max_iter=1, prune_fraction=0, random_state=0).fit(X, y)
+    # All units of both layers are alive, but only the first of each is connected to both sides.
+    keep = np.zeros((3, 3), dtype=bool)
+    keep[0, 0] = keep[1, 1] = keep[1, 2] = True
+    model._mask[model._network.weight_slices[1]] = keep.ravel()
+    model._mask[model._network.weight_slices[0]] = np.array(
+        [[0, 1, 1], [0, 1, 1], [1, 0, 0]]
+    ).ravel()
+    model._mask[model._network.weight_slices[2]] = [True, False, False]
+    model.coefs_ = [
+        np.where(mask, 0.01, 0) if i == 0 else np.where(mask, 1.0, 0)
+        for i, mask in enumerate(model.coef_masks_)
+    ]
+    assert model.used_features_.tolist() == [2]
+    model.set_params(granularity=granularity, criterion="magnitude", retrain_max_iter=0)
+    model.prune(X, y, prune_fraction=0.99, n_rounds=1)
+    assert model.used_features_.tolist() == [2]
+
+
+def test_constant_units_are_folded_where_they_are_deleted(data):
+    model = fit(data, prune_fraction=0, prune_intercepts=False)
+    # Nothing goes into the first unit any more: it is a constant.
+    mask = model._network.coefs(model._mask)[0]
+    mask[:, 0] = False
+    model.intercepts_[0][0] = 5.0
+    expected = model.predict_proba(data[0])
+    n_left = model.n_weights_ - int(model.coef_masks_[1][0].sum())
+    model.set_params(granularity="unit", criterion="magnitude", retrain_max_iter=0)
+    model.coefs_[1][0] *= 1e-3
+    expected = model.predict_proba(data[0])
+    model.prune(*data, prune_fraction=1 - n_left / 224, n_rounds=1)
+    assert model.n_weights_ == n_left
+    assert not model.coef_masks_[1][0].any()
+    np.testing.assert_allclose(model.predict_proba(data[0]), expected, rtol=1e-10)
+
+
+def test_a_round_that_deletes_nothing_retrains_nothing(data):
+    model = fit(data, hidden_layer_sizes=(), granularity="unit", prune_fraction=0.5)
+    assert model.sparsity_ == 0
+    assert (model.pruning_history_["n_iter"] == 0).all()
+
+
 def test_obd_saliency_of_a_unit_is_the_sum_of_what_goes_with_it(data):
     dense = fit(data, prune_fraction=0, max_iter=300)
     saliencies = dense.saliencies(*data).coefs
@@ -104,6 +151,17 @@ def test_obd_saliency_of_a_unit_is_the_sum_of_what_goes_with_it(data):
     assert gone.sum() == 1
     assert totals[gone] == totals[fits].min()
     assert dense.pruning_history_["predicted_increase"][0] == pytest.approx(totals[gone][0])
+
+
+def test_unused_columns_may_hold_anything_finite(data):
+    X, y = data
+    model = fit(data, granularity="feature", prune_fraction=0.3)
+    unused = ~model.coef_masks_[0].any(axis=1)
+    wild = X.copy()
+    wild[:, unused] = 1e200
+    assert np.isfinite(model.saliencies(wild, y).coefs[0]).all()
+    model.prune(wild, y, prune_fraction=0.4)
+    assert np.isfinite(model.feature_importances_).all()
 
 
 def test_surgeon_corrects_the_next_layer_jointly():

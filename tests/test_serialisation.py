@@ -140,6 +140,16 @@ def test_training_goes_on_as_if_never_saved(digits, way, solver, warm_start):
         assert_array_equal(loaded.partial_fit(X, y)._theta, model._theta)
 
 
+@pytest.mark.parametrize("solver", ["adam", "sgd"])
+def test_training_goes_on_after_memory_mapping(digits, solver, tmp_path):
+    X, y = digits
+    model = OBDMLPClassifier((20,), solver=solver, max_iter=3, warm_start=True, random_state=0)
+    model.fit(X, y).partial_fit(X, y)
+    joblib.dump(model, tmp_path / "model.joblib")
+    loaded = joblib.load(tmp_path / "model.joblib", mmap_mode="r")
+    assert_array_equal(loaded.partial_fit(X, y)._theta, model.partial_fit(X, y)._theta)
+
+
 def test_state_holds_no_more_than_the_survivors(digits):
     X, y = digits
     model = OBDMLPClassifier((200,), max_iter=5, prune_fraction=0.98, random_state=0).fit(X, y)

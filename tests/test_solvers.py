@@ -103,7 +103,11 @@ def test_lowers_the_objective_and_leaves_its_arguments(name):
     assert mask.all()
     assert journal == Journal()
     assert len(result.journal.loss_curve) == result.n_iter
-    assert result.journal.best_loss == min(result.journal.loss_curve)
+    # What stopped one solver must not stop another that goes on from here.
+    if name == "lbfgs":
+        assert (result.journal.best_loss, result.journal.n_idle) == (np.inf, 0)
+    else:
+        assert result.journal.best_loss == min(result.journal.loss_curve)
 
 
 @pytest.mark.parametrize("name", SOLVERS)
@@ -252,10 +256,10 @@ def test_divergence_is_reported(name):
         )
     else:
         settings = SolverSettings(solver=name, learning_rate_init=1e6)
-        result, _, _ = solve(name, case=case, learning_rate_init=1e6)
+        result, objective, _ = solve(name, case=case, learning_rate_init=1e6)
     assert result.status == "diverged"
     with pytest.raises(DivergenceError, match="To cure this, standardise the input"):
-        check_finite(result, settings)
+        check_finite(result, settings, objective)
 
 
 def test_forgetting_the_best_keeps_the_record():
@@ -266,3 +270,56 @@ def test_forgetting_the_best_keeps_the_record():
     assert (journal.best_loss, journal.n_idle) == (1.0, 4)
     fresh.loss_curve.append(0.0)
     assert journal.loss_curve == [1.0]
+
+
+@pytest.mark.parametrize("name", ["adam", "sgd"])
+def test_a_solver_goes_on_from_a_copy_of_the_state(name):
+    first = solve(name, max_iter=2)[0]
+    state, before = first.state, vars(first.state).copy()
+    before = {key: np.copy(value) for key, value in before.items() if key != "settings"}
+    solve(name, max_iter=2, state=state, learning_rate_init=0.1)
+    for key, value in before.items():
+        assert_array_equal(getattr(state, key), value)
+
+
+@pytest.mark.parametrize("name", ["adam", "sgd"])
+def test_a_state_obeys_the_present_settings(name):
+    first, _, start = solve(name, max_iter=2)
+    slow, _, _ = solve(name, max_iter=1, state=first.state, learning_rate_init=1e-12, momentum=0)
+    assert_allclose(slow.theta, start, rtol=0, atol=1e-9)
+    other = "sgd" if name == "adam" else "adam"
+    changed, _, _ = solve(other, max_iter=1, state=first.state)
+    afresh, _, _ = solve(other, max_iter=1)
+    assert_array_equal(changed.theta, afresh.theta)
+
+
+@pytest.mark.parametrize(
+    ("case", "scale"),
+    [
+        (("squared_error", 2, "relu", 2), 1e100),
+        (("poisson", 1, "tanh", 1), 1e4),
+        (("multinomial_log_loss", 3, "relu", 2), 1e200),
+        (("binary_log_loss", 1, "logistic", 1), 1.0),
+    ],
+)
+def test_finiteness_is_that_of_the_value(case, scale):
+    objective, _, theta = make_problem(*case)
+    assert objective.is_finite_at(theta)
+    with np.errstate(over="ignore", invalid="ignore"):
+        assert objective.is_finite_at(scale * theta) == np.isfinite(objective.value(scale * theta))
+        assert not objective.is_finite_at(theta * np.nan)
+
+
+def test_adam_over_thousands_of_steps():
+    """The factors taken out of the moments go back into them without a trace."""
+    rng, settings = np.random.default_rng(0), SolverSettings(beta_1=0.5, beta_2=0.6)
+    update, x = UPDATES["adam"](settings, 3, np.float64), np.zeros(3)
+    expected, mean, square = np.zeros(3), np.zeros(3), np.zeros(3)
+    for step in range(1, 200):
+        gradient = rng.normal(size=3)
+        update.begin_step()(x, gradient.copy(), slice(None))
+        mean = 0.5 * mean + 0.5 * gradient
+        square = 0.6 * square + 0.4 * gradient**2
+        rate = 0.001 * (1 - 0.6**step) ** 0.5 / (1 - 0.5**step)
+        expected -= rate * mean / (np.sqrt(square) + 1e-8)
+    assert_allclose(x, expected, rtol=1e-12)
