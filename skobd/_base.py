@@ -524,8 +524,7 @@ class BaseOBDMLP(DataMixin, FittedMixin, ExportMixin, CallbackSupportMixin, Base
         return self._network.coefs(saliencies)[0].sum(axis=1)
 
     def _check_block_size(self) -> None:
-        n_surviving = int(self._mask.sum())
-        check_block_size(self.criterion, self._network.layer_sizes, n_surviving)
+        check_block_size(self.criterion, self._network, self._mask)
 
     def _fitted_objective(self, X, y, sample_weight) -> Objective:
         check_is_fitted(self)

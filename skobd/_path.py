@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -207,6 +208,8 @@ class PruningPath(Bunch):
             optimiser afresh, as its state is not kept on the path.
         """
         n_steps = len(self["steps"])
+        if not isinstance(index, Integral):
+            raise TypeError(f"index must be an integer, got {index!r}.")
         if not -n_steps <= index < n_steps:
             raise IndexError(f"index must be in [{-n_steps}, {n_steps}), got {index}.")
         index %= n_steps

@@ -14,7 +14,7 @@ import numpy as np
 from joblib import cpu_count, effective_n_jobs
 from scipy.stats import rankdata
 from sklearn.base import _fit_context, clone, is_classifier
-from sklearn.metrics._scorer import _MultimetricScorer
+from sklearn.metrics._scorer import _BaseScorer, _MultimetricScorer, _PassthroughScorer
 from sklearn.model_selection import check_cv
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.model_selection._validation import (
@@ -25,11 +25,13 @@ from sklearn.model_selection._validation import (
 from sklearn.pipeline import Pipeline
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import _safe_split
+from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import _check_method_params, _num_samples, indexable
 
 from ._base import BaseOBDMLP
 from ._callbacks import metadata_of, root_context
+from ._data import all_or_nothing
 from ._parallel import reproducible_threads
 from ._path import PruningPath, Route, check_levels, recording
 from ._pruning import describe
@@ -194,6 +196,7 @@ def _run_fold(
         try:
             with context.propagate_callback_context(estimator):
                 context.call_on_fit_task_begin(**shown)
+                _check_classes(estimator, index, y_train, _safe_split(estimator, X, y, test)[1])
                 _follow(route, estimator, X_train, y_train, fit_params)
         except Exception:
             if task.error_score == "raise":
@@ -241,8 +244,9 @@ def _score_levels(
     train, test = rows
     held_out = _Rows.take(task, path.estimator, data, test, train)
     seen = _Rows.take(task, path.estimator, data, train) if task.return_train_score else None
-    # All levels share the transformers: rows need to be transformed once only.
-    path = PruningPath(**{**path, "estimator": _remembering(path.estimator)})
+    if _only_predicts(task.scorer):
+        # All levels share the transformers: rows need to be transformed once only.
+        path = PruningPath(**{**path, "estimator": _remembering(path.estimator)})
     return [_score_level(task, path, level, held_out, seen, error) for level in task.levels]
 
 
@@ -273,6 +277,12 @@ def _score_level(
 
 def _score_rows(task: _FoldTask, estimator: Any, rows: _Rows) -> Any:
     return _score(estimator, rows.X, rows.y, task.scorer, rows.params, task.error_score)
+
+
+def _only_predicts(scorer: Any) -> bool:
+    """Whether a scorer does nothing with the estimator but predict the rows it is given."""
+    scorers = scorer._scorers.values() if isinstance(scorer, _MultimetricScorer) else [scorer]
+    return all(isinstance(one, _BaseScorer | _PassthroughScorer) for one in scorers)
 
 
 def _remembering(estimator: Any) -> Any:
@@ -324,6 +334,19 @@ def _unscored(task: _FoldTask, error: str | None) -> dict:
     return result
 
 
+def _name_missing_scores(rows: list[dict]) -> None:
+    """Levels that a callback left out have the names of the other levels' scores, too."""
+    names = next((list(row["test_scores"]) for row in rows if _has_names(row)), None)
+    for row in rows if names else ():
+        for kind in ("test_scores", "train_scores"):
+            if kind in row and not isinstance(row[kind], dict):
+                row[kind] = dict.fromkeys(names or (), row[kind])
+
+
+def _has_names(row: dict) -> bool:
+    return isinstance(row["test_scores"], dict)
+
+
 def _print_fold(
     task: _FoldTask, index: int, path: PruningPath | None, results: list[dict], seconds: float
 ) -> None:
@@ -336,10 +359,17 @@ def _print_fold(
         for packed in path.steps:
             print(f"{fold}, {describe(packed.numbers)}")
     scored = [result["test_scores"] for result in results if result["fit_error"] is None]
-    line = f"{fold}: {path.n_weights[-1]} weights left ({path.sparsity[-1]:.1%} deleted)"
+    score = ""
     if scored and not isinstance(scored[0], dict):
-        line += f", score {scored[0]:.4f} -> {scored[-1]:.4f}"
-    print(f"{line} in {path.n_iter.sum()} iterations and {seconds:.1f} s")
+        score = f", score {scored[0]:.4f} -> {scored[-1]:.4f}"
+    print(f"{fold}: {_describe(path, seconds, score)}")
+
+
+def _describe(path: PruningPath, seconds: float, score: str = "") -> str:
+    return (
+        f"{path.n_weights[-1]} weights left ({path.sparsity[-1]:.1%} deleted){score} in "
+        f"{path.n_iter.sum()} iterations and {seconds:.1f} s"
+    )
 
 
 class PruningSearchCV(BaseSearchCV):
@@ -394,7 +424,8 @@ class PruningSearchCV(BaseSearchCV):
     best_index_ : int
         Row of the chosen level.
     best_params_ : dict
-        The chosen level, as ``set_params`` takes it.
+        The chosen level, as ``set_params`` takes it. ``best_estimator_`` was pruned along the
+        levels up to it, so fitting a clone, in ``n_rounds`` rounds, gives another network.
     best_score_ : float
         Mean score of the chosen level.
     best_estimator_ : estimator
@@ -501,6 +532,13 @@ class PruningSearchCV(BaseSearchCV):
         self : object
             The fitted search.
         """
+        with all_or_nothing(self):
+            for attribute in [name for name in vars(self) if name.endswith("_")]:
+                # An earlier fit may have had other options.
+                delattr(self, attribute)
+            return self._fit(X, y, params)
+
+    def _fit(self, X, y, params) -> "PruningSearchCV":
         levels, name = check_levels(self.prune_fractions), _parameter_name(self.estimator)
         scorer, metric = self._get_scorers()
         X, y = indexable(X, y)
@@ -519,6 +557,7 @@ class PruningSearchCV(BaseSearchCV):
         _warn_or_raise_about_fit_failures(out, self.error_score)
         if callable(self.scoring):
             _insert_error_scores(out, self.error_score)
+            _name_missing_scores(out)
         self.multimetric_ = isinstance(out[0]["test_scores"], dict)
         if self.multimetric_:
             self._check_refit_for_multimetric(out[0]["test_scores"])
@@ -576,6 +615,15 @@ class PruningSearchCV(BaseSearchCV):
         context.call_on_fit_task_end(estimator=self)
         return folds
 
+    def _check_refit_for_multimetric(self, scores: dict) -> None:
+        """Of several scores one must choose the level, or the user later."""
+        if self.refit is not False and self.refit not in scores:
+            raise ValueError(
+                "For multi-metric scoring, the parameter refit must be set to the scorer key that "
+                f"chooses the level, one of {sorted(scores)}, or to False if there is to be no "
+                f"best_estimator_; got refit={self.refit!r}."
+            )
+
     def _choose(self, metric: str) -> None:
         """Set ``best_index_`` and what follows from it."""
         results = self.cv_results_
@@ -596,9 +644,23 @@ class PruningSearchCV(BaseSearchCV):
             context.call_on_fit_task_begin(**shown)
             _follow(route, self.best_estimator_, shown["X"], shown["y"], fit_params)
         self.refit_time_ = time.perf_counter() - start
+        if self.verbose:
+            print(f"refit  : {_describe(route.path(self.best_estimator_), self.refit_time_)}")
         if hasattr(self.best_estimator_, "feature_names_in_"):
             self.feature_names_in_ = self.best_estimator_.feature_names_in_
         context.call_on_fit_task_end(**shown)
+
+
+def _check_classes(estimator: Any, index: int, y_train: Any, y_test: Any) -> None:
+    """A network cannot be tested on a class that it has never seen."""
+    if not is_classifier(estimator) or type_of_target(y_train) not in ("binary", "multiclass"):
+        return
+    missing = np.setdiff1d(np.ravel(y_test), np.ravel(y_train))
+    if missing.size:
+        raise ValueError(
+            f"Split {index} of cv has no training rows of the classes {missing.tolist()}, which "
+            "its test rows have; use a stratified or shuffled cv, or leave such classes out."
+        )
 
 
 def _check_splits(splits: list, n_samples: int) -> None:
@@ -620,16 +682,18 @@ def _with_fold_statistics(results: dict, folds: list[_Fold]) -> dict:
     for index, column in enumerate(weights.T):
         results[f"split{index}_n_weights"] = column
     results["mean_n_weights"] = weights[:, kept].mean(axis=1) if kept.any() else weights[:, 0]
-    prefix = "mean_test_"
-    for metric in [name[len(prefix) :] for name in results if name.startswith(prefix)]:
-        columns = [results[f"split{index}_test_{metric}"] for index in range(len(folds))]
-        scores = np.column_stack(columns)
+    names = [name[len("mean_") :] for name in results if name.startswith(("mean_test", "mean_tr"))]
+    for name in names:
+        scores = np.column_stack([results[f"split{index}_{name}"] for index in range(len(folds))])
+        is_test = name.startswith("test_")
         kept = ~np.isnan(scores).all(axis=0)
         if kept.any() and not kept.all():
             scores = scores[:, kept]
-            means = results[f"mean_test_{metric}"] = scores.mean(axis=1)
-            results[f"std_test_{metric}"] = scores.std(axis=1)
-            filled = np.where(np.isnan(means), -np.inf, means)
-            results[f"rank_test_{metric}"] = rankdata(-filled, method="min").astype(np.int32)
-        results[f"sem_test_{metric}"] = standard_errors(scores)
+            means = results[f"mean_{name}"] = scores.mean(axis=1)
+            results[f"std_{name}"] = scores.std(axis=1)
+            if is_test:
+                filled = np.where(np.isnan(means), -np.inf, means)
+                results[f"rank_{name}"] = rankdata(-filled, method="min").astype(np.int32)
+        if is_test:
+            results[f"sem_{name}"] = standard_errors(scores)
     return results

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy.linalg.lapack import dposv, dpotrf, dpotri
 
 from ._curvature import UNIT_CURVATURES
-from ._network import Array, Mask, backpropagate
+from ._network import Array, Mask, Network, backpropagate
 from ._objective import Block, Objective
 from ._parallel import run_lanes
 
@@ -156,18 +156,19 @@ def full_block(
 BLOCKS: dict[str, Callable[..., HessianBlocks]] = {"unit_obs": unit_blocks, "obs": full_block}
 
 
-def check_block_size(criterion: str, layer_sizes: tuple[int, ...], n_surviving: int) -> None:
+def check_block_size(criterion: str, network: Network, mask: Mask) -> None:
     """Raise ValueError where a Hessian block would be too large to invert."""
-    size, what, instead = {
-        "unit_obs": (max(layer_sizes[:-1]) + 1, "the largest unit has", "obd"),
-        "obs": (n_surviving, "the network has", "unit_obs"),
-    }.get(criterion, (0, "", ""))
+    of_unit = max(int(layer.sum(axis=0).max()) for layer in network.layers(mask))
+    size, what = {
+        "unit_obs": (of_unit, "a unit: the largest unit"),
+        "obs": (int(mask.sum()), "the network: the network"),
+    }.get(criterion, (0, ""))
     if size > MAX_BLOCK:
+        instead = "unit_obs" if of_unit <= MAX_BLOCK else "obd"
         raise ValueError(
-            f"criterion={criterion!r} inverts a Hessian over all parameters of "
-            f"{'a unit' if criterion == 'unit_obs' else 'the network'}: {what} {size} of them, at "
-            f"most {MAX_BLOCK} are supported. Use criterion={instead!r}, or make the network "
-            "smaller."
+            f"criterion={criterion!r} inverts a Hessian over all parameters of {what} has {size} "
+            f"of them, at most {MAX_BLOCK} are supported. Use criterion={instead!r}, or make the "
+            "network smaller."
         )
 
 
@@ -367,9 +368,12 @@ def _output_jacobians(objective: Objective, theta: Array, X: Any) -> Iterator[Ar
 
 def _inverted(matrices: Array) -> Array:
     """Inverses of positive definite matrices (n, size, size), in place."""
+    if not matrices.size:
+        return matrices
     for matrix in matrices:
-        factor, _ = dpotrf(matrix)
-        upper, _ = dpotri(factor, overwrite_c=True)
+        factor, info = dpotrf(matrix)
+        upper, info_of_inverse = dpotri(factor, overwrite_c=True)
+        _check_lapack(info or info_of_inverse)
         np.add(upper, np.triu(upper, 1).T, out=matrix)
     return matrices
 
@@ -378,8 +382,17 @@ def _solved(matrix: Array, right: Array) -> Array:
     """Solution of a positive definite system."""
     if not len(right):
         return right
-    _, solution, _ = dposv(matrix, right)
+    _, solution, info = dposv(matrix, right)
+    _check_lapack(info)
     return solution
+
+
+def _check_lapack(info: int) -> None:
+    if info:
+        raise np.linalg.LinAlgError(
+            "A Hessian block could not be inverted, in spite of its damping: it holds values that "
+            "are not finite, or of too different size. Standardise the input, or raise alpha."
+        )
 
 
 def _batches_of_units(alive: Mask) -> Iterator[Indices]:

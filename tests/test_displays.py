@@ -177,13 +177,14 @@ def test_score_name_is_that_of_the_scoring_of_a_search(iris):
 
 
 def test_bands():
-    scores = np.array([[0.7, 0.9], [0.6, 0.6]])
+    scores = np.array([[0.7, 0.8, 0.9], [0.6, 0.6, 0.6]])
     display = PruningPathDisplay(n_weights=[10, 5], scores=scores)
     assert display.plot(band=None).band_ is None
     top = {band: display.plot(band=band).band_.get_paths()[0].vertices[:, 1].max() for band in
            ("std", "standard_error")}  # fmt: skip
-    # Standard deviation 0.1, as in cv_results_; standard error 0.1 sqrt(2) / sqrt(2).
-    assert top == {"std": pytest.approx(0.9), "standard_error": pytest.approx(0.9)}
+    # The standard deviation is that of cv_results_, the standard error that of a mean.
+    assert top["std"] == pytest.approx(0.8 + np.sqrt(0.02 / 3))
+    assert top["standard_error"] == pytest.approx(0.8 + 0.1 / np.sqrt(3))
     scores = np.array([[0.7, 0.9, 0.7, 0.9]])
     display = PruningPathDisplay(n_weights=[10], scores=scores).plot()
     assert display.threshold_line_.get_ydata()[0] == pytest.approx(0.8 - 0.1 / np.sqrt(3))
@@ -372,7 +373,7 @@ def test_saliency_errors(clf, iris):
     display = SaliencyDisplay.from_estimator(clf, *iris)
     with pytest.raises(ValueError, match="kind must be"):
         display.plot(kind=None)
-    with pytest.raises(ValueError, match="max_features must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="max_features == 0, must be >= 1"):
         display.plot(kind="importance", max_features=0)
     with pytest.raises(ValueError, match="feature_names must be a sequence of 4 names, got 2"):
         SaliencyDisplay.from_estimator(clf, *iris, feature_names=["a", "b"])
@@ -542,7 +543,7 @@ def test_output_names(clf, iris, diabetes):
 def test_network_errors(small):
     with pytest.raises(ValueError, match="show_weights must be 'auto', True or False"):
         small.plot(show_weights="always")
-    with pytest.raises(ValueError, match="max_connections must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="max_connections == 0, must be >= 1"):
         small.plot(max_connections=0)
 
 
@@ -649,3 +650,28 @@ def test_displays_keep_their_own_copy_of_the_network(iris):
     clf.prune(*iris, prune_fraction=0.9, n_rounds=1)
     np.testing.assert_array_equal(network.coefs[0], before[0])
     np.testing.assert_array_equal(saliencies.coef_masks[0], before[1])
+
+
+def test_dense_size_is_that_of_the_history(iris):
+    """Whatever became of the network since."""
+    clf = OBDMLPClassifier((8,), prune_fraction=0.8, **SETTINGS).fit(*iris)
+    n_weights = PruningPathDisplay.from_estimator(clf).n_weights
+    assert n_weights[0] == 8 * 4 + 8 * 3
+    for changed in (clf.compact(), clf.set_params(prune_intercepts=True)):
+        np.testing.assert_array_equal(
+            PruningPathDisplay.from_estimator(changed).n_weights, n_weights
+        )
+
+
+@pytest.mark.parametrize("best_index", [3, -4, "x", 1.0])
+def test_index_that_is_not_on_the_path(best_index):
+    display = PruningPathDisplay(n_weights=[3, 2, 1], scores=[0.9, 0.9, 0.8], best_index=best_index)
+    with pytest.raises(ValueError, match=r"best_index must be an integer in \[-3, 3\), got"):
+        display.plot()
+    assert not plt.get_fignums()
+
+
+def test_what_is_no_search(iris):
+    path = OBDMLPClassifier((3,), **SETTINGS).pruning_path(*iris)
+    with pytest.raises(TypeError, match="needs a fitted PruningSearchCV, got PruningPath"):
+        PruningPathDisplay.from_search(path)

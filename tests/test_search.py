@@ -1,5 +1,6 @@
 """PruningSearchCV against its steps done by hand, and the choice of a level on made-up results."""
 
+import pickle
 import threading
 
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from joblib import parallel_config
+from scipy.stats import rankdata
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.exceptions import FitFailedWarning, NotFittedError
 from sklearn.linear_model import LogisticRegression
@@ -26,7 +28,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skobd import OBDMLPClassifier, OBDMLPRegressor, PruningSearchCV
+from skobd import OBDMLPClassifier, OBDMLPRegressor, PruningSearchCV, _search
 from skobd._parallel import _team, reproducible_threads
 from skobd._path import Route
 from skobd._search import DEFAULT_LEVELS, select_level, standard_errors
@@ -280,7 +282,7 @@ def test_several_scores_by_a_callable(iris):
 
 @pytest.mark.parametrize("refit", [True, "precision"])
 def test_several_scores_need_the_name_of_one(iris, refit):
-    with pytest.raises(ValueError, match="refit must be set to a scorer key"):
+    with pytest.raises(ValueError, match="refit must be set to the scorer key"):
         make_search(scoring=["accuracy", "neg_log_loss"], refit=refit).fit(*iris)
 
 
@@ -449,7 +451,8 @@ def test_folds_that_failed_are_left_out(marked):
     np.testing.assert_array_equal(results["mean_test_score"], kept.mean(axis=1))
     np.testing.assert_array_equal(results["std_test_score"], kept.std(axis=1))
     np.testing.assert_array_equal(results["sem_test_score"], standard_errors(kept))
-    assert results["rank_test_score"].min() == 1
+    ranks = rankdata(-kept.mean(axis=1), method="min")
+    np.testing.assert_array_equal(results["rank_test_score"], ranks)
     np.testing.assert_array_equal(results["mean_n_weights"], results["split1_n_weights"])
     assert np.isfinite(search.best_score_)
 
@@ -548,10 +551,73 @@ def test_folds_lacking_a_class(iris):
     # Sorted labels and plain folds: each fold is trained without the class it is tested on.
     order = np.argsort(iris[1])
     X, y = iris[0][order], iris[1][order]
-    search = make_search(cv=KFold(3)).fit(X, y)
-    np.testing.assert_array_equal(search.cv_results_["mean_test_score"], [0, 0, 0])
-    with pytest.raises(ValueError, match="one class only"):
-        make_search(cv=KFold(2)).fit(X[y < 2], y[y < 2])
+    message = r"Split 0 of cv has no training rows of the classes \[0\]"
+    with pytest.raises(ValueError, match=message):
+        make_search(cv=KFold(3), error_score="raise").fit(X, y)
+    with pytest.raises(ValueError, match="All the 9 fits failed"):
+        make_search(cv=KFold(3), error_score=np.nan).fit(X, y)
+    # A fold that can be tested keeps its scores.
+    some = [(np.arange(100), np.arange(100, 150)), (np.arange(1, 150, 2), np.arange(0, 150, 2))]
+    search = make_search(cv=some, error_score=np.nan)
+    with (
+        pytest.warns(FitFailedWarning, match=r"Split 0 .* classes \[2\]"),
+        pytest.warns(UserWarning, match="non-finite"),
+    ):
+        search.fit(X, y)
+    scores = search.cv_results_["split1_test_score"]
+    np.testing.assert_array_equal(search.cv_results_["mean_test_score"], scores)
+
+
+@pytest.mark.parametrize("kind", ["mutates a copy", "mutates its rows", "pickles"])
+def test_scorers_may_do_anything_with_the_pipeline(iris, kind):
+    """Transformed rows are remembered only for scorers that do nothing but predict."""
+
+    def scorer(estimator, X, y):
+        if kind == "pickles":
+            return -len(pickle.dumps(estimator["standardscaler"])) + estimator.score(X, y)
+        Z = X.copy() if kind == "mutates a copy" else X
+        scores = []
+        for j in range(X.shape[1]):
+            column = Z[:, j].copy()
+            Z[:, j] = 0
+            scores.append(estimator.score(Z, y))
+            Z[:, j] = column
+        return min(scores)
+
+    pipeline = make_pipeline(StandardScaler(), make_classifier())
+    search = PruningSearchCV(pipeline, prune_fractions=LEVELS, cv=3, scoring=scorer)
+    search.set_params(store_path=True, error_score="raise").fit(*iris)
+    X, y = iris
+    for index, (_, test) in enumerate(StratifiedKFold(3).split(X, y)):
+        path = search.paths_[index]
+        expected = [scorer(path.estimator_at(i), X[test].copy(), y[test]) for i in range(3)]
+        np.testing.assert_allclose(search.cv_results_[f"split{index}_test_score"], expected)
+
+
+def test_callback_stops_before_levels_of_several_scores(iris):
+    def scorer(estimator, X, y):
+        return {"accuracy": estimator.score(X, y), "weights": -estimator.n_weights_}
+
+    results = [{"test_scores": {"a": 1.0, "b": 2.0}}, {"test_scores": np.nan, "train_scores": 3.0}]
+    _search._name_missing_scores(results)
+    assert results[1]["train_scores"] == {"a": 3.0, "b": 3.0}
+    assert set(results[1]["test_scores"]) == {"a", "b"}
+    search = make_search(scoring=scorer, refit="weights").fit(*iris)
+    assert search.best_params_["prune_fraction"] == LEVELS[-1]
+
+
+def test_failed_fit_leaves_the_search_as_it_was(iris):
+    X, y = iris
+    search = make_search(store_path=True).fit(X, y)
+    before = {name: id(value) for name, value in vars(search).items()}
+    bad = X.copy()
+    bad[0, 0] = np.nan
+    with pytest.raises(ValueError, match="NaN"):
+        search.fit(bad, y)
+    assert {name: id(value) for name, value in vars(search).items()} == before
+    search.set_params(store_path=False, refit=False).fit(X, y)
+    assert not hasattr(search, "paths_")
+    assert not hasattr(search, "best_estimator_")
 
 
 def test_interrupt_ends_the_search(iris, monkeypatch):

@@ -392,12 +392,15 @@ def test_threads_and_keeping_blocks_change_nothing(keep, monkeypatch):
 
 
 @pytest.mark.filterwarnings("ignore:lbfgs failed to converge")
-@pytest.mark.parametrize(("criterion", "instead"), [("unit_obs", "'obd'"), ("obs", "'unit_obs'")])
-def test_too_large_blocks_are_refused_before_any_work(criterion, instead, iris, monkeypatch):
-    monkeypatch.setattr(_surgeon, "MAX_BLOCK", 12)
+@pytest.mark.parametrize(
+    ("criterion", "most", "instead"),
+    [("unit_obs", 12, "'obd'"), ("obs", 12, "'obd'"), ("obs", 16, "'unit_obs'")],
+)
+def test_too_large_blocks_are_refused_before_any_work(criterion, most, instead, iris, monkeypatch):
+    monkeypatch.setattr(_surgeon, "MAX_BLOCK", most)
     model = OBDMLPClassifier((15,), criterion=criterion, random_state=0)
     size = 16 if criterion == "unit_obs" else 15 * 5 + 3 * 16
-    message = f"criterion='{criterion}'.* {size} of them, at most 12 .*{instead}"
+    message = f"criterion='{criterion}'.* {size} of them, at most {most} .*{instead}"
     with pytest.raises(ValueError, match=message):
         model.fit(*iris)
     assert not hasattr(model, "coefs_")
@@ -411,14 +414,32 @@ def test_too_large_blocks_are_refused_before_any_work(criterion, instead, iris, 
     assert_array_equal(dense.coefs_[0], before)
 
 
-def test_block_size_is_that_of_the_survivors_for_obs():
-    check_block_size("obs", (5000, 2), 4096)
-    check_block_size("unit_obs", (4095, 2), 10**6)
-    check_block_size("obd", (10**6, 10**6), 10**12)
-    with pytest.raises(ValueError, match="4097 of them"):
-        check_block_size("obs", (5000, 2), 4097)
-    with pytest.raises(ValueError, match="4097 of them"):
-        check_block_size("unit_obs", (4096, 2), 1)
+def test_block_size_is_that_of_the_survivors():
+    network = Network((5000, 2))
+    mask = np.zeros(network.n_parameters, dtype=bool)
+    layer = network.layers(mask)[0]
+    layer[:4096, 0] = True
+    for criterion in ("obs", "unit_obs", "obd"):
+        check_block_size(criterion, network, mask)
+    layer[:, 1] = layer[:100, 0] = True
+    layer[4000:, 1] = False
+    check_block_size("unit_obs", network, mask)
+    with pytest.raises(ValueError, match=r"the network has 8096 of them.*criterion='unit_obs'"):
+        check_block_size("obs", network, mask)
+    layer[:] = True
+    check_block_size("obd", network, mask)
+    for criterion in ("obs", "unit_obs"):
+        with pytest.raises(ValueError, match=r"has (5001|10002) of them.*criterion='obd'"):
+            check_block_size(criterion, network, mask)
+
+
+@pytest.mark.filterwarnings("ignore:lbfgs failed to converge")
+def test_nothing_left_has_no_saliency(iris, capfd):
+    model = OBDMLPClassifier((3,), solver="lbfgs", criterion="obs", prune_intercepts=True)
+    model.set_params(prune_fraction=0.99, max_iter=30, random_state=0).fit(*iris)
+    model._mask[:] = False
+    assert not any(values.any() for values in model.saliencies(*iris).coefs)
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.filterwarnings("ignore:lbfgs failed to converge")

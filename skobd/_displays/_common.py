@@ -77,8 +77,9 @@ def default_names(n: int, letter: str = "x") -> np.ndarray:
 
 def check_names(names: Sequence[Any], n: int, parameter: str) -> np.ndarray:
     """Names as an array of strings, one for each of ``n`` things."""
-    if isinstance(names, str) or len(names) != n:
-        got = repr(names) if isinstance(names, str) else f"{len(names)} names"
+    is_sequence = hasattr(names, "__len__") and not isinstance(names, str)
+    if not is_sequence or len(names) != n:
+        got = f"{len(names)} names" if is_sequence else repr(names)
         raise ValueError(f"{parameter} must be a sequence of {n} names, got {got}.")
     return np.array([str(name) for name in names], dtype=object)
 

@@ -1,9 +1,11 @@
 """`NetworkDisplay`: the surviving network drawn as a graph."""
 
 import warnings
+from numbers import Integral
 from typing import Any
 
 import numpy as np
+from sklearn.utils import check_scalar
 
 from ._common import (
     BLUE,
@@ -141,7 +143,7 @@ class NetworkDisplay:
         display = cls(
             coefs=[weights.copy() for weights in mlp.coefs_],
             intercepts=[values.copy() for values in mlp.intercepts_],
-            activation=mlp.activation,
+            activation=mlp._network.activation,
             out_activation=mlp.out_activation_,
             feature_names=resolve_feature_names(feature_names, transformers, mlp),
             output_names=_output_names(output_names, mlp),
@@ -172,8 +174,7 @@ class NetworkDisplay:
             If there are more connections than ``max_connections``.
         """
         check_option(show_weights, ("auto", True, False), "show_weights")
-        if max_connections < 1:
-            raise ValueError(f"max_connections must be at least 1, got {max_connections}.")
+        check_scalar(max_connections, "max_connections", Integral, min_val=1)
         names = [
             _check_or_make(self.feature_names, len(self.coefs[0]), "feature_names", "x"),
             *(default_names(len(values), "h") for values in self.intercepts[:-1]),

@@ -1,8 +1,10 @@
 """`PruningPathDisplay`: how score and objective follow the number of weights."""
 
+from numbers import Integral
 from typing import Any
 
 import numpy as np
+from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils.validation import check_is_fitted
 
 from .._search import standard_errors
@@ -130,7 +132,8 @@ class PruningPathDisplay:
                 f"{type(mlp).__name__} pruned nothing (prune_fraction={mlp.prune_fraction}, "
                 f"n_rounds={mlp.n_rounds}), so it has no path to plot; fit with both positive."
             )
-        n_dense = int(mlp._able.sum())
+        # Not from the present network, which may have been compacted since.
+        n_dense = round(history["n_weights"][0] / (1 - history["sparsity"][0]))
         first = history["loss_before"][:1]
         unknown = [np.nan]
         scores, validation_loss = (
@@ -229,6 +232,11 @@ class PruningPathDisplay:
         -------
         display : PruningPathDisplay
         """
+        if not isinstance(search, BaseSearchCV):
+            raise TypeError(
+                f"{cls.__name__}.from_search needs a fitted PruningSearchCV, got "
+                f"{type(search).__name__}."
+            )
         check_is_fitted(search, "cv_results_")
         results = search.cv_results_
         name = "score" if scoring is None else scoring
@@ -307,6 +315,15 @@ class PruningPathDisplay:
             raise ValueError("kind='score' needs scores, but all of them are NaN.")
         if kind == "objective" and self.objective is None:
             raise ValueError("kind='objective' needs the objective, which was not given.")
+        n_levels = len(self.n_weights)
+        index = self.best_index
+        if index is not None and not (
+            isinstance(index, Integral) and int(index) in range(-n_levels, n_levels)
+        ):
+            raise ValueError(
+                f"best_index must be an integer in [{-n_levels}, {n_levels}), got "
+                f"{self.best_index!r}."
+            )
         ax = make_axes(ax, self, (6.0, 4.0))
         self.ax_, self.figure_ = ax, ax.figure
         self.lines_, self.band_, self.threshold_line_, self.best_line_ = [], None, None, None
@@ -350,7 +367,7 @@ class PruningPathDisplay:
                 lw=0,
                 label=f"± 1 {'standard deviation' if band == 'std' else 'standard error'}",
             )
-        if n_splits > 1:
+        if n_splits > 1 and np.isfinite(mean).any():
             best = np.flatnonzero(mean == np.nanmax(mean))[-1]
             threshold = shown(mean[best] - errors[best])
             self.threshold_line_ = ax.axhline(

@@ -1,8 +1,10 @@
 """`SaliencyDisplay`: what the deletion of each weight would cost."""
 
+from numbers import Integral
 from typing import Any
 
 import numpy as np
+from sklearn.utils import check_scalar
 
 from ._common import (
     BLUE,
@@ -305,8 +307,7 @@ class SaliencyDisplay:
     # ------------------------------------------------------------------ importances
 
     def _draw_importances(self, ax, max_features: int) -> None:
-        if max_features < 1:
-            raise ValueError(f"max_features must be at least 1, got {max_features}.")
+        check_scalar(max_features, "max_features", Integral, min_val=1)
         names, mask = self._names(), self.coef_masks[0]
         importances = np.where(mask, self.coefs[0], 0).sum(axis=1)
         n_left = mask.sum(axis=1)
