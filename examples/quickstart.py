@@ -45,9 +45,14 @@ model = Pipeline(
 n_weights = X.shape[1] * 10 + 10
 
 
+def standard_errors(results):
+    """Of the mean scores; ``std_test_score`` divides by the number of folds, not by one less."""
+    return results["std_test_score"] / np.sqrt(N_FOLDS - 1)
+
+
 def smallest_within_one_standard_error(results):
     """Index of the sparsest candidate whose score is within one standard error of the best."""
-    error = results["std_test_score"] / np.sqrt(N_FOLDS)
+    error = standard_errors(results)
     best = np.argmax(results["mean_test_score"])
     good = results["mean_test_score"] >= results["mean_test_score"][best] - error[best]
     levels = np.asarray(results["param_network__prune_fraction"], dtype=float)
@@ -76,7 +81,7 @@ for i, parameters in enumerate(results["params"]):
     print(
         f"{level:7.0%}  {parameters.get('network__n_rounds', '-'):>6}  "
         f"{round((1 - level) * n_weights):12d}  {results['mean_test_score'][i]:17.4f}  "
-        f"{results['std_test_score'][i] / np.sqrt(N_FOLDS):14.4f}"
+        f"{standard_errors(results)[i]:14.4f}"
         f"{'  <- chosen' if i == search.best_index_ else ''}"
     )
 
@@ -84,11 +89,11 @@ for i, parameters in enumerate(results["params"]):
 # The chosen network against the dense one, on data that neither has seen.
 dense = model.set_params(network__prune_fraction=0).fit(X_train, y_train)
 chosen = search.best_estimator_
-importances = chosen["network"].feature_importances_
 print()
 for name, fitted in (("dense", dense), ("chosen", chosen)):
     print(
         f"{name:6s}  {fitted['network'].n_weights_:4d} weights  "
         f"held-out accuracy {fitted.score(X_test, y_test):.4f}"
     )
-print(f"\nThe chosen network uses {np.count_nonzero(importances)} of {X.shape[1]} features.")
+n_used = len(chosen["network"].used_features_)
+print(f"\nThe chosen network uses {n_used} of {X.shape[1]} features.")

@@ -20,22 +20,22 @@ class Activation(NamedTuple):
     ----------
     apply : callable
         ``apply(a)`` replaces the pre-activations ``a`` by ``f(a)`` in place.
-    scale_by_slope : callable
-        ``scale_by_slope(delta, x)`` multiplies ``delta`` by ``f'`` in place.
-    bend : callable or None
-        ``bend(x)`` is ``f''`` as a new array; None where it vanishes everywhere.
+    multiply_by_derivative : callable
+        ``multiply_by_derivative(delta, x)`` multiplies ``delta`` by ``f'`` in place.
+    second_derivative : callable or None
+        ``second_derivative(x)`` is ``f''`` as a new array; None where it vanishes everywhere.
     """
 
     apply: Callable[[Array], None]
-    scale_by_slope: Callable[[Array, Array], None]
-    bend: Callable[[Array], Array] | None
+    multiply_by_derivative: Callable[[Array, Array], None]
+    second_derivative: Callable[[Array], Array] | None
 
 
 def _identity(a: Array) -> None:
     pass
 
 
-def _identity_slope(delta: Array, x: Array) -> None:
+def _identity_derivative(delta: Array, x: Array) -> None:
     pass
 
 
@@ -47,12 +47,12 @@ def _logistic(a: Array) -> None:
     a += 0.5
 
 
-def _logistic_slope(delta: Array, x: Array) -> None:
+def _logistic_derivative(delta: Array, x: Array) -> None:
     delta *= x
     delta *= 1 - x
 
 
-def _logistic_bend(x: Array) -> Array:
+def _logistic_second_derivative(x: Array) -> Array:
     return x * (1 - x) * (1 - 2 * x)
 
 
@@ -60,11 +60,11 @@ def _tanh(a: Array) -> None:
     np.tanh(a, out=a)
 
 
-def _tanh_slope(delta: Array, x: Array) -> None:
+def _tanh_derivative(delta: Array, x: Array) -> None:
     delta *= 1 - x * x
 
 
-def _tanh_bend(x: Array) -> Array:
+def _tanh_second_derivative(x: Array) -> Array:
     return -2 * x * (1 - x * x)
 
 
@@ -72,14 +72,14 @@ def _relu(a: Array) -> None:
     np.maximum(a, 0, out=a)
 
 
-def _relu_slope(delta: Array, x: Array) -> None:
+def _relu_derivative(delta: Array, x: Array) -> None:
     # Ten times as fast as assigning through a boolean index.
     delta *= x > 0
 
 
 ACTIVATIONS: dict[str, Activation] = {
-    "identity": Activation(_identity, _identity_slope, None),
-    "logistic": Activation(_logistic, _logistic_slope, _logistic_bend),
-    "tanh": Activation(_tanh, _tanh_slope, _tanh_bend),
-    "relu": Activation(_relu, _relu_slope, None),
+    "identity": Activation(_identity, _identity_derivative, None),
+    "logistic": Activation(_logistic, _logistic_derivative, _logistic_second_derivative),
+    "tanh": Activation(_tanh, _tanh_derivative, _tanh_second_derivative),
+    "relu": Activation(_relu, _relu_derivative, None),
 }

@@ -170,7 +170,9 @@ class BaseOBDMLP(DataMixin, FittedMixin, ExportMixin, CallbackSupportMixin, Base
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Data on which saliencies are computed and the survivors are retrained.
+            Data on which saliencies are computed and the survivors are retrained. With
+            ``early_stopping=True`` a fraction is held out; with the same data and an integer
+            ``random_state`` it is the one that ``fit`` held out.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets.
         prune_fraction : float in [0, 1), default=None
@@ -257,6 +259,11 @@ class BaseOBDMLP(DataMixin, FittedMixin, ExportMixin, CallbackSupportMixin, Base
             ``predicted_increase``, ``loss_after_deletion``, ``loss_after_retraining``,
             ``n_iter``, and with validation data ``validation_loss`` and ``validation_score``)
             and ``fit_time``. ``path.estimator_at(index)`` gives the fitted estimator at a step.
+
+        Raises
+        ------
+        ValueError
+            For levels outside [0, 1), and as ``fit`` does.
         """
         levels = None
         if prune_fractions is not None:
@@ -475,14 +482,24 @@ class BaseOBDMLP(DataMixin, FittedMixin, ExportMixin, CallbackSupportMixin, Base
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Data of the objective.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
         sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples.
 
         Returns
         -------
         derivatives : Bunch
             ``coefs`` and ``intercepts``: lists of arrays shaped like ``coefs_`` and
             ``intercepts_``, in units of the objective per squared unit of the parameter.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        ValueError
+            For invalid data or parameters.
         """
         with reproducible_threads():
             objective = self._fitted_objective(X, y, sample_weight)
@@ -493,19 +510,32 @@ class BaseOBDMLP(DataMixin, FittedMixin, ExportMixin, CallbackSupportMixin, Base
         """Predicted rise of the training objective if a parameter were deleted, for each.
 
         For ``criterion="obd"`` h_kk u_k^2 / 2 (LeCun, Denker & Solla, 1989, equation 5); for the
-        other criteria as documented there. A deleted parameter has saliency 0.
+        other criteria as documented there. A deleted parameter has saliency 0. Those of
+        ``"unit_obs"`` and ``"obs"`` include the damping of the Hessian by 1e-4 of its diagonal,
+        which is felt where inputs are almost collinear; ``predicted_increase`` in
+        ``pruning_history_`` does not.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Data of the objective.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
         sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples.
 
         Returns
         -------
         saliencies : Bunch
             ``coefs`` and ``intercepts``: lists of arrays shaped like ``coefs_`` and
             ``intercepts_``, in units of the objective (of the weight for ``"magnitude"``).
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        ValueError
+            For invalid data or parameters, and for Hessian blocks too large to invert.
         """
         with reproducible_threads():
             objective = self._fitted_objective(X, y, sample_weight)

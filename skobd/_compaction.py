@@ -11,16 +11,14 @@ from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import sparse
 
-from ._network import Array, Mask, Network
+from ._network import Array, Indices, Mask, Network
 from ._objective import Objective
 from ._parallel import deal, reproducible_threads, run_lanes, single_threaded_blas
 from ._solvers import Watch
 from ._updates import Update
 
-Indices = NDArray[np.intp]
 Link = Callable[[Array], None]
 
 # Costs in units of a multiply-add of a dense product, as benchmarks/deployment.py measures them:
@@ -32,14 +30,13 @@ _GATHER_COST = 50.0
 # sparse layers gain by it.
 _MANY_ROWS = 16
 _SPARSE_COST_OF_ONE, _SPARSE_CALL_OF_ONE = 6.0, 120_000
-# Rows are predicted in blocks whose activations fit the cache ...
+# Rows are predicted in blocks whose activations fit the cache, and dealt to lanes from about so
+# many multiply-adds on.
 _BLOCK_ELEMENTS = 2**18
 _MIN_BLOCK_ROWS, _MAX_BLOCK_ROWS = 64, 2048
+_LANE_MULTIPLY_ADDS, _MAX_LANES = 2e7, 8
 # BLAS leaves smaller products than this to one thread, so that it need not be told to.
 _SMALL_PRODUCT = 9000
-# ... and dealt to lanes from about this many multiply-adds on.
-_LANE_MULTIPLY_ADDS = 2e7
-_MAX_LANES = 8
 # Inputs are left out of the training data if a quarter of them are dead and the copy is small.
 _LIVE_SHARE = 0.75
 _MAX_COPY_BYTES = 2**26

@@ -67,25 +67,25 @@ def diagonal_curvature(objective: Objective, theta: Array, kind: str) -> Array:
     return curvature
 
 
-def _recursion(keep_bend: bool) -> UnitCurvatures:
+def _recursion(with_second_derivative: bool) -> UnitCurvatures:
     def unit_curvatures(
         objective: Objective, layers: list[Array], activations: list[Array], Y: Array
     ) -> list[Array]:
         f, p = objective.network.f, activations[-1]
-        bend = f.bend if keep_bend else None
+        second_derivative = f.second_derivative if with_second_derivative else None
         h = [objective.loss.curvature(p)]
         delta: Array = p - Y
         for layer, x in zip(layers[:0:-1], activations[-2:0:-1], strict=True):
             weights = layer[:-1]
             h_l = np.empty_like(x)
             backpropagate(h[0], weights * weights, h_l)
-            f.scale_by_slope(h_l, x)
-            f.scale_by_slope(h_l, x)
-            if bend is not None:
+            f.multiply_by_derivative(h_l, x)
+            f.multiply_by_derivative(h_l, x)
+            if second_derivative is not None:
                 upstream = np.empty_like(x)
                 backpropagate(delta, weights, upstream)
-                h_l += bend(x) * upstream
-                f.scale_by_slope(upstream, x)
+                h_l += second_derivative(x) * upstream
+                f.multiply_by_derivative(upstream, x)
                 delta = upstream
             h.insert(0, h_l)
         return h
@@ -104,14 +104,14 @@ def _gauss_newton(
             x = activations[index]
             upstream = np.empty_like(x)
             backpropagate(factor, layers[index][:-1], upstream)
-            f.scale_by_slope(upstream, x)
+            f.multiply_by_derivative(upstream, x)
             h[index - 1] += upstream * upstream
             factor = upstream
     return h
 
 
 UNIT_CURVATURES: dict[str, UnitCurvatures] = {
-    "hessian": _recursion(keep_bend=True),
-    "levenberg_marquardt": _recursion(keep_bend=False),
+    "hessian": _recursion(with_second_derivative=True),
+    "levenberg_marquardt": _recursion(with_second_derivative=False),
     "gauss_newton": _gauss_newton,
 }

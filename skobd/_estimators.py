@@ -224,8 +224,11 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training data.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
         sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples.
         classes : array-like of shape (n_classes,), default=None
             All classes that any call will see; required in the first call.
 
@@ -233,6 +236,14 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         -------
         self : object
             The estimator, trained further.
+
+        Raises
+        ------
+        AttributeError
+            For ``solver="lbfgs"``, which has no epochs.
+        ValueError
+            For invalid data or parameters, with ``early_stopping=True``, and if training
+            diverges. The estimator is then left as it was.
         """
         if self.class_weight == "balanced":
             raise ValueError(
@@ -252,6 +263,7 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to predict; columns as in ``fit``.
 
         Returns
         -------
@@ -267,6 +279,7 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to predict; columns as in ``fit``.
 
         Returns
         -------
@@ -283,6 +296,7 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to predict; columns as in ``fit``.
 
         Returns
         -------
@@ -446,13 +460,24 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training data.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
         sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples.
 
         Returns
         -------
         self : object
             The estimator, trained further.
+
+        Raises
+        ------
+        AttributeError
+            For ``solver="lbfgs"``, which has no epochs.
+        ValueError
+            For invalid data or parameters, with ``early_stopping=True``, and if training
+            diverges. The estimator is then left as it was.
         """
         return self._partial_fit(X, y, sample_weight)
 
@@ -462,6 +487,7 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to predict; columns as in ``fit``.
 
         Returns
         -------

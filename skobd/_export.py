@@ -135,7 +135,7 @@ class ExportMixin:
         for name in (*_RECORDS, *_SHAPE, *_TARGETS):
             if hasattr(self, name):
                 setattr(mlp, name, copy.deepcopy(getattr(self, name)))
-        mlp._no_improvement_count = self._journal.n_idle
+        mlp._no_improvement_count = self._journal.n_no_improvement
         return mlp
 
     @classmethod

@@ -11,12 +11,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._network import Array, Mask, Network
+from ._network import Array, Indices, Mask, Network
 from ._objective import Objective
 from ._surgery import (
     CRITERIA,
     Deletion,
-    Indices,
     SurgerySettings,
     candidates,
     delete_lowest,

@@ -17,6 +17,7 @@ from ._activations import ACTIVATIONS, Activation
 
 Array = NDArray[np.floating]
 Mask = NDArray[np.bool_]
+Indices = NDArray[np.intp]
 
 # Activations of the widest layer computed at a time, which then stay in the cache.
 _PREDICTION_ELEMENTS = 2**18
@@ -152,7 +153,7 @@ class Network:
         """
         for index in range(len(layers) - 1, 0, -1):
             backpropagate(deltas[index], layers[index][:-1], deltas[index - 1])
-            self.f.scale_by_slope(deltas[index - 1], activations[index])
+            self.f.multiply_by_derivative(deltas[index - 1], activations[index])
 
     def buffers(self, n_rows: int, dtype: Any) -> list[Array]:
         """Room for the activations of ``n_rows`` rows."""

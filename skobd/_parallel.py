@@ -68,10 +68,11 @@ _shared_limit = _SharedLimit()
 
 
 class _Helper(threading.Thread):
-    """A thread woken by a bare lock: a fifth of the latency of an executor's future.
+    """A thread that does one task after the other, woken by a bare lock.
 
-    An interrupt can come between any two steps of the calling thread. So what counts is which
-    task was finished last, and a lock that is open too early only makes a loop go round once more.
+    An executor's future cannot be awaited safely: an interrupt can come between any two steps of
+    the calling thread. Here what counts is which task was finished last, and a lock that is open
+    too early only makes a loop go round once more.
     """
 
     def __init__(self) -> None:

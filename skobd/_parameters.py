@@ -5,13 +5,16 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 
+from ._activations import ACTIVATIONS
 from ._curvature import UNIT_CURVATURES
+from ._granularity import DELETIONS
+from ._solvers import SOLVERS
 from ._surgery import CRITERIA
 
 PARAMETER_CONSTRAINTS: dict = {
     "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-    "activation": [StrOptions({"identity", "logistic", "tanh", "relu"})],
-    "solver": [StrOptions({"lbfgs", "sgd", "adam"})],
+    "activation": [StrOptions(set(ACTIVATIONS))],
+    "solver": [StrOptions(set(SOLVERS))],
     "alpha": [Interval(Real, 0, None, closed="left")],
     "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
     "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],
@@ -39,7 +42,7 @@ PARAMETER_CONSTRAINTS: dict = {
     "n_rounds": [Interval(Integral, 0, None, closed="left")],
     "criterion": [StrOptions(set(CRITERIA))],
     "curvature": [StrOptions(set(UNIT_CURVATURES))],
-    "granularity": [StrOptions({"weight", "unit", "feature"})],
+    "granularity": [StrOptions(set(DELETIONS))],
     "prune_intercepts": ["boolean"],
     "retrain_max_iter": [Interval(Integral, 0, None, closed="left"), None],
     "prune_tol": [Interval(Real, 0, None, closed="left"), None],
@@ -72,7 +75,8 @@ NETWORK_PARAMETERS = """hidden_layer_sizes : array-like of int or int, default=(
         bit-identical results, whatever the number of threads or processes.
     tol : float, default=1e-4
         Training ends when loss or score has not improved by this for ``n_iter_no_change`` epochs;
-        for ``solver="lbfgs"`` the tolerance on the gradient.
+        for ``solver="lbfgs"`` the tolerance on the gradient. The loss of a regressor is the sum
+        over the outputs (scikit-learn's is the mean).
     verbose : bool or int, default=False
         1 prints a line for each round (for each epoch if nothing is pruned), 2 also for each
         epoch.
@@ -132,11 +136,12 @@ NETWORK_PARAMETERS = """hidden_layer_sizes : array-like of int or int, default=(
     prune_tol : float or None, default=None
         Stop, and go back to the smallest network whose objective (or validation score, where
         there are validation data) is within this of the dense one's; ``prune_fraction`` is then
-        the upper limit. None: no such limit."""
+        the upper limit. `prune`, and ``fit`` with ``warm_start=True``, compare with the network
+        that they begin with. None: no such limit."""
 
 
 FITTED_ATTRIBUTES = """coefs_ : list of ndarray of shape (fan_in, fan_out)
-        Weights of each layer.
+        Weights of each layer. They can be changed; what is written over deleted ones is ignored.
     intercepts_ : list of ndarray of shape (fan_out,)
         Intercepts of each layer.
     coef_masks_, intercept_masks_ : list of ndarray of bool
@@ -151,7 +156,8 @@ FITTED_ATTRIBUTES = """coefs_ : list of ndarray of shape (fan_in, fan_out)
         ``loss_after_retraining``, ``n_iter``, and ``validation_loss`` and ``validation_score``
         where there are validation data.
     feature_importances_ : ndarray of shape (n_features,)
-        Summed OBD saliency of each input's weights on the training data.
+        Summed OBD saliency of each input's weights on the training data of the last ``fit`` or
+        ``prune``; not changed by ``partial_fit``. NaN if an interrupt came before they were known.
     used_features_ : ndarray of int
         Indices of the features that predictions depend on; the others may hold anything finite.
     loss_ : float

@@ -32,7 +32,7 @@ class Journal:
     validation_loss_curve, validation_scores : list of float
         The same on validation data, where there are any.
     best_loss, best_validation_score : float
-    n_idle : int
+    n_no_improvement : int
         Epochs in a row without improvement by `tol`.
     n_samples_seen : int
     """
@@ -42,7 +42,7 @@ class Journal:
     validation_scores: list[float] = field(default_factory=list)
     best_loss: float = np.inf
     best_validation_score: float = -np.inf
-    n_idle: int = 0
+    n_no_improvement: int = 0
     n_samples_seen: int = 0
 
     def copy(self) -> "Journal":
@@ -56,7 +56,9 @@ class Journal:
 
     def forget_best(self) -> "Journal":
         """Start judging improvement anew: after a deletion the old best is out of reach."""
-        return replace(self.copy(), best_loss=np.inf, best_validation_score=-np.inf, n_idle=0)
+        return replace(
+            self.copy(), best_loss=np.inf, best_validation_score=-np.inf, n_no_improvement=0
+        )
 
 
 class Watch(NamedTuple):
@@ -147,12 +149,12 @@ def solve_stochastic(
                 result.message = f"the training loss became {result.loss}"
                 break
             update.end_epoch(journal.n_samples_seen)
-            if journal.n_idle > settings.n_iter_no_change:
+            if journal.n_no_improvement > settings.n_iter_no_change:
                 reason = update.plateau()
                 if reason is not None:
                     result.status, result.message = "converged", _plateau_message(settings, reason)
                     break
-                journal.n_idle = 0
+                journal.n_no_improvement = 0
             if watch.on_epoch is not None and watch.on_epoch(survivors.theta):
                 result.status, result.message = "stopped", "a callback asked to stop"
                 break
@@ -211,7 +213,7 @@ def _judge(journal: Journal, settings: SolverSettings) -> bool:
         idle = loss > journal.best_loss - settings.tol
         improved = loss < journal.best_loss
         journal.best_loss = loss if improved else journal.best_loss
-    journal.n_idle = journal.n_idle + 1 if idle else 0
+    journal.n_no_improvement = journal.n_no_improvement + 1 if idle else 0
     return improved
 
 

@@ -15,15 +15,12 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg.lapack import dposv, dpotrf, dpotri
 
 from ._curvature import UNIT_CURVATURES
-from ._network import Array, Mask, Network, backpropagate
+from ._network import Array, Indices, Mask, Network, backpropagate
 from ._objective import Block, Objective
 from ._parallel import run_lanes
-
-Indices = NDArray[np.intp]
 
 # Rows that a Hessian is estimated from: a seeded subsample beyond this many.
 MAX_HESSIAN_ROWS = 2000
@@ -361,7 +358,7 @@ def _output_jacobians(objective: Objective, theta: Array, X: Any) -> Iterator[Ar
             if index:
                 upstream = np.empty_like(activations[index])
                 backpropagate(delta, layers[index][:-1], upstream)
-                network.f.scale_by_slope(upstream, activations[index])
+                network.f.multiply_by_derivative(upstream, activations[index])
                 delta = upstream
         yield np.concatenate(gradients[::-1], axis=1).astype(np.float64)
 

@@ -20,14 +20,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ._curvature import diagonal_curvature
-from ._network import Array, Mask, Network
+from ._network import Array, Indices, Mask, Network
 from ._objective import Objective
 from ._surgeon import BLOCKS, corrected, elimination_order, surgeon_saliencies
-
-Indices = NDArray[np.intp]
 
 
 @dataclass(frozen=True)

@@ -179,9 +179,9 @@ class Oracle:
         total = np.einsum("n,nia,nij,njb->ab", self.s, J, H, J)
         return (total + self.alpha * np.diag(self.is_weight())) / self.s.sum()
 
-    def recursion(self, theta, keep_bend=True):
+    def recursion(self, theta, with_second_derivative=True):
         """LeCun, Denker & Solla (1989), equations 6 to 8, sample by sample and unit by unit."""
-        f, slope, bend = ACTIVATIONS[self.activation]
+        f, slope, second_derivative = ACTIVATIONS[self.activation]
         layers, total = self.matrices(theta), np.zeros(len(theta))
         output_hessians = self.output_hessians(theta)
         for n, x in enumerate(self.X):
@@ -207,8 +207,8 @@ class Oracle:
                         [sum(w * w * h_l for w, h_l in zip(row, h, strict=True)) for row in weights]
                     )
                     h = slope(a) ** 2 * below
-                    if keep_bend:
-                        h = h + bend(a) * dE_dx
+                    if with_second_derivative:
+                        h = h + second_derivative(a) * dE_dx
                     g = slope(a) * dE_dx
             total += self.s[n] * np.concatenate(parts)
         return (total + self.alpha * self.is_weight()) / self.s.sum()

@@ -25,7 +25,7 @@ def test_value(name):
 def test_slope_is_the_derivative(name):
     difference = (applied(name, POINTS + 1e-6) - applied(name, POINTS - 1e-6)) / 2e-6
     delta = np.full_like(POINTS, 3.0)
-    ACTIVATIONS[name].scale_by_slope(delta, applied(name, POINTS))
+    ACTIVATIONS[name].multiply_by_derivative(delta, applied(name, POINTS))
     assert_allclose(delta, 3 * difference, atol=1e-8)
     assert_allclose(delta, 3 * oracles.ACTIVATIONS[name][1](POINTS), atol=1e-12)
 
@@ -36,14 +36,18 @@ def test_bend_is_the_second_derivative(name):
 
     def slope(a):
         delta = np.ones_like(a)
-        activation.scale_by_slope(delta, applied(name, a))
+        activation.multiply_by_derivative(delta, applied(name, a))
         return delta
 
     difference = (slope(POINTS + 1e-5) - slope(POINTS - 1e-5)) / 2e-5
     x = applied(name, POINTS)
-    bend = np.zeros_like(x) if activation.bend is None else activation.bend(x)
-    assert_allclose(bend, difference, atol=1e-8)
-    assert_allclose(bend, oracles.ACTIVATIONS[name][2](POINTS), atol=1e-12)
+    second_derivative = (
+        np.zeros_like(x)
+        if activation.second_derivative is None
+        else activation.second_derivative(x)
+    )
+    assert_allclose(second_derivative, difference, atol=1e-8)
+    assert_allclose(second_derivative, oracles.ACTIVATIONS[name][2](POINTS), atol=1e-12)
 
 
 @pytest.mark.parametrize("name", ["logistic", "tanh"])
@@ -53,4 +57,4 @@ def test_saturates_without_warnings(name, dtype):
     low = 0 if name == "logistic" else -1
     assert x.dtype == dtype
     assert_allclose(x, [[low, low, 1, 1]])
-    assert_allclose(ACTIVATIONS[name].bend(x), 0)
+    assert_allclose(ACTIVATIONS[name].second_derivative(x), 0)

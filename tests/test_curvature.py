@@ -20,7 +20,7 @@ def test_recursion_is_the_papers(case):
     objective, oracle, theta = make_problem(*case)
     close(diagonal_curvature(objective, theta, "hessian"), oracle.recursion(theta))
     curvature = diagonal_curvature(objective, theta, "levenberg_marquardt")
-    close(curvature, oracle.recursion(theta, keep_bend=False))
+    close(curvature, oracle.recursion(theta, with_second_derivative=False))
     assert (curvature >= 0).all()
 
 

@@ -1139,7 +1139,7 @@ class TestWhatUsersOfSklearnsRelyOn:
         with warnings.catch_warnings():
             warnings.simplefilter("error", ConvergenceWarning)
             model.fit(*binary)
-        assert model._journal.n_idle == n_iter_no_change + 1
+        assert model._journal.n_no_improvement == n_iter_no_change + 1
 
     def test_convergence_warning(self, iris):
         with pytest.warns(ConvergenceWarning, match=r"Maximum iterations \(10\) reached"):

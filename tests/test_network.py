@@ -54,7 +54,6 @@ def test_is_immutable_and_comparable():
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_initialises_like_sklearn(activation, dtype):
     X, y = np.zeros((4, 3), dtype=dtype), np.zeros(4)
-    # With no gradient and no penalty training leaves the initial weights where they are.
     # With next to no learning rate an epoch leaves the initial weights where they are.
     mlp = MLPRegressor(
         hidden_layer_sizes=(5, 2),

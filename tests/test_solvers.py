@@ -105,7 +105,7 @@ def test_lowers_the_objective_and_leaves_its_arguments(name):
     assert len(result.journal.loss_curve) == result.n_iter
     # What stopped one solver must not stop another that goes on from here.
     if name == "lbfgs":
-        assert (result.journal.best_loss, result.journal.n_idle) == (np.inf, 0)
+        assert (result.journal.best_loss, result.journal.n_no_improvement) == (np.inf, 0)
     else:
         assert result.journal.best_loss == min(result.journal.loss_curve)
 
@@ -266,8 +266,12 @@ def test_forgetting_the_best_keeps_the_record():
     journal = Journal([1.0], [2.0], [3.0], 1.0, 3.0, 4, 5)
     fresh = journal.forget_best()
     assert fresh.loss_curve == [1.0]
-    assert (fresh.best_loss, fresh.best_validation_score, fresh.n_idle) == (np.inf, -np.inf, 0)
-    assert (journal.best_loss, journal.n_idle) == (1.0, 4)
+    assert (fresh.best_loss, fresh.best_validation_score, fresh.n_no_improvement) == (
+        np.inf,
+        -np.inf,
+        0,
+    )
+    assert (journal.best_loss, journal.n_no_improvement) == (1.0, 4)
     fresh.loss_curve.append(0.0)
     assert journal.loss_curve == [1.0]
 

@@ -212,7 +212,9 @@ def test_diagonals_are_those_of_the_recursion(problem, kind):
     objective, oracle, theta = make_problem(*problem, n=12)
     blocks = unit_blocks(objective, theta, np.ones(theta.size, dtype=bool), kind, seeded())
     diagonal = np.diag(assembled(blocks, theta.size))
-    assert_allclose(diagonal, oracle.recursion(theta, keep_bend=False), rtol=1e-6, atol=1e-9)
+    assert_allclose(
+        diagonal, oracle.recursion(theta, with_second_derivative=False), rtol=1e-6, atol=1e-9
+    )
 
 
 @pytest.fixture
