@@ -122,6 +122,5 @@ def _pack_update(update: Any) -> dict[str, Any]:
 def _unpack_update(packed: dict[str, Any]) -> Any:
     settings = SolverSettings(**packed["settings"])
     update = object.__new__(UPDATES[settings.solver])
-    # Copied, because arrays that were loaded memory-mapped cannot be written to.
-    vars(update).update(copy.deepcopy(packed) | {"settings": settings})
+    vars(update).update(packed | {"settings": settings})
     return update

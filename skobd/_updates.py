@@ -247,7 +247,11 @@ UPDATES: dict[str, type[Adam] | type[Momentum]] = {"adam": Adam, "sgd": Momentum
 
 
 def resume(state: Update | None, settings: SolverSettings, n_values: int, dtype: Any) -> Update:
-    """A copy of the state, under the present settings; a fresh one for another solver."""
+    """A copy of the state, under the present settings; a fresh one for another solver.
+
+    A copy, because training may fail, and because arrays that were loaded memory-mapped cannot be
+    written to.
+    """
     rule = UPDATES[settings.solver]
     if not isinstance(state, rule):
         return rule(settings, n_values, dtype)
