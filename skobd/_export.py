@@ -233,11 +233,11 @@ class ExportMixin:
         """
         skl2onnx = import_skl2onnx()
         check_is_fitted(self)
-        array = validate_data(self, X, dtype="numeric", reset=False)
+        rows = validate_data(self, X, dtype=(np.float64, np.float32), reset=False)
         if self._is_classifier:
             kwargs.setdefault("options", {id(self): {"zipmap": False}})
-        # Of a data frame every column is an input of its own.
-        sample = X if hasattr(X, "columns") else array
+        # With the types it has; of a data frame every column is an input of its own.
+        sample = X if hasattr(X, "shape") else rows
         return skl2onnx.to_onnx(self, sample[:1], **kwargs)
 
     # ------------------------------------------------------------------ C

@@ -181,7 +181,7 @@ def prune(
     ) -> SolverResult:
         if watch.on_round is not None:
             watch.on_round(theta, mask)
-        if settings.max_iter == 0:
+        if settings.max_iter == 0 or not mask.any():
             return SolverResult(theta, np.nan, 0, journal, "converged")
         result = SOLVERS[settings.solver](
             part.objective,
