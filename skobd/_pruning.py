@@ -173,14 +173,16 @@ def prune(
     def alive(part: Part, mask: Mask) -> Part:
         return part.living(candidates(network, mask, recipe.surgery))
 
+    def announce(theta: Array, mask: Mask) -> None:
+        if watch.on_round is not None:
+            watch.on_round(theta, mask)
+
     def validate(theta: Array) -> tuple[float, float]:
         return (np.nan, np.nan) if watch.validate is None else watch.validate(theta)
 
     def run(
         part: Part, theta: Array, mask: Mask, settings: SolverSettings, journal: Journal
     ) -> SolverResult:
-        if watch.on_round is not None:
-            watch.on_round(theta, mask)
         if settings.max_iter == 0 or not mask.any():
             return SolverResult(theta, np.nan, 0, journal, "converged")
         result = SOLVERS[settings.solver](
@@ -200,6 +202,7 @@ def prune(
 
     settings = recipe.solver if train else replace(recipe.solver, max_iter=0)
     part = alive(Part(objective), mask)
+    announce(theta, mask)
     result = run(part, theta, mask, settings, journal or Journal())
     loss, validation = result.loss, (np.nan, np.nan)
     with _kept(result):
@@ -224,6 +227,7 @@ def prune(
             theta=part.put(deletion.theta, last.theta), mask=part.put(deletion.mask, last.mask)
         )
         part = alive(part, deletion.mask)
+        announce(deletion.theta, deletion.mask)
         if np.array_equal(deletion.mask, last.mask):
             # Whole units or inputs may be too large for a round; there is nothing to make up for.
             result = replace(last.result, n_iter=0)

@@ -109,6 +109,19 @@ def test_rounds_without_epochs_and_fits_without_rounds(iris, params):
 
 
 @needs_callbacks
+def test_rounds_that_delete_nothing_are_rounds(iris):
+    """The only input left cannot go."""
+    recorder = Recorder()
+    estimator = make_classifier(granularity="feature", prune_fraction=0.95, n_rounds=6)
+    estimator.set_callbacks(recorder).fit(*iris)
+    assert (estimator.pruning_history_["n_iter"] == 0).any()
+    rounds = [event[2] for event in recorder.events if event[:2] == ("end", "round")]
+    assert rounds == [(0, round_) for round_ in range(7)]
+    for name in ("fit", "round", "epoch"):
+        assert recorder.count("begin", name) == recorder.count("end", name)
+
+
+@needs_callbacks
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
 def test_fitted_estimators_are_as_if_fit_had_ended_there(iris, solver):
     X, y = iris
