@@ -347,19 +347,22 @@ class BaseOBDMLP(DataMixin, FittedMixin, ExportMixin, CallbackSupportMixin, Base
         if survivors:
             self._check_block_size()
         done: list[Step] = []
+        importances: Array | None = None
         route, objective = self._route, self._objective(data)
         watch = Watch(self._validator(held_out), tasks.on_epoch, tasks.on_round)
         if route is not None:
             route.begin(self)
         try:
             for step in self._steps(objective, watch, rng, survivors, train):
+                importances = None
                 if self.verbose and survivors:
                     print(describe(step))
                 if step.within_tol:
                     # Only the last network is needed; earlier ones are kept as numbers.
                     done = [*(earlier.without_network() for earlier in done), step]
                 if route is not None:
-                    route.record(step, self._importances(objective, step))
+                    importances = self._importances(objective, step)
+                    route.record(step, importances)
                 if tasks.end_round(partial(self._attributes_after, done, objective)):
                     break
         except KeyboardInterrupt:
@@ -367,7 +370,8 @@ class BaseOBDMLP(DataMixin, FittedMixin, ExportMixin, CallbackSupportMixin, Base
                 raise
             done[-1].result.status = "interrupted"
         try:
-            importances = self._importances(objective, done[-1])
+            if importances is None:
+                importances = self._importances(objective, done[-1])
         except KeyboardInterrupt:
             # The network is there, and whoever interrupts wants no second pass.
             done[-1].result.status = "interrupted"

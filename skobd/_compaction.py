@@ -80,7 +80,7 @@ def compact(network: Network, theta: Array, mask: Mask, keep_inputs: bool = Fals
     -------
     compaction : Compaction
     """
-    theta, mask = np.where(mask, theta, 0).astype(theta.dtype, copy=False), mask.copy()
+    theta, mask = np.where(mask, theta, 0), mask.copy()
     # One sweep in each direction suffices: folding can only make constants further on, and
     # dropping unused units can only make units unused further back.
     folded = _fold_constants(network, theta, mask)
@@ -92,7 +92,7 @@ def compact(network: Network, theta: Array, mask: Mask, keep_inputs: bool = Fals
         kept[0] = np.arange(network.layer_sizes[0])
     smaller, positions = select(network, kept)
     small_mask = mask[positions]
-    small_theta = np.where(small_mask, theta[positions], 0).astype(theta.dtype, copy=False)
+    small_theta = np.where(small_mask, theta[positions], 0)
     return Compaction(smaller, small_theta, small_mask, kept, None if folded else positions)
 
 

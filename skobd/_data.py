@@ -116,9 +116,16 @@ class DataMixin:
             if sample_weight is not None:
                 raise ValueError("sample_weight_val is provided, but X_val was not provided.")
             return None
-        options = {"accept_sparse": "csr", "order": "C", "ensure_min_samples": 2}
         with _about("X_val"):
-            X = validate_data(self, X, dtype=data.X.dtype, reset=False, **options)
+            X = validate_data(
+                self,
+                X,
+                accept_sparse="csr",
+                dtype=data.X.dtype,
+                order="C",
+                ensure_min_samples=2,
+                reset=False,
+            )
         dtype = None if self._is_classifier else "numeric"
         with _about("y_val"):
             y = check_array(y, ensure_2d=False, dtype=dtype, accept_sparse="csr")

@@ -205,7 +205,7 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
                     raise ValueError(
                         f"class_weight[{label!r}] must be a finite number >= 0, got {value!r}."
                     )
-        if isinstance(given, dict) and len(y.shape) == 1:
+        if isinstance(given, dict) and y.ndim == 1:
             # By all classes that are known, because a batch need not have every one of them.
             of_class = compute_class_weight(given, classes=self.classes_, y=self.classes_)
             return of_class[np.searchsorted(self.classes_, y)]

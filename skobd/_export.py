@@ -130,8 +130,8 @@ class ExportMixin:
         mlp.intercepts_ = [intercept.copy() for intercept in self._network.intercepts(theta)]
         if self.early_stopping:
             # Where a warm start goes back to if no epoch is better.
-            mlp._best_coefs = [coef.copy() for coef in mlp.coefs_]
-            mlp._best_intercepts = [intercept.copy() for intercept in mlp.intercepts_]
+            mlp._best_coefs = copy.deepcopy(mlp.coefs_)
+            mlp._best_intercepts = copy.deepcopy(mlp.intercepts_)
         for name in (*_RECORDS, *_SHAPE, *_TARGETS):
             if hasattr(self, name):
                 setattr(mlp, name, copy.deepcopy(getattr(self, name)))

@@ -91,12 +91,12 @@ class FittedMixin:
             raise ValueError(f"{name} must be arrays of shapes {shapes}, got {given}.")
         for view, array in zip(views, arrays, strict=True):
             view[...] = array
-        self._theta = np.where(self._mask, theta, 0).astype(theta.dtype, copy=False)
+        self._theta = np.where(self._mask, theta, 0)
 
     @property
     def _survivors_only(self) -> Array:
         """The parameters, with 0 for whatever was written over deleted ones."""
-        return np.where(self._mask, self._theta, 0).astype(self._theta.dtype, copy=False)
+        return np.where(self._mask, self._theta, 0)
 
     def _expose(self) -> Array:
         """The parameters, noting that they can be changed in place from now on."""

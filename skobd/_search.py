@@ -18,11 +18,11 @@ from sklearn.metrics._scorer import _BaseScorer, _MultimetricScorer, _Passthroug
 from sklearn.model_selection import check_cv
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.model_selection._validation import (
-    _insert_error_scores,
     _score,
     _warn_or_raise_about_fit_failures,
 )
 from sklearn.pipeline import Pipeline
+from sklearn.utils import _safe_indexing
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.multiclass import type_of_target
@@ -196,7 +196,7 @@ def _run_fold(
         try:
             with context.propagate_callback_context(estimator):
                 context.call_on_fit_task_begin(**shown)
-                _check_classes(estimator, index, y_train, _safe_split(estimator, X, y, test)[1])
+                _check_classes(estimator, index, y, rows)
                 _follow(route, estimator, X_train, y_train, fit_params)
         except Exception:
             if task.error_score == "raise":
@@ -335,16 +335,12 @@ def _unscored(task: _FoldTask, error: str | None) -> dict:
 
 
 def _name_missing_scores(rows: list[dict]) -> None:
-    """Levels that a callback left out have the names of the other levels' scores, too."""
-    names = next((list(row["test_scores"]) for row in rows if _has_names(row)), None)
-    for row in rows if names else ():
+    """Levels that failed, or that a callback left out, have the names of the others' scores."""
+    named = [row["test_scores"] for row in rows if isinstance(row["test_scores"], dict)]
+    for row in rows if named else ():
         for kind in ("test_scores", "train_scores"):
-            if kind in row and not isinstance(row[kind], dict):
-                row[kind] = dict.fromkeys(names or (), row[kind])
-
-
-def _has_names(row: dict) -> bool:
-    return isinstance(row["test_scores"], dict)
+            if not isinstance(row.get(kind, {}), dict):
+                row[kind] = dict.fromkeys(named[0], row[kind])
 
 
 def _print_fold(
@@ -362,10 +358,10 @@ def _print_fold(
     score = ""
     if scored and not isinstance(scored[0], dict):
         score = f", score {scored[0]:.4f} -> {scored[-1]:.4f}"
-    print(f"{fold}: {_describe(path, seconds, score)}")
+    print(f"{fold}: {_outcome(path, seconds, score)}")
 
 
-def _describe(path: PruningPath, seconds: float, score: str = "") -> str:
+def _outcome(path: PruningPath, seconds: float, score: str = "") -> str:
     return (
         f"{path.n_weights[-1]} weights left ({path.sparsity[-1]:.1%} deleted){score} in "
         f"{path.n_iter.sum()} iterations and {seconds:.1f} s"
@@ -555,9 +551,7 @@ class PruningSearchCV(BaseSearchCV):
         folds = self._run_folds((X, y), levels, scorer, routed, root)
         out = [fold.rows[index] for index in range(len(levels)) for fold in folds]
         _warn_or_raise_about_fit_failures(out, self.error_score)
-        if callable(self.scoring):
-            _insert_error_scores(out, self.error_score)
-            _name_missing_scores(out)
+        _name_missing_scores(out)
         self.multimetric_ = isinstance(out[0]["test_scores"], dict)
         if self.multimetric_:
             self._check_refit_for_multimetric(out[0]["test_scores"])
@@ -645,17 +639,18 @@ class PruningSearchCV(BaseSearchCV):
             _follow(route, self.best_estimator_, shown["X"], shown["y"], fit_params)
         self.refit_time_ = time.perf_counter() - start
         if self.verbose:
-            print(f"refit  : {_describe(route.path(self.best_estimator_), self.refit_time_)}")
+            print(f"refit  : {_outcome(route.path(self.best_estimator_), self.refit_time_)}")
         if hasattr(self.best_estimator_, "feature_names_in_"):
             self.feature_names_in_ = self.best_estimator_.feature_names_in_
         context.call_on_fit_task_end(**shown)
 
 
-def _check_classes(estimator: Any, index: int, y_train: Any, y_test: Any) -> None:
+def _check_classes(estimator: Any, index: int, y: Any, rows: tuple[np.ndarray, np.ndarray]) -> None:
     """A network cannot be tested on a class that it has never seen."""
-    if not is_classifier(estimator) or type_of_target(y_train) not in ("binary", "multiclass"):
+    if not is_classifier(estimator) or type_of_target(y) not in ("binary", "multiclass"):
         return
-    missing = np.setdiff1d(np.ravel(y_test), np.ravel(y_train))
+    y_train, y_test = (np.ravel(_safe_indexing(y, part)) for part in rows)
+    missing = np.setdiff1d(y_test, y_train)
     if missing.size:
         raise ValueError(
             f"Split {index} of cv has no training rows of the classes {missing.tolist()}, which "
@@ -682,8 +677,8 @@ def _with_fold_statistics(results: dict, folds: list[_Fold]) -> dict:
     for index, column in enumerate(weights.T):
         results[f"split{index}_n_weights"] = column
     results["mean_n_weights"] = weights[:, kept].mean(axis=1) if kept.any() else weights[:, 0]
-    names = [name[len("mean_") :] for name in results if name.startswith(("mean_test", "mean_tr"))]
-    for name in names:
+    prefixes = "mean_test_", "mean_train_"
+    for name in [key.removeprefix("mean_") for key in results if key.startswith(prefixes)]:
         scores = np.column_stack([results[f"split{index}_{name}"] for index in range(len(folds))])
         is_test = name.startswith("test_")
         kept = ~np.isnan(scores).all(axis=0)

@@ -101,7 +101,7 @@ def obd_saliencies(
     # The curvature of a deleted weight may overflow: its input may be anything finite.
     with np.errstate(over="ignore", invalid="ignore"):
         curvature = diagonal_curvature(objective, theta, settings.curvature)
-        return np.where(mask, 0.5 * curvature * theta * theta, 0).astype(theta.dtype, copy=False)
+        return np.where(mask, 0.5 * curvature * theta * theta, 0)
 
 
 def _magnitudes(

@@ -321,8 +321,7 @@ class PruningPathDisplay:
             isinstance(index, Integral) and int(index) in range(-n_levels, n_levels)
         ):
             raise ValueError(
-                f"best_index must be an integer in [{-n_levels}, {n_levels}), got "
-                f"{self.best_index!r}."
+                f"best_index must be an integer in [{-n_levels}, {n_levels}), got {index!r}."
             )
         ax = make_axes(ax, self, (6.0, 4.0))
         self.ax_, self.figure_ = ax, ax.figure
