@@ -1,0 +1,93 @@
+"""Private and version-dependent names of scikit-learn: all of them, and nowhere else."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sklearn.base import _fit_context
+from sklearn.utils._optional_dependencies import check_matplotlib_support
+from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils.multiclass import _check_partial_fit_first_call
+from sklearn.utils.validation import _check_sample_weight
+
+__all__ = [
+    "CALLBACK_STATE",
+    "CallbackSupportMixin",
+    "Interval",
+    "NoContext",
+    "Options",
+    "StrOptions",
+    "_check_partial_fit_first_call",
+    "_check_sample_weight",
+    "_fit_context",
+    "check_matplotlib_support",
+    "root_context",
+    "with_callbacks",
+]
+
+try:
+    from sklearn.callback import CallbackSupportMixin, with_callbacks
+except ImportError:  # scikit-learn < 1.9
+
+    class CallbackSupportMixin:  # type: ignore[no-redef]
+        """Nothing: there are no callbacks to support."""
+
+    def with_callbacks(method):  # type: ignore[no-redef]
+        """Nothing: there are no callbacks to tear down."""
+        return method
+
+
+# What scikit-learn keeps on an estimator for its callbacks.
+CALLBACK_STATE = (
+    "_skl_callbacks",
+    "_skl_callbacks_to_teardown",
+    "_callback_fit_ctx",
+    "_parent_callback_ctx",
+)
+
+
+class NoContext:
+    """Stands in for `sklearn.callback.CallbackContext` where there is none."""
+
+    def subcontext(self, **kwargs: Any) -> "NoContext":
+        """A task within this one."""
+        return self
+
+    def call_on_fit_task_begin(self, **kwargs: Any) -> "NoContext":
+        """Report the beginning of the task."""
+        return self
+
+    def call_on_fit_task_end(self, **kwargs: Any) -> bool:
+        """Report the end of the task; returns whether to stop."""
+        return False
+
+    @contextmanager
+    def propagate_callback_context(self, estimator: Any) -> Iterator[None]:
+        """Hand the callbacks down to another estimator."""
+        yield
+
+
+def root_context(estimator: Any, **kwargs: Any) -> Any:
+    """Context of the outermost task of an estimator, with its callbacks set up."""
+    if not hasattr(estimator, "_init_callback_context"):
+        return NoContext()
+    return estimator._init_callback_context(**kwargs)
+
+
+def without_callback_state(estimator: Any) -> Any:
+    """The estimator itself, once what scikit-learn keeps on it for callbacks is taken away."""
+    for name in CALLBACK_STATE:
+        vars(estimator).pop(name, None)
+    return estimator
+
+
+def has_callbacks(estimator: Any) -> bool:
+    """Whether anybody is to be told of its fit."""
+    return bool(getattr(estimator, "_skl_callbacks", ()))
+
+
+def hand_down_callbacks(outer: Any, inner: Any) -> None:
+    """Let an estimator that stands in for another one pass its callbacks on to it."""
+    for name in CALLBACK_STATE:
+        if name in vars(outer):
+            setattr(inner, name, getattr(outer, name))
