@@ -1,4 +1,4 @@
-"""Deleting whole hidden units or whole inputs instead of single weights.
+"""What is deleted and counted: single weights, whole hidden units, or whole inputs.
 
 The saliency of a group is the sum of the saliencies of the weights that are deleted with it. The
 criteria that correct the survivors count the outgoing weights only: once those are gone, and the
@@ -6,7 +6,7 @@ units of the next layer are corrected for their loss, the incoming weights have 
 """
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +15,7 @@ from .._net.dead_units import connects, fold_constants
 from .._net.network import Indices, Mask, Network
 from .criteria import CRITERIA
 from .deletion import Deletion, delete_lowest, finish
-from .problem import Problem
+from .problem import Problem, prunable
 
 
 class Group(NamedTuple):
@@ -23,104 +23,122 @@ class Group(NamedTuple):
 
     Attributes
     ----------
-    layer : int
-        Index of the layer of units it belongs to, 0 being the inputs.
     incoming, outgoing : ndarray of int
         Positions in ``theta`` of what is deleted with it; inputs have no incoming ones.
     """
 
-    layer: int
     incoming: Indices
     outgoing: Indices
 
 
-def _groups(network: Network, granularity: str) -> Iterator[Group]:
+def present_units(network: Network, mask: Mask) -> list[Group]:
+    """Hidden units that have any weight left, layer by layer."""
     positions = network.layers(np.arange(network.n_parameters))
-    nothing = np.empty(0, dtype=np.intp)
-    if granularity == "feature":
-        for row in positions[0][:-1]:
-            yield Group(0, nothing, row)
-        return
-    for layer, (before, after) in enumerate(itertools.pairwise(positions), start=1):
-        for unit in range(before.shape[1]):
-            yield Group(layer, before[:, unit], after[unit])
-
-
-def delete_groups(problem: Problem, n_delete: int) -> Deletion:
-    """Delete the least salient units or inputs, at most ``n_delete`` parameters with them.
-
-    Groups are taken in ascending order of saliency; one that would exceed the number is passed
-    over. The last group of a layer always stays.
-    """
-    network, mask, prunable = problem.network, problem.mask, problem.prunable
-    criterion = CRITERIA[problem.settings.criterion]
-    saliencies = np.where(prunable, criterion.saliencies(problem), 0)
-    groups = list(_groups(network, problem.settings.granularity))
-    totals = [
-        saliencies[group.outgoing].sum()
-        + (0 if criterion.correct else saliencies[group.incoming].sum())
-        for group in groups
-    ]
-    order = np.argsort(totals, kind="stable")
-    deleted, outgoing = _choose(groups, order, prunable, mask, n_delete)
-    if connects(network, mask) and not connects(network, mask & ~deleted):
-        # Where single weights went before, the last unit of a layer may be one of several.
-        deleted, outgoing = _choose(
-            groups, order, prunable, mask, n_delete, lambda gone: connects(network, mask & ~gone)
+    return [
+        Group(before[:, unit], after[unit])
+        for (before, after), (alive_before, alive_after) in zip(
+            itertools.pairwise(positions), itertools.pairwise(network.layers(mask)), strict=True
         )
-    if not deleted.any():
-        return Deletion(problem.theta, mask, 0.0)
-    theta, increase = problem.theta, np.nan
-    if criterion.correct is not None:
-        theta, increase = criterion.correct(problem, outgoing)
-    elif criterion.predicts:
-        increase = float(saliencies[deleted].sum())
-    # What went out of units that were constant already lives on in the next intercepts.
-    theta = fold_constants(network, theta, mask, outgoing)
-    return finish(problem, theta, deleted, increase)
+        for unit in np.flatnonzero(alive_before[:-1].any(axis=0) | alive_after[:-1].any(axis=1))
+    ]
+
+
+def present_inputs(network: Network, mask: Mask) -> list[Group]:
+    """Inputs that have any weight left."""
+    rows = network.layers(np.arange(network.n_parameters))[0]
+    alive = network.layers(mask)[0][:-1].any(axis=1)
+    nothing = np.empty(0, dtype=np.intp)
+    return [Group(nothing, rows[index]) for index in np.flatnonzero(alive)]
+
+
+Groups = Callable[[Network, Mask], list[Group]]
+
+
+def _count_weights(network: Network, mask: Mask, prune_intercepts: bool) -> int:
+    return int((mask & prunable(network, prune_intercepts)).sum())
+
+
+def _count_groups(groups_of: Groups) -> Callable[[Network, Mask, bool], int]:
+    return lambda network, mask, prune_intercepts: len(groups_of(network, mask))
+
+
+def _delete_groups(groups_of: Groups) -> Callable[[Problem, int], Deletion]:
+    def delete(problem: Problem, n_delete: int) -> Deletion:
+        """Delete the ``n_delete`` least salient groups, but never the last way through."""
+        network, mask, prunable = problem.network, problem.mask, problem.prunable
+        criterion = CRITERIA[problem.settings.criterion]
+        groups = groups_of(network, mask)
+        if n_delete <= 0 or len(groups) < 2:
+            return Deletion(problem.theta, mask, 0.0)
+        saliencies = np.where(prunable, criterion.saliencies(problem), 0)
+        totals = [
+            saliencies[group.outgoing].sum()
+            + (0 if criterion.correct else saliencies[group.incoming].sum())
+            for group in groups
+        ]
+        deleted, outgoing = _choose(
+            network, mask, prunable, [groups[i] for i in np.argsort(totals, kind="stable")], n_delete
+        )
+        if not deleted.any():
+            return Deletion(problem.theta, mask, 0.0)
+        theta, increase = problem.theta, np.nan
+        if criterion.correct is not None:
+            theta, increase = criterion.correct(problem, outgoing)
+        elif criterion.predicts:
+            increase = float(saliencies[deleted].sum())
+        # What went out of units that were constant already lives on in the next intercepts.
+        theta = fold_constants(network, theta, mask, outgoing)
+        return finish(problem, theta, deleted, increase)
+
+    return delete
 
 
 def _choose(
-    groups: list[Group],
-    order: np.ndarray,
-    prunable: Mask,
-    mask: Mask,
-    n_delete: int,
-    allows: Callable[[Mask], bool] | None = None,
+    network: Network, mask: Mask, prunable: Mask, groups: list[Group], n_delete: int
 ) -> tuple[Mask, Mask]:
     """What is deleted, and what of it goes out of the deleted groups.
 
-    ``allows(gone)`` says whether everything in a mask may be gone.
+    Groups are taken in their order; one without which no output would depend on any input stays.
     """
-    left = prunable.copy()
-    outgoing = np.zeros_like(mask)
-    n_alive = np.bincount(
-        [group.layer for group in groups if _is_alive(group, left)],
-        minlength=1 + max((group.layer for group in groups), default=0),
-    )
-    for group in map(groups.__getitem__, order):
-        positions = np.concatenate([group.incoming, group.outgoing])
-        n_gone = int(left[positions].sum())
-        if not n_gone or n_gone > n_delete:
-            continue
-        if allows is not None:
-            gone = prunable & ~left
-            gone[positions] = prunable[positions]
-            if not allows(gone):
-                continue
-        if _is_alive(group, left):
-            if n_alive[group.layer] == 1:
-                continue
-            n_alive[group.layer] -= 1
-        left[positions] = False
-        outgoing[group.outgoing] = mask[group.outgoing]
-        n_delete -= n_gone
-    return prunable & ~left, outgoing & prunable
+
+    def positions(some: list[Group]) -> tuple[Mask, Mask]:
+        deleted, outgoing = np.zeros_like(mask), np.zeros_like(mask)
+        for group in some:
+            deleted[group.incoming] = prunable[group.incoming]
+            outgoing[group.outgoing] = prunable[group.outgoing]
+        return deleted | outgoing, outgoing
+
+    chosen = groups[:n_delete]
+    if connects(network, mask) and not connects(network, mask & ~positions(chosen)[0]):
+        # Rarely: some group is the last way through. Then they are tried one by one.
+        chosen = []
+        for group in groups:
+            tried = [*chosen, group]
+            if len(tried) <= n_delete and connects(network, mask & ~positions(tried)[0]):
+                chosen = tried
+    return positions(chosen)
 
 
-def _is_alive(group: Group, left: Mask) -> bool:
-    """Whether the group passes anything on."""
-    return bool(left[group.outgoing].any())
+class Granularity(NamedTuple):
+    """One row of the table.
+
+    Attributes
+    ----------
+    unit : str
+        What is counted, in words; "n_<unit>" is its column in the history.
+    count : callable
+        ``count(network, mask, prune_intercepts)``: how many of them survive.
+    delete : callable
+        ``delete(problem, n_delete)``: delete so many of them.
+    """
+
+    unit: str
+    count: Callable[[Network, Mask, bool], int]
+    delete: Callable[[Problem, int], Deletion]
 
 
-DELETIONS = {"weight": delete_lowest, "unit": delete_groups, "feature": delete_groups}
+GRANULARITIES: dict[str, Granularity] = {
+    "weight": Granularity("weights", _count_weights, delete_lowest),
+    "unit": Granularity("units", _count_groups(present_units), _delete_groups(present_units)),
+    "feature": Granularity("features", _count_groups(present_inputs), _delete_groups(present_inputs)),
+}

@@ -14,74 +14,18 @@ from .._net.pruned import PrunedNetwork
 from .._train.objective import Objective
 from .._train.solvers import Training, check_finite, solve
 from .._train.state import SolverResult, TrainingState
+from .._train.updates import UPDATES, SolverSettings
 from .active import ActiveObjective
 from .deletion import Deletion
-from .granularity import DELETIONS
+from .granularity import GRANULARITIES
 from .problem import DeletionSettings, Problem, prunable
+from .regrowth import revivable, revive
+from .rounds import Cycle, Round
 
-
-@dataclass(frozen=True)
-class Round:
-    """The numbers of a round, or of dense training (round 0).
-
-    Attributes
-    ----------
-    round : int
-    n_weights : int
-        Surviving prunable parameters.
-    sparsity : float
-        Fraction of the prunable parameters deleted.
-    loss_before, loss_after_deletion, loss_after_retraining : float
-        Objective on the training data; of the dense network only the last.
-    predicted_increase : float
-        Increase by the deletion that the criterion predicted; NaN if it predicts none.
-    n_iter : int
-        Epochs or iterations of (re)training.
-    validation_loss, validation_score : float
-        NaN without validation data.
-    loss : float
-        Objective as the solver last saw it.
-    status, message : str
-        How the (re)training ended; see `SolverResult`.
-    within_tol : bool
-        False for the one round that is worse than ``prune_tol`` allows; it is the last.
-    """
-
-    round: int
-    n_weights: int
-    sparsity: float
-    loss_before: float
-    predicted_increase: float
-    loss_after_deletion: float
-    loss_after_retraining: float
-    n_iter: int
-    validation_loss: float
-    validation_score: float
-    loss: float
-    status: str
-    message: str
-    within_tol: bool = True
-
-    @property
-    def ended_early(self) -> bool:
-        """Whether the user or a callback ended the training of this round."""
-        return self.status in ("interrupted", "stopped")
-
-    def describe(self) -> str:
-        """One line, as ``verbose=1`` prints it."""
-        line = f"round {self.round:2d}: {self.n_weights} weights left ({self.sparsity:.1%} deleted)"
-        if self.round:
-            line += f", loss {self.loss_before:.5f} -> deleted {self.loss_after_deletion:.5f}"
-            if np.isfinite(self.predicted_increase):
-                line += f" (predicted {self.loss_before + self.predicted_increase:.5f})"
-            line += f" -> retrained {self.loss_after_retraining:.5f} in {self.n_iter} iterations"
-        else:
-            line += f", loss {self.loss_after_retraining:.5f} after {self.n_iter} iterations"
-        if np.isfinite(self.validation_score):
-            line += f", validation score {self.validation_score:.4f}"
-        if not self.within_tol:
-            line += ": worse than prune_tol allows, the round is undone"
-        return line
+# Of the survivors, exchanged in the first cycle of regrowth; falls linearly to 0.
+_EXCHANGED = 0.3
+# Adam's retraining is short: its second moment must forget faster than in dense training.
+_RETRAIN_BETA_2 = 0.95
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,28 +39,52 @@ class Step:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to delete and retrain.
+    """How to delete, retrain and regrow.
 
     Attributes
     ----------
     deletion : DeletionSettings
     retrain_max_iter : int or None
-        Epochs or iterations per round; None for the solver's ``max_iter``, 0 for none.
+        Epochs or iterations after a deletion; None for the solver's ``max_iter``, 0 for none.
+    retrain_learning_rate_init : float or None
+        Where the cosine schedule of the stochastic solvers starts; None: dense training's
+        settings are those of retraining, too.
+    retrain_alpha : float
+        Strength of the penalty from the first deletion on.
+    n_regrow : int
+        Cycles of regrowth at each level.
     prune_tol : float or None
         End after the first round whose network is worse than the dense one by more than this.
     """
 
     deletion: DeletionSettings
     retrain_max_iter: int | None = None
+    retrain_learning_rate_init: float | None = None
+    retrain_alpha: float = 0.0
+    n_regrow: int = 0
     prune_tol: float | None = None
 
-    def retraining(self, training: Training) -> Training:
-        """How to train within a round."""
-        if self.retrain_max_iter is None:
-            return training
+    def retraining(self, settings: SolverSettings) -> SolverSettings:
+        """Settings of the solver after a deletion, given those of dense training."""
+        if self.retrain_max_iter is not None:
+            settings = replace(settings, max_iter=self.retrain_max_iter)
+        if self.retrain_learning_rate_init is None or settings.solver not in UPDATES:
+            return settings
         return replace(
-            training, settings=replace(training.settings, max_iter=self.retrain_max_iter)
+            settings,
+            learning_rate="cosine",
+            learning_rate_init=self.retrain_learning_rate_init,
+            beta_2=min(settings.beta_2, _RETRAIN_BETA_2),
         )
+
+    def prunable(self, pruned: PrunedNetwork) -> Mask:
+        """What of a network may still be deleted."""
+        return pruned.mask & prunable(pruned.network, self.deletion.prune_intercepts)
+
+    def count(self, pruned: PrunedNetwork) -> int:
+        """Weights, units or inputs that are left, as the granularity says."""
+        count = GRANULARITIES[self.deletion.granularity].count
+        return count(pruned.network, pruned.mask, self.deletion.prune_intercepts)
 
 
 def prune(
@@ -127,6 +95,7 @@ def prune(
     recipe: Recipe,
     training: Training,
     train: bool = True,
+    regrow_every_round: bool = False,
 ) -> Iterator[Step]:
     """Train and prune; yields the dense network first, then one step for each round.
 
@@ -140,33 +109,41 @@ def prune(
     state : TrainingState
         What earlier training recorded.
     survivors : sequence of int
-        Prunable parameters to be left after each round, falling.
+        Weights, units or inputs to be left after each round, falling.
     recipe : Recipe
     training : Training
     train : bool, default=True
         Whether to train before the first round.
+    regrow_every_round : bool, default=False
+        Whether every round is a level of its own, and is refined by regrowth; else the last.
 
     Raises
     ------
     DivergenceError
         If training produces non-finite values.
     """
-    active = ActiveObjective(objective).restricted(_prunable(start, recipe))
-    settings = training.settings if train else replace(training.settings, max_iter=0)
-    first = replace(training, settings=settings)
-    dense = last = _train_dense(active, start, state, recipe, first, bool(survivors))
+    first = training
+    if not train:
+        first = replace(training, settings=replace(training.settings, max_iter=0))
+    dense = last = _train_dense(objective, start, state, recipe, first, bool(survivors))
     yield dense
-    retraining = recipe.retraining(training)
+    if not survivors:
+        return
+    retraining = replace(training, settings=recipe.retraining(training.settings))
+    whole = objective.with_alpha(recipe.retrain_alpha)
+    active = ActiveObjective(whole).restricted(recipe.prunable(last.pruned))
+    loss = reference = active.value(last.pruned.theta)
     for number, n_left in enumerate(survivors, start=1):
         if last.round.ended_early:
             return
-        deletion = _delete(active, last, n_left, recipe, training.rng)
-        pruned = PrunedNetwork(objective.network, deletion.theta, deletion.mask)
-        active = active.restricted(_prunable(pruned, recipe))
+        deletion = _delete(active, last.pruned, recipe.count(last.pruned) - n_left, recipe, training)
+        pruned = PrunedNetwork(whole.network, deletion.theta, deletion.mask)
+        active = active.restricted(recipe.prunable(pruned))
+        n_cycles = recipe.n_regrow if regrow_every_round or number == len(survivors) else 0
         if training.monitor.on_round is not None:
-            training.monitor.on_round(pruned.theta, pruned.mask)
+            training.monitor.on_round(pruned.theta, pruned.mask, 1 + n_cycles)
         if np.array_equal(deletion.mask, last.pruned.mask):
-            # Whole units or inputs may be too large for a round; there is nothing to make up for.
+            # There is nothing to make up for.
             result = SolverResult(
                 pruned.theta, last.round.loss, 0, last.state, last.round.status, last.round.message
             )
@@ -174,17 +151,25 @@ def prune(
             result = _train(active, pruned, last.state.forget_best(), retraining)
         deleted = active.value(pruned.theta)
         retrained = active.value(result.theta) if result.n_iter else deleted
-        losses = last.round.loss_after_retraining, deleted, retrained
-        validation = _validate(training, result.theta)
-        last = _step(pruned, recipe, number, result, deletion, losses, validation)
-        if recipe.prune_tol is not None and _deterioration(dense, last) > recipe.prune_tol:
+        trained = PrunedNetwork(pruned.network, result.theta, pruned.mask)
+        refined = _Refinement(trained, result, retrained, ())
+        if result.n_iter:
+            refined = _refine(whole, refined, n_cycles, recipe, retraining)
+        active = active if refined.pruned is trained else ActiveObjective(whole).restricted(
+            recipe.prunable(refined.pruned)
+        )
+        validation = _validate(training, refined.pruned.theta)
+        losses = loss, deleted, refined.loss
+        last = _step(recipe, number, refined, deletion.predicted_increase, losses, validation)
+        loss = refined.loss
+        if recipe.prune_tol is not None and _deterioration(dense, reference, last) > recipe.prune_tol:
             yield replace(last, round=replace(last.round, within_tol=False))
             return
         yield last
 
 
 def _train_dense(
-    active: ActiveObjective,
+    objective: Objective,
     start: PrunedNetwork,
     state: TrainingState,
     recipe: Recipe,
@@ -192,8 +177,9 @@ def _train_dense(
     is_first_of_many: bool,
 ) -> Step:
     """Round 0."""
+    active = ActiveObjective(objective).restricted(recipe.prunable(start))
     if training.monitor.on_round is not None:
-        training.monitor.on_round(start.theta, start.mask)
+        training.monitor.on_round(start.theta, start.mask, 1)
     result = _train(active, start, replace(state, optimizer=None), training)
     loss, validation = result.loss, (np.nan, np.nan)
     try:
@@ -203,8 +189,9 @@ def _train_dense(
         validation = _validate(training, result.theta)
     except KeyboardInterrupt:
         result = replace(result, status="interrupted")
-    losses, nothing = (np.nan, np.nan, loss), Deletion(start.theta, start.mask, 0.0)
-    return _step(start, recipe, 0, result, nothing, losses, validation)
+    trained = PrunedNetwork(start.network, result.theta, start.mask)
+    refined = _Refinement(trained, result, loss, ())
+    return _step(recipe, 0, refined, 0.0, (np.nan, np.nan, loss), validation)
 
 
 def _train(
@@ -232,22 +219,97 @@ def _train(
 
 
 def _delete(
-    active: ActiveObjective, last: Step, n_left: int, recipe: Recipe, rng: np.random.RandomState
+    active: ActiveObjective,
+    pruned: PrunedNetwork,
+    n_delete: int,
+    recipe: Recipe,
+    training: Training,
 ) -> Deletion:
     """Delete within the active network; the result is over all parameters."""
-    theta, mask = last.pruned.theta, last.pruned.mask
+    theta, mask = pruned.theta, pruned.mask
     problem = Problem(
-        active.objective, active.gather(theta), active.gather(mask), recipe.deletion, rng
+        active.objective, active.gather(theta), active.gather(mask), recipe.deletion, training.rng
     )
-    n_delete = last.round.n_weights - n_left
-    deletion = DELETIONS[recipe.deletion.granularity](problem, n_delete)
+    deletion = GRANULARITIES[recipe.deletion.granularity].delete(problem, n_delete)
     return deletion._replace(
         theta=active.scatter(deletion.theta, theta), mask=active.scatter(deletion.mask, mask)
     )
 
 
-def _prunable(pruned: PrunedNetwork, recipe: Recipe) -> Mask:
-    return pruned.mask & prunable(pruned.network, recipe.deletion.prune_intercepts)
+@dataclass(frozen=True, eq=False)
+class _Refinement:
+    """The best network of a level so far."""
+
+    pruned: PrunedNetwork
+    result: SolverResult
+    loss: float
+    cycles: tuple[Cycle, ...]
+
+
+def _refine(
+    whole: Objective, best: _Refinement, n_cycles: int, recipe: Recipe, training: Training
+) -> _Refinement:
+    """Exchange survivors for deleted parameters that promise more; the best network is kept.
+
+    In cycle c of C a fraction ``0.3 (1 - c/C)`` of the survivors is deleted by the criterion, as
+    many are revived (see `regrowth`), and the network is retrained.
+    """
+    if recipe.deletion.granularity != "weight":
+        # A deleted unit has gradient 0 in all its weights: nothing is promised by any.
+        return best
+    n_left = recipe.count(best.pruned)
+    present, cycles, n_iter = best, [], best.result.n_iter
+    try:
+        for c in range(n_cycles):
+            if present.result.status in ("interrupted", "stopped"):
+                break
+            n_exchanged = max(1, round(_EXCHANGED * (1 - c / n_cycles) * n_left))
+            exchanged = _exchange(whole, present.pruned, n_exchanged, recipe, training)
+            if exchanged is None:
+                break
+            pruned, increase, decrease = exchanged
+            active = ActiveObjective(whole).restricted(recipe.prunable(pruned))
+            if training.monitor.on_cycle is not None:
+                training.monitor.on_cycle(pruned.theta, pruned.mask)
+            result = _train(active, pruned, present.result.state.forget_best(), training)
+            n_iter += result.n_iter
+            trained = PrunedNetwork(pruned.network, result.theta, pruned.mask)
+            loss = active.value(trained.theta)
+            present = _Refinement(trained, result, loss, ())
+            cycles.append(
+                Cycle(n_exchanged, increase, decrease, loss, result.n_iter, loss < best.loss)
+            )
+            if loss < best.loss:
+                best = present
+    except KeyboardInterrupt:
+        interrupted = replace(best.result, status="interrupted", message="interrupted by the user")
+        present = replace(present, result=interrupted)
+    # The record of training is that of all cycles; the network is the best one.
+    result = replace(
+        present.result, theta=best.result.theta, n_iter=n_iter, loss=best.result.loss
+    )
+    return replace(best, result=result, cycles=tuple(cycles))
+
+
+def _exchange(
+    whole: Objective, pruned: PrunedNetwork, n: int, recipe: Recipe, training: Training
+) -> tuple[PrunedNetwork, float, float] | None:
+    """Delete ``n`` survivors and revive as many; None where fewer than that can come back."""
+    active = ActiveObjective(whole).restricted(recipe.prunable(pruned))
+    deletion = _delete(active, pruned, n, recipe, training)
+    settings = recipe.deletion
+    n_candidates = revivable(whole.network, deletion.mask, settings.prune_intercepts).sum()
+    if n_candidates < n:
+        return None
+    # All inputs may come back, but no unit that is dead: those that can act are active.
+    left = PrunedNetwork(whole.network, deletion.theta, deletion.mask)
+    active = ActiveObjective(whole).restricted(recipe.prunable(left), keeps_inputs=True)
+    problem = Problem(
+        active.objective, active.gather(left.theta), active.gather(left.mask), settings, training.rng
+    )
+    mask, decrease = revive(problem, n)
+    revived = PrunedNetwork(whole.network, left.theta, active.scatter(mask, left.mask))
+    return revived, deletion.predicted_increase, decrease
 
 
 def _validate(training: Training, theta: Array) -> tuple[float, float]:
@@ -256,38 +318,43 @@ def _validate(training: Training, theta: Array) -> tuple[float, float]:
 
 
 def _step(
-    pruned: PrunedNetwork,
     recipe: Recipe,
     number: int,
-    result: SolverResult,
-    deletion: Deletion,
+    refined: _Refinement,
+    predicted_increase: float,
     losses: tuple[float, float, float],
     validation: tuple[float, float],
 ) -> Step:
     """Assemble the record of a round; losses before and after deletion, and after retraining."""
+    pruned, result = refined.pruned, refined.result
     n_total = int(prunable(pruned.network, recipe.deletion.prune_intercepts).sum())
-    n_left = int(_prunable(pruned, recipe).sum())
+    n_weights = int(recipe.prunable(pruned).sum())
     before, deleted, retrained = losses
     numbers = Round(
-        number,
-        n_left,
-        1 - n_left / n_total,
-        before,
-        deletion.predicted_increase,
-        deleted,
-        retrained,
-        result.n_iter,
-        *validation,
-        result.loss if result.n_iter else retrained,
-        result.status,
-        result.message,
+        round=number,
+        n_weights=n_weights,
+        n_left=recipe.count(pruned),
+        sparsity=1 - n_weights / n_total,
+        loss_before=before,
+        predicted_increase=predicted_increase,
+        loss_after_deletion=deleted,
+        loss_after_retraining=retrained,
+        n_iter=result.n_iter,
+        validation_loss=validation[0],
+        validation_score=validation[1],
+        loss=result.loss if result.n_iter else retrained,
+        status=result.status,
+        message=result.message,
+        cycles=refined.cycles,
     )
-    trained = PrunedNetwork(pruned.network, result.theta, pruned.mask)
-    return Step(trained, result.state, numbers)
+    return Step(pruned, result.state, numbers)
 
 
-def _deterioration(dense: Step, step: Step) -> float:
-    """How much worse than the dense network: in validation score if there is one, else in loss."""
+def _deterioration(dense: Step, reference: float, step: Step) -> float:
+    """How much worse than the dense network: in validation score if there is one, else in loss.
+
+    ``reference`` is the dense network's objective with the penalty of retraining.
+    """
     if np.isfinite(dense.round.validation_score):
         return dense.round.validation_score - step.round.validation_score
-    return step.round.loss_after_retraining - dense.round.loss_after_retraining
+    return step.round.loss_after_retraining - reference

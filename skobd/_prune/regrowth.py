@@ -1,0 +1,69 @@
+"""Regrowth: which deleted parameters the network misses most.
+
+A deleted parameter of gradient g and curvature h would, at the minimum over it of the quadratic
+model, lower the objective by
+
+    g^2 / (2 h),
+
+the mirror image of the saliency h u^2 / 2 (LeCun, Denker & Solla, 1989, equation 5): the one is
+the predicted decrease of a revival, the other the predicted increase of a deletion. Growing by
+the size of the gradient alone is known from Evci, Gale, Menick, Castro & Elsen (2020, "Rigging
+the lottery").
+"""
+
+import numpy as np
+
+from .._net.dead_units import constant_units, unused_units
+from .._net.network import Array, Mask, Network
+from .curvature import diagonal_curvature
+from .problem import Problem, prunable
+
+# Added to every curvature, as a fraction of the mean over the survivors: where the curvature
+# vanishes the quadratic model promises too much.
+_DAMPING = 1e-3
+
+
+def predicted_decreases(problem: Problem) -> Array:
+    """g^2 / (2 h) of every deleted parameter that can act, else 0; shape (n_parameters,)."""
+    objective, theta, mask = problem.objective, problem.theta, problem.mask
+    candidates = revivable(problem.network, mask, problem.settings.prune_intercepts)
+    decreases = np.zeros_like(theta)
+    if not candidates.any():
+        return decreases
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        curvature = diagonal_curvature(objective, theta, problem.settings.curvature)
+        _, gradient = objective.value_and_gradient(theta)
+        # The curvature by the paper's recursion may be negative.
+        h = np.maximum(curvature, 0) + _DAMPING * float(np.abs(curvature[mask]).mean())
+        decreases[candidates] = (0.5 * gradient * gradient / h)[candidates]
+    return np.nan_to_num(decreases, nan=0.0, posinf=0.0)
+
+
+def revivable(network: Network, mask: Mask, prune_intercepts: bool) -> Mask:
+    """Deleted parameters that can act: into units with outputs, out of units with inputs."""
+    candidates = ~mask & prunable(network, prune_intercepts)
+    layers, free = network.layers(mask), network.layers(candidates)
+    for layer, following, into, out_of in zip(
+        layers[:-1], layers[1:], free[:-1], free[1:], strict=True
+    ):
+        into &= ~unused_units(following)
+        out_of[:-1] &= ~constant_units(layer)[:, np.newaxis]
+    return candidates
+
+
+def revive(problem: Problem, n: int) -> tuple[Mask, float]:
+    """Revive, at 0, the ``n`` deleted parameters of largest predicted decrease.
+
+    Returns
+    -------
+    mask : ndarray of bool of shape (n_parameters,)
+    predicted_decrease : float
+        Sum over the revived; an upper bound of what the diagonal model promises.
+    """
+    decreases = predicted_decreases(problem)
+    candidates = revivable(problem.network, problem.mask, problem.settings.prune_intercepts)
+    positions = np.flatnonzero(candidates)
+    order = positions[np.argsort(-decreases[positions], kind="stable")][:n]
+    mask = problem.mask.copy()
+    mask[order] = True
+    return mask, float(decreases[order].sum())
