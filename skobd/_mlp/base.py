@@ -20,8 +20,10 @@ from .._net.names import feature_names
 from .._net.network import Array, Network
 from .._prune.criteria import CRITERIA
 from .._prune.curvature import diagonal_curvature
+from .._prune.granularity import GRANULARITIES
 from .._prune.obs import check_block_size
 from .._prune.problem import DeletionSettings, Problem
+from .._prune.regrowth import predicted_decreases
 from .._prune.schedule import check_levels, survivor_schedule, survivors_at
 from .._sklearn_compat import CallbackSupportMixin, _fit_context, with_callbacks
 from .._threads import reproducible_threads
@@ -100,6 +102,9 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
         granularity,
         prune_intercepts,
         retrain_max_iter,
+        retrain_learning_rate_init,
+        retrain_alpha,
+        n_regrow,
         prune_tol,
     ):
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -132,6 +137,9 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
         self.granularity = granularity
         self.prune_intercepts = prune_intercepts
         self.retrain_max_iter = retrain_max_iter
+        self.retrain_learning_rate_init = retrain_learning_rate_init
+        self.retrain_alpha = retrain_alpha
+        self.n_regrow = n_regrow
         self.prune_tol = prune_tol
 
     _fitted: Fitted
@@ -152,6 +160,7 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
     n_weights_ = _read("n_weights", "Surviving weights (and intercepts, if they can be pruned).")
     sparsity_ = _read("sparsity", "Fraction of the weights deleted.")
     pruning_history_ = _read("history", "What each round of pruning did, by column.")
+    regrowth_history_ = _read("regrowth_history", "What each cycle of regrowth did, by column.")
     loss_ = _read("loss", "Objective at the end of training, as the solver saw it.")
     n_iter_ = _read("n_iter", "Iterations or epochs of the last call.")
     t_ = _read("state.n_samples_seen", "Training samples seen by the stochastic solvers.")
@@ -320,16 +329,16 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
         else:
             self._check_shapes(data)
         data, data_val = set_aside(self, data, data_val, rng)
-        fitted = self._fitted
+        fitted = self._begun(self._fitted)
         if levels is None:
             survivors = survivor_schedule(
-                fitted.n_prunable, fitted.n_weights, self.prune_fraction, self.n_rounds
+                fitted.n_total, fitted.n_left, self.prune_fraction, self.n_rounds
             )
         else:
-            survivors = survivors_at(levels, fitted.n_prunable)
+            survivors = survivors_at(levels, fitted.n_total)
         # Of a path every level is reached.
         prune_tol = None if is_path else self.prune_tol
-        return self._run(data, data_val, rng, survivors, tasks, prune_tol)
+        return self._run(data, data_val, rng, survivors, tasks, prune_tol, is_path=is_path)
 
     @with_callbacks
     def prune(self, X, y, prune_fraction=None, n_rounds=None, sample_weight=None):
@@ -374,12 +383,14 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
         if np.isnan(fraction):
             raise ValueError("prune_fraction is NaN; it must be in [0, 1).")
         check_scalar(rounds, "n_rounds", Integral, min_val=1)
-        fitted = replace(self._fitted, prune_intercepts=self.prune_intercepts)
-        if survivors_at([fraction], fitted.n_prunable)[0] > fitted.n_weights:
+        fitted = self._begun(self._fitted)
+        if survivors_at([fraction], fitted.n_total)[0] > fitted.n_left:
+            gone = 1 - fitted.n_left / fitted.n_total
+            unit = GRANULARITIES[self.granularity].unit
             raise ValueError(
-                f"prune_fraction={fraction} is below the present level: sparsity_ is "
-                f"{fitted.sparsity:.6g}, and deleted weights do not come back. Give a fraction in "
-                f"[{fitted.sparsity:.6g}, 1), or fit again."
+                f"prune_fraction={fraction} is below the present level: of {fitted.n_total} "
+                f"{unit} {fitted.n_left} are left, and between levels none comes back. Give a "
+                f"fraction in [{gone:.6g}, 1), or fit again."
             )
         tasks = self._tasks(X, y, sample_weight, rounds, train=False)
         with all_or_nothing(self), reproducible_threads():
@@ -392,7 +403,7 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
                 # others have been trained on.
                 fitted.pruned.network.initialise(rng, data.X.dtype)
             data, data_val = set_aside(self, data, None, rng)
-            survivors = survivor_schedule(fitted.n_prunable, fitted.n_weights, fraction, rounds)
+            survivors = survivor_schedule(fitted.n_total, fitted.n_left, fraction, rounds)
             run = self._run(data, data_val, rng, survivors, tasks, self.prune_tol, train=False)
             self._fitted = run.finish()
             run.warn(stacklevel=3)
@@ -451,17 +462,14 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
         tasks: FitTasks,
         prune_tol: float | None,
         train: bool = True,
+        is_path: bool = False,
     ) -> Run:
         """Everything that drives the recipe, from validated data and parameters."""
         check_batch_size(self, data, stacklevel=5)
         if survivors:
             self._check_block_size()
         return Run(
-            start=replace(
-                self._fitted,
-                prune_intercepts=self.prune_intercepts,
-                early_stopping=self._stops_early,
-            ),
+            start=self._begun(self._fitted),
             objective=self._objective(data),
             validate=self._validator(data_val),
             survivors=survivors,
@@ -471,7 +479,17 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
             tasks=tasks,
             train=train,
             verbose=int(self.verbose),
+            is_path=is_path,
             keeps_optimizer=self.warm_start,
+        )
+
+    def _begun(self, fitted: Fitted) -> Fitted:
+        """The network to begin with, read by the present parameters."""
+        return replace(
+            fitted,
+            prune_intercepts=self.prune_intercepts,
+            granularity=self.granularity,
+            early_stopping=self._stops_early,
         )
 
     def _tasks(
@@ -497,7 +515,9 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
             else:
                 self._check_shapes(data)
             check_batch_size(self, data, stacklevel=5)
-            settings = replace(self._solver_settings(), max_iter=1)
+            # A schedule over max_iter epochs has no meaning for a single one.
+            constant = {"learning_rate": "constant"} if self.learning_rate == "cosine" else {}
+            settings = replace(self._solver_settings(), max_iter=1, **constant)
             objective, fitted = self._objective(data), self._fitted
             pruned = fitted.pruned
             training = Training(settings, rng)
@@ -588,6 +608,39 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
             self._check_block_size()
             return self._unpack(CRITERIA[self.criterion].saliencies(problem))
 
+    def predicted_decreases(self, X, y, sample_weight=None):
+        """Predicted decrease of the training objective if a deleted parameter came back.
+
+        g_k^2 / (2 h_kk) with g the gradient and h the second derivatives of the objective, the
+        minimum over parameter k of the quadratic model: the mirror image of `saliencies`. It is
+        what regrowth goes by. A parameter that survives, and one that could not act because its
+        unit has no inputs or no outputs, has 0.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Data of the objective.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples.
+
+        Returns
+        -------
+        decreases : Bunch
+            ``coefs`` and ``intercepts``: lists of arrays shaped like ``coefs_`` and
+            ``intercepts_``, in units of the objective.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        ValueError
+            For invalid data or parameters.
+        """
+        with reproducible_threads():
+            return self._unpack(predicted_decreases(self._problem(X, y, sample_weight)))
+
     def _problem(self, X: Any, y: Any, sample_weight: Any) -> Problem:
         check_is_fitted(self)
         self._validate_params()
@@ -649,7 +702,8 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
         smaller = copy.deepcopy(self)
         smaller.hidden_layer_sizes = pruned.network.layer_sizes[1:-1]
         smaller._fitted = replace(smaller._fitted, pruned=pruned).without_optimizer()
-        smaller.prune_fraction = max(smaller.sparsity_, 0.0)
+        gone = 1 - smaller._fitted.n_left / smaller._fitted.n_total
+        smaller.prune_fraction = max(gone, 0.0)
         return smaller
 
     def summary(self) -> str:

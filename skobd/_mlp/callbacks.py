@@ -57,9 +57,14 @@ class FitTasks:
         self._begin(self._fit)
 
     @property
-    def on_round(self) -> Callable[[Array, Mask], None] | None:
-        """``on_round(theta, mask)`` for `Monitor`; None where nobody is interested."""
+    def on_round(self) -> Callable[[Array, Mask, int], None] | None:
+        """``on_round(theta, mask, n)`` for `Monitor`; None where nobody is interested."""
         return self._begin_round if self._are_told else None
+
+    @property
+    def on_cycle(self) -> Callable[[Array, Mask], None] | None:
+        """``on_cycle(theta, mask)`` for `Monitor`; None where nobody is interested."""
+        return self._begin_cycle if self._are_told else None
 
     @property
     def on_epoch(self) -> Callable[[Array], bool] | None:
@@ -83,8 +88,11 @@ class FitTasks:
         """Report the end of the fit; the estimator is fitted."""
         self._end(self._fit, dict)
 
-    def _begin_round(self, theta: Array, mask: Mask) -> None:
-        n_epochs = self._n_epochs[min(self._n_begun, 1)]
+    def _begin_cycle(self, theta: Array, mask: Mask) -> None:
+        self._mask = mask
+
+    def _begin_round(self, theta: Array, mask: Mask, n_trainings: int) -> None:
+        n_epochs = n_trainings * self._n_epochs[min(self._n_begun, 1)]
         self._n_begun += 1
         self._mask = mask
         self._round = self._fit.subcontext(task_name="round", max_subtasks=n_epochs)

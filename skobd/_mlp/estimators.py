@@ -239,13 +239,16 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         epsilon=1e-8,
         n_iter_no_change=10,
         max_fun=15000,
-        prune_fraction=0.5,
+        prune_fraction=0.9,
         n_rounds=5,
         criterion="obd",
         curvature="gauss_newton",
         granularity="weight",
         prune_intercepts=False,
-        retrain_max_iter=None,
+        retrain_max_iter=20,
+        retrain_learning_rate_init="auto",
+        retrain_alpha="auto",
+        n_regrow=4,
         prune_tol=None,
         class_weight=None,
     ):
@@ -280,6 +283,9 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
             granularity=granularity,
             prune_intercepts=prune_intercepts,
             retrain_max_iter=retrain_max_iter,
+            retrain_learning_rate_init=retrain_learning_rate_init,
+            retrain_alpha=retrain_alpha,
+            n_regrow=n_regrow,
             prune_tol=prune_tol,
         )
         self.class_weight = class_weight
@@ -663,13 +669,16 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
         epsilon=1e-8,
         n_iter_no_change=10,
         max_fun=15000,
-        prune_fraction=0.5,
+        prune_fraction=0.9,
         n_rounds=5,
         criterion="obd",
         curvature="gauss_newton",
         granularity="weight",
         prune_intercepts=False,
-        retrain_max_iter=None,
+        retrain_max_iter=20,
+        retrain_learning_rate_init="auto",
+        retrain_alpha="auto",
+        n_regrow=4,
         prune_tol=None,
     ):
         super().__init__(
@@ -703,6 +712,9 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
             granularity=granularity,
             prune_intercepts=prune_intercepts,
             retrain_max_iter=retrain_max_iter,
+            retrain_learning_rate_init=retrain_learning_rate_init,
+            retrain_alpha=retrain_alpha,
+            n_regrow=n_regrow,
             prune_tol=prune_tol,
         )
         self.loss = loss

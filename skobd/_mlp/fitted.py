@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 
 from .._net.losses import LOSSES, Loss
-from .._net.network import Array, Network
+from .._net.network import Array, Mask, Network
 from .._net.pruned import PrunedNetwork
+from .._prune.granularity import GRANULARITIES
 from .._prune.problem import prunable
-from .._prune.recipe import Round, Step
+from .._prune.recipe import Step
+from .._prune.rounds import Cycle, Round
 from .._train.state import Log, SolverResult, TrainingState
 
 HISTORY_COLUMNS = (
@@ -37,6 +39,8 @@ class Fitted:
         Row of `LOSSES`.
     prune_intercepts : bool
         Whether intercepts count as weights.
+    granularity : str
+        What was deleted: row of `GRANULARITIES`.
     early_stopping : bool
         Whether the score on validation data ended training.
     state : TrainingState
@@ -54,6 +58,7 @@ class Fitted:
     pruned: PrunedNetwork
     loss_name: str
     prune_intercepts: bool
+    granularity: str
     early_stopping: bool
     state: TrainingState
     rounds: Log[Round]
@@ -68,7 +73,19 @@ class Fitted:
     ) -> "Fitted":
         """A dense network of which nothing is recorded yet."""
         pruned, state = PrunedNetwork.dense(network, theta), TrainingState()
-        return cls(pruned, loss_name, prune_intercepts, False, state, Log(), None, None, np.nan, 0)
+        return cls(
+            pruned,
+            loss_name,
+            prune_intercepts,
+            "weight",
+            False,
+            state,
+            Log(),
+            None,
+            None,
+            np.nan,
+            0,
+        )
 
     def after(self, step: Step, n_iter: int) -> "Fitted":
         """Trained or pruned on; ``n_iter`` is that of the whole call so far."""
@@ -121,9 +138,39 @@ class Fitted:
         return 1 - self.n_weights / self.n_prunable
 
     @property
+    def n_total(self) -> int:
+        """Weights, units or inputs of the dense network, as the granularity says."""
+        return self._count(np.ones_like(self.pruned.mask))
+
+    @property
+    def n_left(self) -> int:
+        """Those of them that survive."""
+        return self._count(self.pruned.mask)
+
+    def _count(self, mask: Mask) -> int:
+        count = GRANULARITIES[self.granularity].count
+        return count(self.pruned.network, mask, self.prune_intercepts)
+
+    @property
     def history(self) -> dict[str, np.ndarray]:
         """Columns of the rounds, ready for ``pandas.DataFrame``."""
-        return history(self.rounds)
+        return history(self.rounds, self.granularity)
+
+    @property
+    def regrowth_history(self) -> dict[str, np.ndarray]:
+        """Columns of the cycles of regrowth in all rounds."""
+        cycles = [
+            (record.round, number, cycle)
+            for record in self.rounds
+            for number, cycle in enumerate(record.cycles, start=1)
+        ]
+        columns = {
+            "round": np.array([number for number, _, _ in cycles], dtype=int),
+            "cycle": np.array([number for _, number, _ in cycles], dtype=int),
+        }
+        for field in fields(Cycle):
+            columns[field.name] = np.array([getattr(cycle, field.name) for _, _, cycle in cycles])
+        return columns
 
     def pack(self) -> dict[str, Any]:
         """Arrays and plain data that are all of it; see `TrainingState.pack`."""
@@ -139,8 +186,11 @@ class Fitted:
     @classmethod
     def unpack(cls, packed: dict[str, Any]) -> "Fitted":
         """What `pack` was called on."""
-        columns = [packed["rounds"][name] for name in _ROUND_FIELDS]
-        rounds: Log[Round] = Log(Round(*values) for values in zip(*columns, strict=True))
+        columns = packed["rounds"]
+        rounds: Log[Round] = Log(
+            _round(dict(zip(columns, values, strict=True)))
+            for values in zip(*columns.values(), strict=True)
+        )
         latest = packed["latest"]
         return cls(
             **packed
@@ -148,7 +198,7 @@ class Fitted:
                 "pruned": PrunedNetwork.unpack(packed["pruned"]),
                 "state": TrainingState.unpack(packed["state"]),
                 "rounds": rounds,
-                "latest": None if latest is None else Round(**latest),
+                "latest": None if latest is None else _round(latest),
             }
         )
 
@@ -156,10 +206,22 @@ class Fitted:
 _ROUND_FIELDS = tuple(field.name for field in fields(Round))
 
 
-def history(rounds: Iterable[Round]) -> dict[str, np.ndarray]:
-    """Columns of the rounds; those on validation data only where there are any."""
+def _round(packed: dict[str, Any]) -> Round:
+    return Round(**packed | {"cycles": tuple(Cycle(**cycle) for cycle in packed["cycles"])})
+
+
+def history(rounds: Iterable[Round], granularity: str = "weight") -> dict[str, np.ndarray]:
+    """Columns of the rounds; those on validation data only where there are any.
+
+    What is deleted, where that is not single weights, has a column of its own: "n_units" or
+    "n_features".
+    """
     rounds = list(rounds)
     columns: tuple[str, ...] = HISTORY_COLUMNS
     if any(np.isfinite(record.validation_loss) for record in rounds):
         columns += VALIDATION_COLUMNS
-    return {name: np.array([getattr(record, name) for record in rounds]) for name in columns}
+    table = {name: np.array([getattr(record, name) for record in rounds]) for name in columns}
+    if granularity != "weight":
+        counts = np.array([record.n_left for record in rounds], dtype=int)
+        table[f"n_{GRANULARITIES[granularity].unit}"] = counts
+    return table

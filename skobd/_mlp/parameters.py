@@ -7,7 +7,7 @@ import numpy as np
 from .._net.activations import ACTIVATIONS
 from .._prune.criteria import CRITERIA
 from .._prune.curvature import UNIT_CURVATURES
-from .._prune.granularity import DELETIONS
+from .._prune.granularity import GRANULARITIES
 from .._sklearn_compat import Interval, Options, StrOptions
 from .._train.solvers import SOLVERS
 
@@ -17,7 +17,7 @@ PARAMETER_CONSTRAINTS: dict = {
     "solver": [StrOptions(set(SOLVERS))],
     "alpha": [Interval(Real, 0, None, closed="left")],
     "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-    "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],
+    "learning_rate": [StrOptions({"constant", "invscaling", "adaptive", "cosine"})],
     "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
     "power_t": [Interval(Real, 0, None, closed="left")],
     "max_iter": [Interval(Integral, 1, None, closed="left")],
@@ -42,8 +42,15 @@ PARAMETER_CONSTRAINTS: dict = {
     "n_rounds": [Interval(Integral, 0, None, closed="left")],
     "criterion": [StrOptions(set(CRITERIA))],
     "curvature": [StrOptions(set(UNIT_CURVATURES))],
-    "granularity": [StrOptions(set(DELETIONS))],
+    "granularity": [StrOptions(set(GRANULARITIES))],
     "prune_intercepts": ["boolean"],
     "retrain_max_iter": [Interval(Integral, 0, None, closed="left"), None],
+    "retrain_learning_rate_init": [
+        StrOptions({"auto"}),
+        Interval(Real, 0, None, closed="neither"),
+        None,
+    ],
+    "retrain_alpha": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
+    "n_regrow": [Interval(Integral, 0, None, closed="left")],
     "prune_tol": [Interval(Real, 0, None, closed="left"), None],
 }

@@ -144,7 +144,7 @@ class AlongPath(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
         latest = [fitted.latest for fitted in self._steps if fitted.latest is not None]
         return PruningPath(
             prune_fractions=np.array([0.0, *levels][: len(self._steps)]),
-            **history(latest),
+            **history(latest, template.granularity),
             fit_time=np.array(self._seconds),
             steps=list(self._steps),
             estimator=template,

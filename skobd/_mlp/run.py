@@ -12,12 +12,17 @@ from sklearn.exceptions import ConvergenceWarning
 from .._net.network import Array
 from .._prune.criteria import obd_saliencies
 from .._prune.problem import DeletionSettings, Problem
-from .._prune.recipe import Recipe, Round, prune
+from .._prune.recipe import Recipe, prune
+from .._prune.rounds import Round
 from .._train.objective import Objective
 from .._train.solvers import Monitor, Training
 from .._train.updates import UPDATES, SolverSettings
 from .callbacks import FitTasks
 from .fitted import Fitted
+
+# What "auto" means; measured by benchmarks/recipe.py.
+_RETRAIN_RATES = {"adam": 0.03}
+_RETRAIN_ALPHA = 0.1
 
 INTERRUPTED = "Training interrupted by user."
 
@@ -41,6 +46,8 @@ class Run:
     tasks : FitTasks
     train : bool
     verbose : int
+    is_path : bool
+        Whether every round is a level that is to be used.
     keeps_optimizer : bool
         Whether ``partial_fit`` is to go on with the moments of the last training.
     """
@@ -55,6 +62,7 @@ class Run:
     tasks: FitTasks
     train: bool
     verbose: int
+    is_path: bool
     keeps_optimizer: bool
 
     def __post_init__(self) -> None:
@@ -64,7 +72,9 @@ class Run:
 
     def rounds(self) -> Iterator[Fitted]:
         """The networks that are accepted, the dense one first."""
-        monitor = Monitor(self.validate, self.tasks.on_epoch, self.tasks.on_round)
+        monitor = Monitor(
+            self.validate, self.tasks.on_epoch, self.tasks.on_round, self.tasks.on_cycle
+        )
         # Of pruning, a line for each round says enough.
         is_verbose = self.verbose > (1 if self.survivors else 0)
         training = Training(replace(self.settings, verbose=is_verbose), self.rng, monitor)
@@ -77,6 +87,7 @@ class Run:
             self.recipe,
             training,
             train=self.train,
+            regrow_every_round=self.is_path,
         )
         n_iter = 0
         for step in steps:
@@ -172,5 +183,17 @@ def settings_of(kind: Any, estimator: Any, **others: Any) -> Any:
 
 def recipe_of(estimator: Any, prune_tol: float | None) -> Recipe:
     """The recipe that the parameters of an estimator describe."""
-    deletion = settings_of(DeletionSettings, estimator)
-    return Recipe(deletion, estimator.retrain_max_iter, prune_tol)
+    rate, alpha = estimator.retrain_learning_rate_init, estimator.retrain_alpha
+    if rate == "auto":
+        rate = _RETRAIN_RATES.get(estimator.solver, estimator.learning_rate_init)
+    if alpha == "auto":
+        is_stochastic = estimator.solver in UPDATES
+        alpha = max(estimator.alpha, _RETRAIN_ALPHA) if is_stochastic else estimator.alpha
+    return Recipe(
+        deletion=settings_of(DeletionSettings, estimator),
+        retrain_max_iter=estimator.retrain_max_iter,
+        retrain_learning_rate_init=rate,
+        retrain_alpha=alpha,
+        n_regrow=estimator.n_regrow,
+        prune_tol=prune_tol,
+    )

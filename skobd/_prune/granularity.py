@@ -77,7 +77,11 @@ def _delete_groups(groups_of: Groups) -> Callable[[Problem, int], Deletion]:
             for group in groups
         ]
         deleted, outgoing = _choose(
-            network, mask, prunable, [groups[i] for i in np.argsort(totals, kind="stable")], n_delete
+            network,
+            mask,
+            prunable,
+            [groups[i] for i in np.argsort(totals, kind="stable")],
+            n_delete,
         )
         if not deleted.any():
             return Deletion(problem.theta, mask, 0.0)
@@ -140,5 +144,7 @@ class Granularity(NamedTuple):
 GRANULARITIES: dict[str, Granularity] = {
     "weight": Granularity("weights", _count_weights, delete_lowest),
     "unit": Granularity("units", _count_groups(present_units), _delete_groups(present_units)),
-    "feature": Granularity("features", _count_groups(present_inputs), _delete_groups(present_inputs)),
+    "feature": Granularity(
+        "features", _count_groups(present_inputs), _delete_groups(present_inputs)
+    ),
 }

@@ -136,7 +136,9 @@ def prune(
     for number, n_left in enumerate(survivors, start=1):
         if last.round.ended_early:
             return
-        deletion = _delete(active, last.pruned, recipe.count(last.pruned) - n_left, recipe, training)
+        deletion = _delete(
+            active, last.pruned, recipe.count(last.pruned) - n_left, recipe, training
+        )
         pruned = PrunedNetwork(whole.network, deletion.theta, deletion.mask)
         active = active.restricted(recipe.prunable(pruned))
         n_cycles = recipe.n_regrow if regrow_every_round or number == len(survivors) else 0
@@ -155,14 +157,19 @@ def prune(
         refined = _Refinement(trained, result, retrained, ())
         if result.n_iter:
             refined = _refine(whole, refined, n_cycles, recipe, retraining)
-        active = active if refined.pruned is trained else ActiveObjective(whole).restricted(
-            recipe.prunable(refined.pruned)
+        active = (
+            active
+            if refined.pruned is trained
+            else ActiveObjective(whole).restricted(recipe.prunable(refined.pruned))
         )
         validation = _validate(training, refined.pruned.theta)
         losses = loss, deleted, refined.loss
         last = _step(recipe, number, refined, deletion.predicted_increase, losses, validation)
         loss = refined.loss
-        if recipe.prune_tol is not None and _deterioration(dense, reference, last) > recipe.prune_tol:
+        if (
+            recipe.prune_tol is not None
+            and _deterioration(dense, reference, last) > recipe.prune_tol
+        ):
             yield replace(last, round=replace(last.round, within_tol=False))
             return
         yield last
@@ -285,9 +292,7 @@ def _refine(
         interrupted = replace(best.result, status="interrupted", message="interrupted by the user")
         present = replace(present, result=interrupted)
     # The record of training is that of all cycles; the network is the best one.
-    result = replace(
-        present.result, theta=best.result.theta, n_iter=n_iter, loss=best.result.loss
-    )
+    result = replace(present.result, theta=best.result.theta, n_iter=n_iter, loss=best.result.loss)
     return replace(best, result=result, cycles=tuple(cycles))
 
 
@@ -305,7 +310,11 @@ def _exchange(
     left = PrunedNetwork(whole.network, deletion.theta, deletion.mask)
     active = ActiveObjective(whole).restricted(recipe.prunable(left), keeps_inputs=True)
     problem = Problem(
-        active.objective, active.gather(left.theta), active.gather(left.mask), settings, training.rng
+        active.objective,
+        active.gather(left.theta),
+        active.gather(left.mask),
+        settings,
+        training.rng,
     )
     mask, decrease = revive(problem, n)
     revived = PrunedNetwork(whole.network, left.theta, active.scatter(mask, left.mask))

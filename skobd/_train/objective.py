@@ -94,6 +94,12 @@ class Objective:
         self.total_weight = self.weight_of(slice(None))
         self._workspaces: list[Workspace] = []
 
+    def with_alpha(self, alpha: float) -> "Objective":
+        """The same with another strength of the penalty."""
+        if alpha == self.alpha:
+            return self
+        return Objective(self.network, self.loss, self.X, self.Y, self.sample_weight, alpha)
+
     @property
     def dtype(self) -> np.dtype:
         """Floating type of the data and of everything computed from it."""

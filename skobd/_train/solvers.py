@@ -31,12 +31,16 @@ class Monitor(NamedTuple):
     on_epoch : callable or None
         ``on_epoch(theta)`` is called after every epoch and returns True to stop training.
     on_round : callable or None
-        ``on_round(theta, mask)`` is called before the training of every round.
+        ``on_round(theta, mask, n)`` is called before the training of every round, in which the
+        solver is called at most n times.
+    on_cycle : callable or None
+        ``on_cycle(theta, mask)`` is called before every further training within the round.
     """
 
     validate: Callable[[Array], tuple[float, float]] | None = None
     on_epoch: Callable[[Array], bool] | None = None
-    on_round: Callable[[Array, Mask], None] | None = None
+    on_round: Callable[[Array, Mask, int], None] | None = None
+    on_cycle: Callable[[Array, Mask], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -132,6 +136,7 @@ def solve_stochastic(
                 permutation = np.arange(objective.n_samples)
                 rng.shuffle(permutation)
                 order = order[permutation]
+            update.begin_epoch(n_iter, settings.max_iter)
             # Overflow is reported once, as divergence, not as a stream of warnings.
             with np.errstate(over="ignore", invalid="ignore"):
                 loss = epochs.run(survivors, update, order)
@@ -144,7 +149,9 @@ def solve_stochastic(
                 status, message = "diverged", f"the training loss became {loss}"
                 break
             update.end_epoch(recorder.n_samples_seen)
-            if recorder.n_no_improvement > settings.n_iter_no_change:
+            # A cosine schedule ends where it ends, but for early stopping.
+            may_stop = settings.early_stopping or settings.learning_rate != "cosine"
+            if may_stop and recorder.n_no_improvement > settings.n_iter_no_change:
                 reason = update.plateau()
                 if reason is not None:
                     status, message = "converged", _plateau_message(settings, reason)
@@ -155,6 +162,8 @@ def solve_stochastic(
                 break
     except KeyboardInterrupt:
         status, message = "interrupted", "interrupted by the user"
+    if status == "max_iter" and settings.learning_rate == "cosine":
+        status, message = "converged", "the learning rate has come down to 0"
     theta = survivors.theta if best_theta is None else best_theta
     state = replace(recorder.state(), optimizer=update)
     return SolverResult(theta, loss, n_iter, state, status, message)

@@ -1,6 +1,7 @@
 """Stochastic update rules over the surviving parameters: Adam, and descent with momentum."""
 
 import copy
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -89,6 +90,9 @@ class Update(Protocol):
 
     settings: SolverSettings
 
+    def begin_epoch(self, epoch: int, n_epochs: int) -> None:
+        """Set the learning rate of a cosine schedule over ``n_epochs`` epochs."""
+
     def begin_step(self) -> Apply:
         """What this step does to a chunk of the survivors; chunks may run concurrently."""
 
@@ -114,6 +118,7 @@ class Adam:
 
     def __init__(self, settings: SolverSettings, n_values: int, dtype: Any) -> None:
         self.settings = settings
+        self.rate = settings.learning_rate_init
         self.n_steps = 0
         self.mean = np.zeros(n_values, dtype=dtype)
         self.mean_square = np.zeros(n_values, dtype=dtype)
@@ -125,11 +130,7 @@ class Adam:
         beta_1, beta_2 = settings.beta_1, settings.beta_2
         self._decay()
         root = self.mean_square_factor**0.5
-        rate = (
-            settings.learning_rate_init
-            * (1 - beta_2**self.n_steps) ** 0.5
-            / (1 - beta_1**self.n_steps)
-        )
+        rate = self.rate * (1 - beta_2**self.n_steps) ** 0.5 / (1 - beta_1**self.n_steps)
         # Python numbers, because NumPy's would turn the arithmetic of float32 into float64.
         rate, epsilon = float(rate * self.mean_factor / root), float(settings.epsilon / root)
         gain, gain_square = (1 - beta_1) / self.mean_factor, (1 - beta_2) / self.mean_square_factor
@@ -160,8 +161,11 @@ class Adam:
             self.mean_square *= self.mean_square_factor
             self.mean_square_factor = 1.0
 
+    def begin_epoch(self, epoch: int, n_epochs: int) -> None:
+        self.rate = _cosine(self.settings, self.rate, epoch, n_epochs)
+
     def begin_at(self, rate: float) -> None:
-        pass
+        self.rate = rate
 
     def end_epoch(self, n_samples_seen: int) -> None:
         pass
@@ -198,6 +202,9 @@ class Momentum:
 
         return apply
 
+    def begin_epoch(self, epoch: int, n_epochs: int) -> None:
+        self.rate = _cosine(self.settings, self.rate, epoch, n_epochs)
+
     def begin_at(self, rate: float) -> None:
         self.rate = rate
 
@@ -216,6 +223,13 @@ class Momentum:
 
     def spread(self, where: Mask) -> None:
         self.velocity = _spread(self.velocity, where)
+
+
+def _cosine(settings: SolverSettings, rate: float, epoch: int, n_epochs: int) -> float:
+    """Rate of an epoch (Loshchilov & Hutter, 2017, without restarts); else the present one."""
+    if settings.learning_rate != "cosine":
+        return rate
+    return settings.learning_rate_init * 0.5 * (1 + math.cos(math.pi * (epoch + 0.5) / n_epochs))
 
 
 def _spread(values: Array, where: Mask) -> Array:
