@@ -6,9 +6,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from problems import LOSS_CASES, make_problem
 
 from skobd import _minibatch
-from skobd._objective import Objective
-from skobd._parallel import reproducible_threads
-from skobd._updates import UPDATES, SolverSettings, Survivors
+from skobd._train.objective import Objective
+from skobd._threads import reproducible_threads
+from skobd._train.updates import UPDATES, SolverSettings, Survivors
 
 SETTINGS = SolverSettings(learning_rate_init=0.01)
 

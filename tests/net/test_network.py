@@ -10,7 +10,7 @@ from problems import LOSS_CASES, make_problem
 from sklearn.neural_network import MLPRegressor
 
 from skobd import _network
-from skobd._network import Network
+from skobd._net.network import Network
 
 SIZES = [(3, 1), (3, 4, 2), (2, 5, 3, 4, 1)]
 

@@ -13,9 +13,9 @@ from threadpoolctl import threadpool_limits
 import skobd._compaction as compaction_module
 from skobd import OBDMLPClassifier, OBDMLPRegressor
 from skobd._compaction import Part, Predictor, compact
-from skobd._losses import LOSSES
-from skobd._network import Network
-from skobd._objective import Objective
+from skobd._net.losses import LOSSES
+from skobd._net.network import Network
+from skobd._train.objective import Objective
 
 ACTIVATIONS = {
     "identity": lambda a: a,

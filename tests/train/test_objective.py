@@ -7,8 +7,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from problems import every_problem, make_problem
 
 from skobd import _objective
-from skobd._objective import Objective
-from skobd._parallel import reproducible_threads
+from skobd._train.objective import Objective
+from skobd._threads import reproducible_threads
 
 
 @pytest.mark.parametrize("case", every_problem())

@@ -9,7 +9,7 @@ from problems import make_problem
 
 from skobd import _updates
 from skobd._solvers import SOLVERS, DivergenceError, Journal, Watch, check_finite
-from skobd._updates import UPDATES, SolverSettings
+from skobd._train.updates import UPDATES, SolverSettings
 
 
 def solve(name, *, mask=None, journal=None, watch=Watch(), state=None, case=(), **settings):
@@ -137,7 +137,7 @@ def test_frozen_network_equals_the_smaller_one(name):
     objective.network.layers(mask)[0][1] = False
     result, _, _ = solve(name, mask=mask, case=case, max_iter=5)
     small = type(objective.network)((2, 4, 2), "tanh")
-    from skobd._objective import Objective
+    from skobd._train.objective import Objective
 
     reduced = Objective(small, objective.loss, objective.X[:, [0, 2]].copy(), objective.Y)
     reduced.alpha = objective.alpha
