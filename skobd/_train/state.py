@@ -1,6 +1,5 @@
 """What training leaves behind: curves, best values, the optimiser's moments."""
 
-import copy
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -33,6 +32,8 @@ class Log(Sequence[T], Generic[T]):
     def extended(self, values: Any) -> "Log[T]":
         """A log of these values and more."""
         longer: Log[T] = Log.__new__(Log)
+        # Beforehand, so that nobody else's code runs under the lock.
+        values = list(values)
         with _lock:
             # Another log that was extended from this one may have appended already.
             is_latest = len(self._values) == self._n
@@ -100,20 +101,20 @@ class TrainingState:
     def pack(self) -> dict[str, Any]:
         """Arrays and plain data that are all of it."""
         packed = {name: np.array(getattr(self, name), dtype=np.float64) for name in _CURVES}
-        optimizer = self.optimizer
-        if optimizer is not None:
-            optimizer = vars(optimizer) | {"settings": asdict(optimizer.settings)}
+        optimizer, update = None, self.optimizer
+        if update is not None:
+            optimizer = vars(update) | {"settings": asdict(update.settings)}
         return vars(self) | packed | {"optimizer": optimizer}
 
     @classmethod
     def unpack(cls, packed: dict[str, Any]) -> "TrainingState":
         """What `pack` was called on."""
-        curves = {name: Log(packed[name].tolist()) for name in _CURVES}
-        optimizer = packed["optimizer"]
-        if optimizer is not None:
-            settings = SolverSettings(**optimizer["settings"])
-            values, optimizer = optimizer, object.__new__(UPDATES[settings.solver])
-            vars(optimizer).update(copy.copy(values) | {"settings": settings})
+        curves: dict[str, Log[float]] = {name: Log(packed[name].tolist()) for name in _CURVES}
+        optimizer, values = None, packed["optimizer"]
+        if values is not None:
+            settings = SolverSettings(**values["settings"])
+            optimizer = object.__new__(UPDATES[settings.solver])
+            vars(optimizer).update(values | {"settings": settings})
         return cls(**packed | curves | {"optimizer": optimizer})
 
 
