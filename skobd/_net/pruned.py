@@ -75,8 +75,12 @@ class PrunedNetwork:
         shapes, given = [view.shape for view in views], [array.shape for array in arrays]
         if given != shapes:
             raise ValueError(f"{kind}_ must be arrays of shapes {shapes}, got {given}.")
-        for view, array in zip(views, arrays, strict=True):
-            view[...] = array
+        # What is finite may be too large for the precision of the network.
+        with np.errstate(over="ignore"):
+            for view, array in zip(views, arrays, strict=True):
+                view[...] = array
+        if not np.isfinite(theta).all():
+            raise ValueError(f"{kind}_ must be finite numbers in {theta.dtype}.")
         return PrunedNetwork(self.network, theta, self.mask)
 
     @cached_property
@@ -93,6 +97,10 @@ class PrunedNetwork:
     def used_inputs(self) -> Indices:
         """Indices of the inputs that predictions depend on, ascending."""
         return self.predictor.used_inputs
+
+    def __reduce__(self) -> Any:
+        # Copies are read-only too, and hold no more than `pack` does.
+        return PrunedNetwork.unpack, (self.pack(),)
 
     def pack(self) -> dict[str, Any]:
         """Arrays and plain data that are all of it, the deleted parameters left out."""
