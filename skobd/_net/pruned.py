@@ -75,12 +75,11 @@ class PrunedNetwork:
         shapes, given = [view.shape for view in views], [array.shape for array in arrays]
         if given != shapes:
             raise ValueError(f"{kind}_ must be arrays of shapes {shapes}, got {given}.")
-        # What is finite may be too large for the precision of the network.
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore"):  # which is found out below
             for view, array in zip(views, arrays, strict=True):
                 view[...] = array
         if not np.isfinite(theta).all():
-            raise ValueError(f"{kind}_ must be finite numbers in {theta.dtype}.")
+            raise ValueError(f"{kind}_ must be finite, but contain NaN or infinity.")
         return PrunedNetwork(self.network, theta, self.mask)
 
     @cached_property
@@ -98,8 +97,8 @@ class PrunedNetwork:
         """Indices of the inputs that predictions depend on, ascending."""
         return self.predictor.used_inputs
 
-    def __reduce__(self) -> Any:
-        # Copies are read-only too, and hold no more than `pack` does.
+    def __reduce__(self) -> tuple[Any, ...]:
+        # By way of the constructor, because arrays come out of a pickle writable.
         return PrunedNetwork.unpack, (self.pack(),)
 
     def pack(self) -> dict[str, Any]:

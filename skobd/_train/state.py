@@ -1,5 +1,6 @@
 """What training leaves behind: curves, best values, the optimiser's moments."""
 
+import copy
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -100,21 +101,21 @@ class TrainingState:
 
     def pack(self) -> dict[str, Any]:
         """Arrays and plain data that are all of it."""
-        packed = {name: np.array(getattr(self, name), dtype=np.float64) for name in _CURVES}
-        optimizer, update = None, self.optimizer
-        if update is not None:
-            optimizer = vars(update) | {"settings": asdict(update.settings)}
-        return vars(self) | packed | {"optimizer": optimizer}
+        curves = {name: np.array(getattr(self, name), dtype=np.float64) for name in _CURVES}
+        optimizer = None
+        if self.optimizer is not None:
+            optimizer = vars(self.optimizer) | {"settings": asdict(self.optimizer.settings)}
+        return vars(self) | curves | {"optimizer": optimizer}
 
     @classmethod
     def unpack(cls, packed: dict[str, Any]) -> "TrainingState":
         """What `pack` was called on."""
-        curves: dict[str, Log[float]] = {name: Log(packed[name].tolist()) for name in _CURVES}
-        optimizer, values = None, packed["optimizer"]
-        if values is not None:
-            settings = SolverSettings(**values["settings"])
-            optimizer = object.__new__(UPDATES[settings.solver])
-            vars(optimizer).update(values | {"settings": settings})
+        curves: dict[str, Any] = {name: Log(packed[name].tolist()) for name in _CURVES}
+        optimizer = packed["optimizer"]
+        if optimizer is not None:
+            settings = SolverSettings(**optimizer["settings"])
+            values, optimizer = optimizer, object.__new__(UPDATES[settings.solver])
+            vars(optimizer).update(copy.copy(values) | {"settings": settings})
         return cls(**packed | curves | {"optimizer": optimizer})
 
 
