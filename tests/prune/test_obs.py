@@ -11,10 +11,10 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
 from skobd import OBDMLPClassifier, OBDMLPRegressor, _surgeon
-from skobd._losses import LOSSES
-from skobd._network import Network
-from skobd._objective import Objective
-from skobd._parallel import reproducible_threads
+from skobd._net.losses import LOSSES
+from skobd._net.network import Network
+from skobd._train.objective import Objective
+from skobd._threads import reproducible_threads
 from skobd._surgeon import (
     HessianBlocks,
     check_block_size,

@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from problems import make_problem
 
-from skobd._curvature import UNIT_CURVATURES, diagonal_curvature
-from skobd._losses import LOSSES
-from skobd._network import Network
-from skobd._objective import Objective
+from skobd._prune.curvature import UNIT_CURVATURES, diagonal_curvature
+from skobd._net.losses import LOSSES
+from skobd._net.network import Network
+from skobd._train.objective import Objective
 from skobd._surgery import (
     CRITERIA,
     SurgerySettings,
