@@ -34,6 +34,7 @@ from .fitted import Fitted
 from .parameters import PARAMETER_CONSTRAINTS
 from .path import AlongPath
 from .run import INTERRUPTED, Run, recipe_of, settings_of
+from .warning import users_level
 
 
 def _read(path: str, doc: str) -> property:
@@ -297,8 +298,7 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
             self._fitted = run.finish(record)
             # Made here, because the first prediction must not take longer than others.
             self._fitted.pruned.predictor  # noqa: B018
-            # Through `AlongPath` for a path.
-            run.warn(stacklevel=5 if record is None else 7)
+            run.warn(stacklevel=users_level() + 1)
         tasks.end()
         return run.is_interrupted
 
@@ -395,7 +395,7 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
             survivors = survivor_schedule(fitted.n_prunable, fitted.n_weights, fraction, rounds)
             run = self._run(data, data_val, rng, survivors, tasks, self.prune_tol, train=False)
             self._fitted = run.finish()
-            run.warn(stacklevel=3)
+            run.warn(stacklevel=users_level() + 1)
         tasks.end()
         return self
 
@@ -453,7 +453,7 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
         train: bool = True,
     ) -> Run:
         """Everything that drives the recipe, from validated data and parameters."""
-        check_batch_size(self, data, stacklevel=5)
+        check_batch_size(self, data)
         if survivors:
             self._check_block_size()
         return Run(
@@ -496,7 +496,7 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
                 self._initialise(data, rng)
             else:
                 self._check_shapes(data)
-            check_batch_size(self, data, stacklevel=5)
+            check_batch_size(self, data)
             settings = replace(self._solver_settings(), max_iter=1)
             objective, fitted = self._objective(data), self._fitted
             pruned = fitted.pruned
@@ -505,7 +505,7 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
             check_finite(result, settings, objective)
             self._fitted = fitted.trained(result)
         if result.status == "interrupted":
-            warnings.warn(INTERRUPTED, stacklevel=4)
+            warnings.warn(INTERRUPTED, stacklevel=users_level())
         return self
 
     def _has_epochs(self) -> bool:
