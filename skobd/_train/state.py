@@ -99,16 +99,16 @@ class TrainingState:
 
     def pack(self) -> dict[str, Any]:
         """Arrays and plain data that are all of it."""
-        packed = {name: np.array(getattr(self, name), dtype=np.float64) for name in _CURVES}
-        optimizer = self.optimizer
-        if optimizer is not None:
-            optimizer = vars(optimizer) | {"settings": asdict(optimizer.settings)}
-        return vars(self) | packed | {"optimizer": optimizer}
+        curves = {name: np.array(getattr(self, name), dtype=np.float64) for name in _CURVES}
+        optimizer = None
+        if self.optimizer is not None:
+            optimizer = vars(self.optimizer) | {"settings": asdict(self.optimizer.settings)}
+        return vars(self) | curves | {"optimizer": optimizer}
 
     @classmethod
     def unpack(cls, packed: dict[str, Any]) -> "TrainingState":
         """What `pack` was called on."""
-        curves = {name: Log(packed[name].tolist()) for name in _CURVES}
+        curves: dict[str, Any] = {name: Log(packed[name].tolist()) for name in _CURVES}
         optimizer = packed["optimizer"]
         if optimizer is not None:
             settings = SolverSettings(**optimizer["settings"])
