@@ -30,21 +30,28 @@ from .._train.solvers import Training, check_finite, solve
 from .._train.updates import UPDATES, SolverSettings
 from .callbacks import FitTasks
 from .data import Data, all_or_nothing, check_batch_size, set_aside, validate, validate_held_out
-from .fitted import Fitted
+from .fitted import Fitted, state_of
 from .parameters import PARAMETER_CONSTRAINTS
 from .path import AlongPath
 from .run import INTERRUPTED, Run, recipe_of, settings_of
 from .warning import users_level
 
 
-def _read(path: str, doc: str) -> property:
-    """A documented attribute read from ``_fitted``; AttributeError before fit, for `hasattr`."""
+def _read(path: str, doc: str, assign: str = "") -> property:
+    """A documented attribute read from ``_fitted``; AttributeError before fit, for `hasattr`.
+
+    ``assign`` is the kind of arrays that an assignment replaces, see `PrunedNetwork.with_arrays`.
+    """
     get = attrgetter(path)
 
     def read(self: Any) -> Any:
         return get(self._get_fitted())
 
-    return property(read, doc=doc)
+    def write(self: Any, values: Any) -> None:
+        fitted = self._get_fitted()
+        self._fitted = replace(fitted, pruned=fitted.pruned.with_arrays(assign, values))
+
+    return property(read, write if assign else None, doc=doc)
 
 
 def _is_ready(X: Any, dtype: np.dtype, n_features: int) -> bool:
@@ -145,8 +152,12 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
         except KeyError:
             raise AttributeError(f"This {type(self).__name__} is not fitted yet.") from None
 
-    coefs_ = _read("pruned.coefs", "Weights of each layer, read-only, (fan_in, fan_out).")
-    intercepts_ = _read("pruned.intercepts", "Intercepts of each layer, read-only, (fan_out,).")
+    coefs_ = _read(
+        "pruned.coefs", "Weights of each layer, read-only; assign new ones as a whole.", "coefs"
+    )
+    intercepts_ = _read(
+        "pruned.intercepts", "Intercepts of each layer; as for ``coefs_``.", "intercepts"
+    )
     coef_masks_ = _read("pruned.coef_masks", "True where a weight survives.")
     intercept_masks_ = _read("pruned.intercept_masks", "True where an intercept survives.")
     used_features_ = _read("pruned.used_inputs", "Indices of inputs that predictions depend on.")
@@ -157,18 +168,6 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
     n_iter_ = _read("n_iter", "Iterations or epochs of the last call.")
     t_ = _read("state.n_samples_seen", "Training samples seen by the stochastic solvers.")
     out_activation_ = _read("loss_function.out_activation", "Name of the output activation.")
-
-    @coefs_.setter
-    def coefs_(self, values: Any) -> None:
-        self._replace("coefs", values)
-
-    @intercepts_.setter
-    def intercepts_(self, values: Any) -> None:
-        self._replace("intercepts", values)
-
-    def _replace(self, kind: str, values: Any) -> None:
-        fitted = self._get_fitted()
-        self._fitted = replace(fitted, pruned=fitted.pruned.with_arrays(kind, values))
 
     @property
     def feature_importances_(self) -> Array:
@@ -729,7 +728,7 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
         estimator._fitted = replace(
             untrained,
             early_stopping=estimator._stops_early,
-            state=perceptron.state_of(mlp),
+            state=state_of(mlp),
             loss=float(mlp.loss_),
             n_iter=mlp.n_iter_,
         )
