@@ -807,6 +807,31 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
         inputs = self.used_features_ if used_features_only else None
         return c.to_c(self, self.compact().to_sklearn(), name, inputs)
 
+    # ------------------------------------------------------------------ what kinds differ in
+
+    _is_classifier: bool
+    _sklearn_class: type
+
+    @property
+    def _loss_name(self) -> str:
+        """Row of `LOSSES` that parameters and targets ask for."""
+        raise NotImplementedError
+
+    def _encode(self, y: Any, dtype: np.dtype, reset: bool, name: str = "y") -> Array:
+        """Targets as a matrix (n_samples, n_outputs)."""
+        raise NotImplementedError
+
+    def _score(self, p: Array, Y: Array, sample_weight: Array | None) -> float:
+        """Score of predictions against encoded targets."""
+        raise NotImplementedError
+
+    def _check_same_classes(self, y: Any) -> None:
+        """What ``warm_start`` asks of the targets."""
+
+    def _class_weight_of(self, y: Any) -> Any:
+        """What the sample weights are multiplied by."""
+        return 1
+
     # ------------------------------------------------------------------ helpers
 
     def _hidden_sizes(self) -> tuple[int, ...]:
@@ -851,9 +876,6 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
                     f"The network was fitted with {name}={fitted!r}, but {name} is now {now!r}. "
                     "Set it back, or fit anew with warm_start=False."
                 )
-
-    def _check_same_classes(self, y: Any) -> None:
-        """What ``warm_start`` asks of the targets of a classifier."""
 
     def _validator(self, data: Data | None) -> Callable[[Array], tuple[float, float]] | None:
         """``validate(theta)`` for `Monitor`: loss and score on validation data."""
