@@ -5,7 +5,6 @@ import itertools
 import numpy as np
 import pytest
 from oracles import Oracle
-
 from skobd._losses import LOSSES
 from skobd._network import Network
 from skobd._objective import Objective

@@ -2,20 +2,20 @@
 
 import numpy as np
 import pytest
+import skobd._compaction as compaction_module
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from scipy.special import expit, softmax
 from sklearn.exceptions import ConvergenceWarning
-from threadpoolctl import threadpool_limits
-
-import skobd._compaction as compaction_module
-from skobd import OBDMLPClassifier, OBDMLPRegressor
 from skobd._compaction import Part, Predictor, compact
 from skobd._losses import LOSSES
 from skobd._network import Network
 from skobd._objective import Objective
+from threadpoolctl import threadpool_limits
+
+from skobd import OBDMLPClassifier, OBDMLPRegressor
 
 ACTIVATIONS = {
     "identity": lambda a: a,

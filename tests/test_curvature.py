@@ -5,10 +5,10 @@ import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_allclose
 from problems import every_problem, make_problem
-
-from skobd import _objective
 from skobd._curvature import UNIT_CURVATURES, diagonal_curvature
 from skobd._objective import Objective
+
+from skobd import _objective
 
 
 def close(actual, expected, tolerance=1e-6):

@@ -6,7 +6,6 @@ import pytest
 from numpy.testing import assert_allclose
 from problems import LOSS_CASES, make_targets
 from sklearn.metrics import log_loss, mean_poisson_deviance, mean_squared_error
-
 from skobd._losses import LOSSES
 
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from problems import LOSS_CASES, make_problem
-
-from skobd import _minibatch
 from skobd._objective import Objective
 from skobd._parallel import reproducible_threads
 from skobd._updates import UPDATES, SolverSettings, Survivors
+
+from skobd import _minibatch
 
 SETTINGS = SolverSettings(learning_rate_init=0.01)
 

@@ -8,9 +8,9 @@ import scipy.sparse as sp
 from numpy.testing import assert_allclose, assert_array_equal
 from problems import LOSS_CASES, make_problem
 from sklearn.neural_network import MLPRegressor
+from skobd._network import Network
 
 from skobd import _network
-from skobd._network import Network
 
 SIZES = [(3, 1), (3, 4, 2), (2, 5, 3, 4, 1)]
 

@@ -5,10 +5,10 @@ import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_allclose, assert_array_equal
 from problems import every_problem, make_problem
-
-from skobd import _objective
 from skobd._objective import Objective
 from skobd._parallel import reproducible_threads
+
+from skobd import _objective
 
 
 @pytest.mark.parametrize("case", every_problem())

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from problems import make_problem
-
-from skobd import _updates
 from skobd._solvers import SOLVERS, DivergenceError, Journal, Watch, check_finite
 from skobd._updates import UPDATES, SolverSettings
+
+from skobd import _updates
 
 
 def solve(name, *, mask=None, journal=None, watch=Watch(), state=None, case=(), **settings):

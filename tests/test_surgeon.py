@@ -9,8 +9,6 @@ from numpy.testing import assert_allclose, assert_array_equal
 from problems import make_problem
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
-
-from skobd import OBDMLPClassifier, OBDMLPRegressor, _surgeon
 from skobd._losses import LOSSES
 from skobd._network import Network
 from skobd._objective import Objective
@@ -25,6 +23,8 @@ from skobd._surgeon import (
     unit_blocks,
 )
 from skobd._surgery import SurgerySettings, delete_lowest, obd_saliencies
+
+from skobd import OBDMLPClassifier, OBDMLPRegressor, _surgeon
 
 
 def seeded():

@@ -6,7 +6,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from problems import make_problem
-
 from skobd._curvature import UNIT_CURVATURES, diagonal_curvature
 from skobd._losses import LOSSES
 from skobd._network import Network
