@@ -113,23 +113,6 @@ class TestPruning:
         for mask, before in zip(model.coef_masks_, masks, strict=True):
             assert not (mask & ~before).any()
 
-    @pytest.mark.parametrize("kind", ESTIMATORS)
-    @pytest.mark.parametrize("solver", ["adam", "sgd"])
-    def test_partial_fit_keeps_deleted_weights_deleted(self, kind, solver, data):
-        model = make(kind, solver=solver).fit(*data[kind])
-        n_weights, before = model.n_weights_, model.coefs_[0].copy()
-        for _ in range(3):
-            model.partial_fit(*data[kind])
-        assert model.n_weights_ == n_weights
-        assert_deleted_are_zero(model)
-        assert not np.array_equal(model.coefs_[0], before)
-
-    def test_partial_fit_prunes_nothing(self, iris):
-        model = make("classifier").partial_fit(*iris, classes=[0, 1, 2])
-        assert model.sparsity_ == 0
-        model.prune(*iris, prune_fraction=0.5)
-        assert model.sparsity_ == 0.5
-
     def test_prune_by_the_constructors_level(self, iris):
         model = make("classifier", prune_fraction=0).fit(*iris)
         model.set_params(prune_fraction=0.6, n_rounds=2).prune(*iris)
