@@ -14,7 +14,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skobd import OBDMLPClassifier, OBDMLPRegressor
+from skobd import OBDMLPClassifier
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -42,13 +42,6 @@ class TestWhatUsersOfSklearnsRelyOn:
         assert model.score(X[:150], y[:150]) > 0.95
         assert model.predict(X).dtype.kind == y.dtype.kind
         assert make("regressor", alpha=0.01, **params).fit(*diabetes).score(*diabetes) > 0.45
-
-    @pytest.mark.parametrize("kind", ESTIMATORS)
-    def test_max_fun(self, kind, data):
-        model = make(kind, solver="lbfgs", max_fun=10, max_iter=150, tol=0, prune_fraction=0)
-        with pytest.warns(ConvergenceWarning, match=r"max_fun \(now 10\)"):
-            model.fit(*data[kind])
-        assert model.n_iter_ <= 10
 
     def test_multilabel(self):
         X, y = make_multilabel_classification(n_samples=50, random_state=0)
@@ -117,39 +110,11 @@ class TestWhatUsersOfSklearnsRelyOn:
             assert idle <= n_iter_no_change + 1
         assert idle == n_iter_no_change + 1
 
-    def test_convergence_warning(self, iris):
-        with pytest.warns(ConvergenceWarning, match=r"Maximum iterations \(10\) reached"):
-            make("classifier", prune_fraction=0, tol=0).fit(*iris)
-        with pytest.warns(ConvergenceWarning, match="retraining after round 1, 2, 3"):
-            make("classifier", tol=0).fit(*iris)
-
-    def test_small_retraining_was_asked_for(self, iris):
-        model = make("classifier", tol=0.5, max_iter=200, retrain_max_iter=1)
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", ConvergenceWarning)
-            model.fit(*iris)
-        assert_array_equal(model.pruning_history_["n_iter"], 1)
-
     def test_learns_in_other_precision(self, digits):
         X, y = digits
         wide = make("classifier", prune_fraction=0.3).fit(X, y)
         narrow = make("classifier", prune_fraction=0.3).fit(X.astype(np.float32), y)
         assert_allclose(wide.predict_proba(X), narrow.predict_proba(X), rtol=1e-2, atol=1e-3)
-
-    def test_diverging_with_early_stopping_keeps_the_best(self, iris):
-        model = OBDMLPRegressor(
-            activation="identity",
-            solver="sgd",
-            learning_rate_init=1,
-            max_iter=20,
-            early_stopping=True,
-            random_state=0,
-        )
-        X, y = iris
-        with pytest.warns(ConvergenceWarning, match="lower learning_rate_init"):
-            model.fit(X * 10, y)
-        assert np.isfinite(model.predict(X)).all()
-        assert np.isnan(model.validation_scores_[-1])
 
     def test_labels_of_many_types(self, binary):
         X, y = binary
