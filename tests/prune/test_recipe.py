@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from problems import make_problem
-
 from skobd._pruning import (
     HISTORY_COLUMNS,
     VALIDATION_COLUMNS,
