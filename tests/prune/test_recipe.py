@@ -20,6 +20,7 @@ from skobd._pruning import (
 )
 from skobd._solvers import SOLVERS, DivergenceError, Watch
 from skobd._surgery import SurgerySettings
+
 from skobd._train.updates import SolverSettings
 
 CASE = ("multinomial_log_loss", 3, "tanh", 1, True, 0.3)
