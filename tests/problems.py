@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from oracles import Oracle
 
-from skobd._losses import LOSSES
-from skobd._network import Network
-from skobd._objective import Objective
+from skobd._net.losses import LOSSES
+from skobd._net.network import Network
+from skobd._train.objective import Objective
 
 # loss and number of outputs: every loss, with one output unit and with several
 LOSS_CASES = [

@@ -7,9 +7,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from skobd._callbacks import CallbackSupportMixin, NoContext, root_context
 
 from skobd import OBDMLPClassifier, PruningSearchCV
-from skobd._callbacks import CallbackSupportMixin, NoContext, root_context
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::sklearn.exceptions.ConvergenceWarning"  # few epochs are enough here

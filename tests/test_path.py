@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
-
-from skobd import OBDMLPClassifier, OBDMLPRegressor
 from skobd._path import check_levels, geometric_levels
 from skobd._pruning import HISTORY_COLUMNS, VALIDATION_COLUMNS
+
+from skobd import OBDMLPClassifier, OBDMLPRegressor
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::sklearn.exceptions.ConvergenceWarning"  # few epochs are enough here

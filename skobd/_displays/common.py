@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import Pipeline
-from .._sklearn_compat import check_matplotlib_support
 from sklearn.utils.validation import check_is_fitted
 
 from .._mlp.base import BaseOBDMLP
+from .._sklearn_compat import check_matplotlib_support
 
 # Okabe & Ito's palette, which colour-blind readers can tell apart.
 BLUE, VERMILLION, GREEN, PURPLE, ORANGE = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00"

@@ -130,12 +130,13 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
     ----------
     classes_ : ndarray of shape (n_classes,)
         Class labels.
-    coefs_ : list of ndarray of shape (fan_in, fan_out)
-        Weights of each layer. They can be changed; what is written over deleted ones is ignored.
-    intercepts_ : list of ndarray of shape (fan_out,)
-        Intercepts of each layer.
-    coef_masks_, intercept_masks_ : list of ndarray of bool
-        True where a parameter survives, shaped like ``coefs_`` and ``intercepts_``.
+    coefs_ : tuple of ndarray of shape (fan_in, fan_out)
+        Weights of each layer. The arrays are read-only; to change weights, assign new ones for
+        all layers, ``coefs_ = [...]``. Deleted weights stay 0 whatever is assigned to them.
+    intercepts_ : tuple of ndarray of shape (fan_out,)
+        Intercepts of each layer; read-only, and to be changed as ``coefs_`` are.
+    coef_masks_, intercept_masks_ : tuple of ndarray of bool
+        True where a parameter survives, shaped like ``coefs_`` and ``intercepts_``; read-only.
     n_weights_ : int
         Surviving weights (and intercepts, with ``prune_intercepts=True``).
     sparsity_ : float
@@ -560,12 +561,13 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
 
     Attributes
     ----------
-    coefs_ : list of ndarray of shape (fan_in, fan_out)
-        Weights of each layer. They can be changed; what is written over deleted ones is ignored.
-    intercepts_ : list of ndarray of shape (fan_out,)
-        Intercepts of each layer.
-    coef_masks_, intercept_masks_ : list of ndarray of bool
-        True where a parameter survives, shaped like ``coefs_`` and ``intercepts_``.
+    coefs_ : tuple of ndarray of shape (fan_in, fan_out)
+        Weights of each layer. The arrays are read-only; to change weights, assign new ones for
+        all layers, ``coefs_ = [...]``. Deleted weights stay 0 whatever is assigned to them.
+    intercepts_ : tuple of ndarray of shape (fan_out,)
+        Intercepts of each layer; read-only, and to be changed as ``coefs_`` are.
+    coef_masks_, intercept_masks_ : tuple of ndarray of bool
+        True where a parameter survives, shaped like ``coefs_`` and ``intercepts_``; read-only.
     n_weights_ : int
         Surviving weights (and intercepts, with ``prune_intercepts=True``).
     sparsity_ : float

@@ -308,7 +308,7 @@ def _exchange(
         return None
     # All inputs may come back, but no unit that is dead: those that can act are active.
     left = PrunedNetwork(whole.network, deletion.theta, deletion.mask)
-    active = ActiveObjective(whole).restricted(recipe.prunable(left), keeps_inputs=True)
+    active = ActiveObjective(whole).restricted(recipe.prunable(left), max_copy_bytes=0)
     problem = Problem(
         active.objective,
         active.gather(left.theta),

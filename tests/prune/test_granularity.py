@@ -7,9 +7,9 @@ import pytest
 from sklearn.datasets import load_iris, make_classification
 from sklearn.feature_selection import SelectFromModel
 from sklearn.preprocessing import StandardScaler
+from skobd._surgery import CRITERIA
 
 from skobd import OBDMLPClassifier, OBDMLPRegressor
-from skobd._surgery import CRITERIA
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*(converge|Maximum):UserWarning")
 

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from problems import make_problem
-
 from skobd._pruning import (
     HISTORY_COLUMNS,
     VALIDATION_COLUMNS,
@@ -21,7 +20,8 @@ from skobd._pruning import (
 )
 from skobd._solvers import SOLVERS, DivergenceError, Watch
 from skobd._surgery import SurgerySettings
-from skobd._updates import SolverSettings
+
+from skobd._train.updates import SolverSettings
 
 CASE = ("multinomial_log_loss", 3, "tanh", 1, True, 0.3)
 

@@ -7,8 +7,8 @@ from numpy.testing import assert_allclose
 from problems import every_problem, make_problem
 
 from skobd import _objective
-from skobd._curvature import UNIT_CURVATURES, diagonal_curvature
-from skobd._objective import Objective
+from skobd._prune.curvature import UNIT_CURVATURES, diagonal_curvature
+from skobd._train.objective import Objective
 
 
 def close(actual, expected, tolerance=1e-6):

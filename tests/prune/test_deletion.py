@@ -6,11 +6,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from problems import make_problem
-
-from skobd._curvature import UNIT_CURVATURES, diagonal_curvature
-from skobd._losses import LOSSES
-from skobd._network import Network
-from skobd._objective import Objective
 from skobd._surgery import (
     CRITERIA,
     SurgerySettings,
@@ -19,6 +14,11 @@ from skobd._surgery import (
     n_prunable,
     without_dead_units,
 )
+
+from skobd._net.losses import LOSSES
+from skobd._net.network import Network
+from skobd._prune.curvature import UNIT_CURVATURES, diagonal_curvature
+from skobd._train.objective import Objective
 
 DIAGONAL = ("obd", "magnitude", "random")
 

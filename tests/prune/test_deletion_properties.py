@@ -8,10 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sklearn.exceptions import ConvergenceWarning
-
-from skobd import OBDMLPClassifier, OBDMLPRegressor
 from skobd._solvers import DivergenceError
 from skobd._surgery import CRITERIA
+
+from skobd import OBDMLPClassifier, OBDMLPRegressor
 
 quick = settings(
     max_examples=15,
