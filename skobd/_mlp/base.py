@@ -352,8 +352,8 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets.
         prune_fraction : float in [0, 1), default=None
-            Fraction of all weights of the dense network gone at the end; None for the
-            constructor's. Not below the present ``sparsity_``.
+            Fraction gone at the end of what ``granularity`` deletes, of the dense network; None
+            for the constructor's. Not below the present one.
         n_rounds : int, default=None
             Number of rounds, at least 1; None for the constructor's.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -422,9 +422,10 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets.
         prune_fractions : array-like of shape (n_levels,), default=None
-            Fractions of weights deleted, in [0, 1); sorted, and each taken once. One round is
-            made for each. The dense network always comes first, as level 0. None: the levels
-            that ``prune_fraction`` and ``n_rounds`` make in ``fit``.
+            Fractions gone of what ``granularity`` deletes, in [0, 1); sorted, and each taken
+            once. One round is made for each, with ``n_regrow`` cycles of regrowth. The dense
+            network always comes first, as level 0. None: the levels that ``prune_fraction`` and
+            ``n_rounds`` make in ``fit``.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples.
         X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
@@ -478,6 +479,7 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
             tasks=tasks,
             train=train,
             verbose=int(self.verbose),
+            is_asked=self.prune_fraction > 0 and self.n_rounds > 0,
             is_path=is_path,
             keeps_optimizer=self.warm_start,
         )

@@ -43,9 +43,11 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         Strength of the squared penalty on the weights, divided by the number of samples.
     batch_size : int or "auto", default="auto"
         Rows of a minibatch; "auto" means ``min(200, n_samples)``.
-    learning_rate : {"constant", "invscaling", "adaptive"}, default="constant"
+    learning_rate : {"constant", "invscaling", "adaptive", "cosine"}, default="constant"
         Schedule of the learning rate of ``solver="sgd"``: constant;
         ``learning_rate_init / t**power_t`` after t samples; or divided by 5 on every plateau.
+        "cosine", for "adam" too: ``learning_rate_init (1 + cos(pi (e + 1/2) / max_iter)) / 2`` in
+        epoch e (Loshchilov & Hutter, 2017), without an end on a plateau.
     learning_rate_init : float, default=0.001
         Initial learning rate of the stochastic solvers.
     power_t : float, default=0.5
@@ -84,13 +86,14 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         Epochs without improvement that end training.
     max_fun : int, default=15000
         Most evaluations of the objective by ``solver="lbfgs"``.
-    prune_fraction : float in [0, 1), default=0.5
-        Fraction of all weights gone at the end, exactly (rounded to whole weights); 0 gives a
-        plain multilayer perceptron.
+    prune_fraction : float in [0, 1), default=0.9
+        Fraction gone at the end of what ``granularity`` deletes: of all weights, of the hidden
+        units, or of the inputs; exactly, rounded to whole ones. 0 gives a plain multilayer
+        perceptron.
     n_rounds : int, default=5
         Rounds of deletion and retraining in which it is reached; after round r
-        ``(1 - prune_fraction) ** (r / n_rounds)`` of the weights are left. 0 gives a plain
-        multilayer perceptron.
+        ``(1 - prune_fraction) ** (r / n_rounds)`` of them are left. 0 gives a plain multilayer
+        perceptron.
     criterion : {"obd", "unit_obs", "obs", "magnitude", "random"}, default="obd"
         What makes a weight dispensable:
 
@@ -109,14 +112,28 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         because a block must not be negative.
     granularity : {"weight", "unit", "feature"}, default="weight"
         What is deleted: single weights, whole hidden units, or whole inputs. The saliency of a
-        unit or an input is the summed saliency of what is deleted with it; ``prune_fraction``
-        counts the weights that go with it, and is reached as closely as whole units or inputs
-        allow without exceeding it. A hidden layer never loses its last unit, nor the network its
-        last input.
+        unit or an input is the summed saliency of what is deleted with it. The last way from any
+        input to any output stays.
     prune_intercepts : bool, default=False
         Whether intercepts can be deleted too; they then count as weights.
-    retrain_max_iter : int or None, default=None
-        Iterations or epochs of retraining in each round; None means ``max_iter``, 0 none.
+    retrain_max_iter : int or None, default=20
+        Iterations or epochs of retraining after each deletion and in each cycle of regrowth; None
+        means ``max_iter``, 0 none.
+    retrain_learning_rate_init : float, "auto" or None, default="auto"
+        Where the learning rate of each retraining starts to fall to 0, as in
+        ``learning_rate="cosine"``; Adam's ``beta_2`` is at most .95 there. "auto" means 0.03 for
+        "adam" and ``learning_rate_init`` for "sgd". None retrains by the schedule of dense
+        training. "lbfgs" has no learning rate.
+    retrain_alpha : float or "auto", default="auto"
+        ``alpha`` from the first deletion on: sparse networks want a stronger penalty. "auto" means
+        ``max(alpha, 0.1)`` for the stochastic solvers, ``alpha`` for "lbfgs".
+    n_regrow : int, default=4
+        Cycles of regrowth at the end of ``fit`` (on a path, at every level): in cycle c of C
+        ``0.3 (1 - c/C)`` of the surviving weights are deleted by the criterion, as many deleted
+        ones come back where the predicted decrease g^2/(2h) is largest (see
+        `predicted_decreases`), and the network is retrained; the one of lowest objective is kept.
+        0 for the plain recipe of Optimal Brain Damage: delete and retrain. Units and inputs do
+        not come back.
     prune_tol : float or None, default=None
         Stop, and go back to the smallest network whose objective (or validation score, where
         there are validation data) is within this of the dense one's; ``prune_fraction`` is then
@@ -137,6 +154,10 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         Intercepts of each layer; read-only, and to be changed as ``coefs_`` are.
     coef_masks_, intercept_masks_ : tuple of ndarray of bool
         True where a parameter survives, shaped like ``coefs_`` and ``intercepts_``; read-only.
+    regrowth_history_ : dict of ndarray of shape (n_cycles,)
+        What each cycle of regrowth did: "round", "cycle", "n_exchanged", "predicted_increase" (by
+        its deletion), "predicted_decrease" (by its revival), "loss_after_retraining", "n_iter",
+        "is_best" (so far).
     n_weights_ : int
         Surviving weights (and intercepts, with ``prune_intercepts=True``).
     sparsity_ : float
@@ -479,9 +500,11 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
         Strength of the squared penalty on the weights, divided by the number of samples.
     batch_size : int or "auto", default="auto"
         Rows of a minibatch; "auto" means ``min(200, n_samples)``.
-    learning_rate : {"constant", "invscaling", "adaptive"}, default="constant"
+    learning_rate : {"constant", "invscaling", "adaptive", "cosine"}, default="constant"
         Schedule of the learning rate of ``solver="sgd"``: constant;
         ``learning_rate_init / t**power_t`` after t samples; or divided by 5 on every plateau.
+        "cosine", for "adam" too: ``learning_rate_init (1 + cos(pi (e + 1/2) / max_iter)) / 2`` in
+        epoch e (Loshchilov & Hutter, 2017), without an end on a plateau.
     learning_rate_init : float, default=0.001
         Initial learning rate of the stochastic solvers.
     power_t : float, default=0.5
@@ -520,13 +543,14 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
         Epochs without improvement that end training.
     max_fun : int, default=15000
         Most evaluations of the objective by ``solver="lbfgs"``.
-    prune_fraction : float in [0, 1), default=0.5
-        Fraction of all weights gone at the end, exactly (rounded to whole weights); 0 gives a
-        plain multilayer perceptron.
+    prune_fraction : float in [0, 1), default=0.9
+        Fraction gone at the end of what ``granularity`` deletes: of all weights, of the hidden
+        units, or of the inputs; exactly, rounded to whole ones. 0 gives a plain multilayer
+        perceptron.
     n_rounds : int, default=5
         Rounds of deletion and retraining in which it is reached; after round r
-        ``(1 - prune_fraction) ** (r / n_rounds)`` of the weights are left. 0 gives a plain
-        multilayer perceptron.
+        ``(1 - prune_fraction) ** (r / n_rounds)`` of them are left. 0 gives a plain multilayer
+        perceptron.
     criterion : {"obd", "unit_obs", "obs", "magnitude", "random"}, default="obd"
         What makes a weight dispensable:
 
@@ -545,14 +569,28 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
         because a block must not be negative.
     granularity : {"weight", "unit", "feature"}, default="weight"
         What is deleted: single weights, whole hidden units, or whole inputs. The saliency of a
-        unit or an input is the summed saliency of what is deleted with it; ``prune_fraction``
-        counts the weights that go with it, and is reached as closely as whole units or inputs
-        allow without exceeding it. A hidden layer never loses its last unit, nor the network its
-        last input.
+        unit or an input is the summed saliency of what is deleted with it. The last way from any
+        input to any output stays.
     prune_intercepts : bool, default=False
         Whether intercepts can be deleted too; they then count as weights.
-    retrain_max_iter : int or None, default=None
-        Iterations or epochs of retraining in each round; None means ``max_iter``, 0 none.
+    retrain_max_iter : int or None, default=20
+        Iterations or epochs of retraining after each deletion and in each cycle of regrowth; None
+        means ``max_iter``, 0 none.
+    retrain_learning_rate_init : float, "auto" or None, default="auto"
+        Where the learning rate of each retraining starts to fall to 0, as in
+        ``learning_rate="cosine"``; Adam's ``beta_2`` is at most .95 there. "auto" means 0.03 for
+        "adam" and ``learning_rate_init`` for "sgd". None retrains by the schedule of dense
+        training. "lbfgs" has no learning rate.
+    retrain_alpha : float or "auto", default="auto"
+        ``alpha`` from the first deletion on: sparse networks want a stronger penalty. "auto" means
+        ``max(alpha, 0.1)`` for the stochastic solvers, ``alpha`` for "lbfgs".
+    n_regrow : int, default=4
+        Cycles of regrowth at the end of ``fit`` (on a path, at every level): in cycle c of C
+        ``0.3 (1 - c/C)`` of the surviving weights are deleted by the criterion, as many deleted
+        ones come back where the predicted decrease g^2/(2h) is largest (see
+        `predicted_decreases`), and the network is retrained; the one of lowest objective is kept.
+        0 for the plain recipe of Optimal Brain Damage: delete and retrain. Units and inputs do
+        not come back.
     prune_tol : float or None, default=None
         Stop, and go back to the smallest network whose objective (or validation score, where
         there are validation data) is within this of the dense one's; ``prune_fraction`` is then
@@ -568,6 +606,10 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
         Intercepts of each layer; read-only, and to be changed as ``coefs_`` are.
     coef_masks_, intercept_masks_ : tuple of ndarray of bool
         True where a parameter survives, shaped like ``coefs_`` and ``intercepts_``; read-only.
+    regrowth_history_ : dict of ndarray of shape (n_cycles,)
+        What each cycle of regrowth did: "round", "cycle", "n_exchanged", "predicted_increase" (by
+        its deletion), "predicted_decrease" (by its revival), "loss_after_retraining", "n_iter",
+        "is_best" (so far).
     n_weights_ : int
         Surviving weights (and intercepts, with ``prune_intercepts=True``).
     sparsity_ : float

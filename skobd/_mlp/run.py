@@ -11,6 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from .._net.network import Array
 from .._prune.criteria import obd_saliencies
+from .._prune.granularity import GRANULARITIES
 from .._prune.problem import DeletionSettings, Problem
 from .._prune.recipe import Recipe, prune
 from .._prune.rounds import Round
@@ -46,6 +47,8 @@ class Run:
     tasks : FitTasks
     train : bool
     verbose : int
+    is_asked : bool
+        Whether anything is to be deleted at all.
     is_path : bool
         Whether every round is a level that is to be used.
     keeps_optimizer : bool
@@ -62,6 +65,7 @@ class Run:
     tasks: FitTasks
     train: bool
     verbose: int
+    is_asked: bool
     is_path: bool
     keeps_optimizer: bool
 
@@ -142,6 +146,7 @@ class Run:
         """Say what the user should know about how training ended."""
         if self.is_interrupted:
             warnings.warn(INTERRUPTED, stacklevel=stacklevel)
+        self._warn_of_what_is_left(stacklevel + 1)
         trained = [record for record in self.done if record.n_iter]
         diverged = [record for record in trained if record.status == "diverged"]
         if diverged:
@@ -158,6 +163,25 @@ class Run:
             short = [record for record in short if record.round == 0]
         if short:
             warnings.warn(self._shortfall(short), ConvergenceWarning, stacklevel=stacklevel)
+
+    def _warn_of_what_is_left(self, stacklevel: int) -> None:
+        """Say where less was deleted than was asked for: whole units and inputs only."""
+        fitted = self.fitted
+        unit = GRANULARITIES[fitted.granularity].unit
+        n_rounds = self.done[-1].round
+        asked = self.survivors[n_rounds - 1] if n_rounds else fitted.n_left
+        if self.is_asked and fitted.n_total == 0:
+            reason = f"the network has no hidden {unit}"
+        elif fitted.n_left > asked:
+            reason = (
+                f"of {fitted.n_total} {unit} {fitted.n_left} are left, not {asked}: the last way "
+                "from the inputs to the outputs stays"
+            )
+        else:
+            return
+        warnings.warn(
+            f"Less was deleted than prune_fraction asks for: {reason}.", stacklevel=stacklevel
+        )
 
     def _shortfall(self, short: list[Round]) -> str:
         rounds = [str(record.round) for record in short if record.round]
