@@ -180,7 +180,7 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
 
     @property
     def feature_importances_(self) -> Array:
-        """Summed OBD saliency of each input's weights after the last fit or prune."""
+        """Summed saliency of each input's weights after the last fit or prune, of sum 1."""
         importances = self._get_fitted().importances
         if importances is None:
             raise AttributeError("feature_importances_ is known after fit or prune.")

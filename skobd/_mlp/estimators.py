@@ -168,8 +168,11 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         ``loss_after_retraining``, ``n_iter``, and ``validation_loss`` and ``validation_score``
         where there are validation data.
     feature_importances_ : ndarray of shape (n_features,)
-        Summed OBD saliency of each input's weights on the training data of the last ``fit`` or
-        ``prune``; not changed by ``partial_fit``. NaN if an interrupt came before they were known.
+        Saliencies h u^2 / 2 summed over the weights of each input, scaled to sum to 1; for raw
+        ones see `saliencies`. Their second derivatives are those of
+        ``curvature="levenberg_marquardt"``, on at most 1000 rows, or a tenth, of the training
+        data of the last ``fit`` or ``prune``; not changed by ``partial_fit``. NaN if an interrupt
+        came before they were known.
     used_features_ : ndarray of int
         Indices of the features that predictions depend on; the others may hold anything finite.
     loss_ : float
@@ -620,8 +623,11 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
         ``loss_after_retraining``, ``n_iter``, and ``validation_loss`` and ``validation_score``
         where there are validation data.
     feature_importances_ : ndarray of shape (n_features,)
-        Summed OBD saliency of each input's weights on the training data of the last ``fit`` or
-        ``prune``; not changed by ``partial_fit``. NaN if an interrupt came before they were known.
+        Saliencies h u^2 / 2 summed over the weights of each input, scaled to sum to 1; for raw
+        ones see `saliencies`. Their second derivatives are those of
+        ``curvature="levenberg_marquardt"``, on at most 1000 rows, or a tenth, of the training
+        data of the last ``fit`` or ``prune``; not changed by ``partial_fit``. NaN if an interrupt
+        came before they were known.
     used_features_ : ndarray of int
         Indices of the features that predictions depend on; the others may hold anything finite.
     loss_ : float

@@ -10,9 +10,9 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from .._net.network import Array
-from .._prune.criteria import obd_saliencies
 from .._prune.granularity import GRANULARITIES
-from .._prune.problem import DeletionSettings, Problem
+from .._prune.importances import input_importances
+from .._prune.problem import DeletionSettings
 from .._prune.recipe import Recipe, prune
 from .._prune.rounds import Round
 from .._train.objective import Objective
@@ -136,11 +136,9 @@ class Run:
         return fitted
 
     def with_importances(self, fitted: Fitted) -> Fitted:
-        """The same, with the summed OBD saliency of the weights of each input."""
-        pruned = fitted.pruned
-        problem = Problem(self.objective, pruned.theta, pruned.mask, self.recipe.deletion, self.rng)
-        saliencies = pruned.network.coefs(obd_saliencies(problem))[0]
-        return replace(fitted, importances=saliencies.sum(axis=1))
+        """The same, with the importances of its inputs."""
+        importances = input_importances(self.objective, fitted.pruned)
+        return replace(fitted, importances=importances)
 
     def warn(self, stacklevel: int) -> None:
         """Say what the user should know about how training ended."""

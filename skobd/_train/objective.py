@@ -115,6 +115,17 @@ class Objective:
             return self
         return Objective(self.network, self.loss, self.X, self.Y, self.sample_weight, alpha)
 
+    def thinned(self, n_rows: int) -> "Objective":
+        """The same over at most ``n_rows`` evenly spaced rows."""
+        step = -(-self.n_samples // n_rows)
+        if step == 1:
+            return self
+        rows = slice(None, None, step)
+        weight = None if self.sample_weight is None else self.sample_weight[rows]
+        return Objective(
+            self.network, self.loss, self.X[rows], self.Y[rows], weight, self.alpha / step
+        )
+
     @property
     def dtype(self) -> np.dtype:
         """Floating type of the data and of everything computed from it."""
