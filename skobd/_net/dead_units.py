@@ -92,9 +92,22 @@ def fold_constants(network: Network, theta: Array, mask: Mask, freed: Mask) -> A
     return theta
 
 
+def reached_units(network: Network, mask: Mask) -> list[Mask]:
+    """True, layer by layer from the inputs on, for units that depend on any input."""
+    reached: list[Mask] = [np.ones(network.layer_sizes[0], dtype=bool)]
+    for layer in network.layers(mask):
+        reached.append(np.any(layer[:-1][reached[-1]], axis=0))
+    return reached
+
+
+def useful_units(network: Network, mask: Mask) -> list[Mask]:
+    """True, layer by layer from the inputs on, for units that any output depends on."""
+    useful: list[Mask] = [np.ones(network.layer_sizes[-1], dtype=bool)]
+    for layer in network.layers(mask)[::-1]:
+        useful.insert(0, np.any(layer[:-1][:, useful[0]], axis=1))
+    return useful
+
+
 def connects(network: Network, mask: Mask) -> bool:
     """Whether any output depends on any input."""
-    reached: Mask = np.ones(network.layer_sizes[0], dtype=bool)
-    for layer in network.layers(mask):
-        reached = np.any(layer[:-1][reached], axis=0)
-    return bool(reached.any())
+    return bool(reached_units(network, mask)[-1].any())

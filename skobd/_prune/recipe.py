@@ -274,7 +274,7 @@ def _refine(
             exchanged = _exchange(whole, present.pruned, n_exchanged, recipe, training)
             if exchanged is None:
                 break
-            pruned, increase, decrease = exchanged
+            pruned, cycle = exchanged
             active = ActiveObjective(whole).restricted(recipe.prunable(pruned))
             if training.monitor.on_cycle is not None:
                 training.monitor.on_cycle(pruned.theta, pruned.mask)
@@ -283,10 +283,11 @@ def _refine(
             trained = PrunedNetwork(pruned.network, result.theta, pruned.mask)
             loss = active.value(trained.theta)
             present = _Refinement(trained, result, loss, ())
+            is_best = loss < best.loss
             cycles.append(
-                Cycle(n_exchanged, increase, decrease, loss, result.n_iter, loss < best.loss)
+                replace(cycle, loss_after_retraining=loss, n_iter=result.n_iter, is_best=is_best)
             )
-            if loss < best.loss:
+            if is_best:
                 best = present
     except KeyboardInterrupt:
         interrupted = replace(best.result, status="interrupted", message="interrupted by the user")
@@ -298,27 +299,38 @@ def _refine(
 
 def _exchange(
     whole: Objective, pruned: PrunedNetwork, n: int, recipe: Recipe, training: Training
-) -> tuple[PrunedNetwork, float, float] | None:
-    """Delete ``n`` survivors and revive as many; None where fewer than that can come back."""
+) -> tuple[PrunedNetwork, Cycle] | None:
+    """Delete ``n`` survivors and revive as many, or fewer; None where nothing can come back.
+
+    Which deleted parameters can act depends on the deletion: where they are too few, a smaller
+    one is made.
+    """
     active = ActiveObjective(whole).restricted(recipe.prunable(pruned))
-    deletion = _delete(active, pruned, n, recipe, training)
-    settings = recipe.deletion
-    n_candidates = revivable(whole.network, deletion.mask, settings.prune_intercepts).sum()
-    if n_candidates < n:
+    while n:
+        deletion = _delete(active, pruned, n, recipe, training)
+        intercepts_too = recipe.deletion.prune_intercepts
+        if revivable(whole.network, deletion.mask, intercepts_too).sum() >= n:
+            break
+        n //= 2
+    else:
         return None
-    # All inputs may come back, but no unit that is dead: those that can act are active.
     left = PrunedNetwork(whole.network, deletion.theta, deletion.mask)
+    # All inputs may come back, but no unit that is dead: those that can act are active.
     active = ActiveObjective(whole).restricted(recipe.prunable(left), max_copy_bytes=0)
     problem = Problem(
         active.objective,
         active.gather(left.theta),
         active.gather(left.mask),
-        settings,
+        recipe.deletion,
         training.rng,
     )
     mask, decrease = revive(problem, n)
     revived = PrunedNetwork(whole.network, left.theta, active.scatter(mask, left.mask))
-    return revived, deletion.predicted_increase, decrease
+    return revived, Cycle(
+        n_exchanged=n,
+        predicted_increase=deletion.predicted_increase,
+        predicted_decrease=decrease,
+    )
 
 
 def _validate(training: Training, theta: Array) -> tuple[float, float]:

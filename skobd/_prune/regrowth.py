@@ -13,7 +13,7 @@ the lottery").
 
 import numpy as np
 
-from .._net.dead_units import constant_units, unused_units
+from .._net.dead_units import reached_units, useful_units
 from .._net.network import Array, Mask, Network
 from .curvature import diagonal_curvature
 from .problem import Problem, prunable
@@ -40,14 +40,14 @@ def predicted_decreases(problem: Problem) -> Array:
 
 
 def revivable(network: Network, mask: Mask, prune_intercepts: bool) -> Mask:
-    """Deleted parameters that can act: into units with outputs, out of units with inputs."""
+    """Deleted parameters that can act: out of units that inputs reach, into useful ones."""
     candidates = ~mask & prunable(network, prune_intercepts)
-    layers, free = network.layers(mask), network.layers(candidates)
-    for layer, following, into, out_of in zip(
-        layers[:-1], layers[1:], free[:-1], free[1:], strict=True
+    reached, useful = reached_units(network, mask), useful_units(network, mask)
+    for layer, sources, targets in zip(
+        network.layers(candidates), reached[:-1], useful[1:], strict=True
     ):
-        into &= ~unused_units(following)
-        out_of[:-1] &= ~constant_units(layer)[:, np.newaxis]
+        layer &= targets
+        layer[:-1] &= sources[:, np.newaxis]
     return candidates
 
 

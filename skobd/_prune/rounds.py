@@ -23,9 +23,9 @@ class Cycle:
     n_exchanged: int
     predicted_increase: float
     predicted_decrease: float
-    loss_after_retraining: float
-    n_iter: int
-    is_best: bool
+    loss_after_retraining: float = np.nan
+    n_iter: int = 0
+    is_best: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
