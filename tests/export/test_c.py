@@ -62,6 +62,16 @@ class TestC:
             assert library.net_regress(as_floats(row), len(row), pointer, len(out)) == 0
         assert_allclose(found.reshape(y.shape), model.predict(X), rtol=0, atol=1e-4)
 
+    @pytest.mark.parametrize("used_only", [False, True])
+    def test_constant_network(self, iris, tmp_path, used_only):
+        """There is no C array of no inputs; the one that is left is multiplied by 0."""
+        model = make_classifier(*iris, 0.999)
+        assert not model.used_features_.size
+        library = compile_c(model.to_c("net", used_features_only=used_only), tmp_path)
+        row = [123.0] if used_only else iris[0][0]
+        found = library.net_predict(as_floats(row), len(row))
+        assert model.classes_[found] == model.predict(iris[0][:1])[0]
+
     def test_emlearn_takes_the_compacted_perceptron(self, iris):
         emlearn = pytest.importorskip("emlearn")
         X, y = iris

@@ -1,5 +1,7 @@
 """What a fitted estimator says about itself: which inputs it uses, what pruning achieved."""
 
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -70,7 +72,11 @@ class TestSummary:
         lines = {name: text.strip() for name, text in lines.items()}
         n_used = len(model.used_features_)
         assert lines["layers"].startswith(f"4-8-6-3 -> {n_used}-8-6-3")
-        assert lines["weights"].startswith(f"98 -> {model.n_weights_} (")
+        assert lines["weights"] == f"98 -> {model.n_weights_} ({model.sparsity_:.1%} deleted)"
+        n_bytes = len(pickle.dumps(model, protocol=pickle.HIGHEST_PROTOCOL))
+        assert lines["bytes on disk"].startswith(f"{n_bytes} pickled (")
+        # 98 weights and 17 intercepts in double precision
+        assert lines["bytes on disk"].endswith("alone: 920)")
         assert lines["multiply-adds per row"] == f"98 -> {model.n_weights_}"
         unused = [name for name in frame if name not in model.get_used_feature_names()]
         assert lines["inputs not needed"] == f"{4 - n_used} of 4: {', '.join(unused)}"
