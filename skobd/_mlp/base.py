@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils import Bunch, check_random_state, check_scalar
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import assert_all_finite, check_is_fitted, validate_data
 
 from .._export import c, onnx, perceptron
@@ -501,7 +500,6 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
         n_epochs = (self.max_iter if train else 0, again)
         return FitTasks(self, X, y, sample_weight, n_rounds, n_epochs)
 
-    @available_if(lambda self: self._has_epochs())
     @_fit_context(prefer_skip_nested_validation=True)
     def _partial_fit(self, X, y, sample_weight):
         """One epoch over the data with the present masks; see the subclasses."""

@@ -222,7 +222,7 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
     >>> from skobd import OBDMLPClassifier
     >>> X, y = load_breast_cancer(return_X_y=True)
     >>> mlp = OBDMLPClassifier(
-    ...     (20,), solver="lbfgs", alpha=1, prune_fraction=0.95, max_iter=1000, random_state=0
+    ...     (20,), "tanh", solver="lbfgs", alpha=1, prune_fraction=0.95, random_state=0
     ... )
     >>> model = make_pipeline(StandardScaler(), mlp).fit(X, y)
     >>> mlp.n_weights_
@@ -677,8 +677,8 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
     >>> from skobd import OBDMLPRegressor
     >>> X, y = load_diabetes(return_X_y=True)
     >>> mlp = OBDMLPRegressor(
-    ...     hidden_layer_sizes=(20,), solver="lbfgs", alpha=10, prune_fraction=0.9, max_iter=2000,
-    ...     random_state=0,
+    ...     hidden_layer_sizes=(20,), activation="tanh", solver="lbfgs", alpha=10,
+    ...     prune_fraction=0.9, random_state=0,
     ... )
     >>> model = make_pipeline(StandardScaler(), mlp).fit(X, (y - y.mean()) / y.std())
     >>> mlp.n_weights_

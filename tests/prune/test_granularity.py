@@ -1,15 +1,23 @@
 """Deleting whole units and whole inputs."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_iris, make_classification
+from numpy.testing import assert_allclose, assert_array_equal
+from problems import at, make_wide_problem
+from sklearn.datasets import make_classification
 from sklearn.feature_selection import SelectFromModel
 from sklearn.preprocessing import StandardScaler
-from skobd._surgery import CRITERIA
 
-from skobd import OBDMLPClassifier, OBDMLPRegressor
+from skobd import OBDMLPClassifier
+from skobd._net.dead_units import connects
+from skobd._net.losses import LOSSES
+from skobd._net.network import Network
+from skobd._prune.criteria import CRITERIA
+from skobd._prune.granularity import delete_groups
+from skobd._train.objective import Objective
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*(converge|Maximum):UserWarning")
 
@@ -47,7 +55,7 @@ def test_whole_units_go_and_the_level_is_not_exceeded(data, criterion):
     model = fit(data, criterion=criterion)
     assert model.sparsity_ <= 0.6
     for incoming, outgoing in alive_units(model):
-        np.testing.assert_array_equal(incoming, outgoing)
+        assert_array_equal(incoming, outgoing)
         assert incoming.any()
     # One more unit would have been too much: a unit of the wider layer holds at most this.
     first, second = (int(incoming.sum()) for incoming, _ in alive_units(model))
@@ -55,7 +63,7 @@ def test_whole_units_go_and_the_level_is_not_exceeded(data, criterion):
     assert model.sparsity_ + smallest / 224 > 0.6
     for mask in model.coef_masks_[:1]:
         rows, columns = mask.any(axis=1), mask.any(axis=0)
-        np.testing.assert_array_equal(mask, rows[:, None] & columns)
+        assert_array_equal(mask, rows[:, None] & columns)
 
 
 @pytest.mark.parametrize("criterion", list(CRITERIA))
@@ -63,13 +71,13 @@ def test_whole_features_go(data, criterion):
     model = fit(data, criterion=criterion, granularity="feature", prune_fraction=0.3)
     mask = model.coef_masks_[0]
     kept = mask.any(axis=1)
-    np.testing.assert_array_equal(mask, np.broadcast_to(kept[:, None], mask.shape))
+    assert_array_equal(mask, np.broadcast_to(kept[:, None], mask.shape))
     # 67.2 weights may go, ten with each input.
     assert kept.sum() == 12 - 6
     assert all(m.all() for m in model.coef_masks_[1:])
     X = data[0].copy()
     X[:, ~kept] = 1e3
-    np.testing.assert_array_equal(model.predict_proba(X), model.predict_proba(data[0]))
+    assert_array_equal(model.predict_proba(X), model.predict_proba(data[0]))
 
 
 def test_noise_features_go_first(data):
@@ -77,7 +85,7 @@ def test_noise_features_go_first(data):
     kept = model.coef_masks_[0].any(axis=1)
     assert kept[:7].sum() > kept[7:].sum()
     selector = SelectFromModel(model, threshold=1e-12, prefit=True)
-    np.testing.assert_array_equal(selector.get_support(), kept)
+    assert_array_equal(selector.get_support(), kept)
 
 
 @pytest.mark.parametrize("granularity", ["unit", "feature"])
@@ -95,41 +103,68 @@ def test_the_last_one_stays(data, granularity, criterion):
 def test_the_last_way_through_stays(granularity):
     """Where single weights went before, one unit of several may be the only one that counts."""
     rng = np.random.default_rng(0)
-    X, y = rng.normal(size=(40, 3)), np.arange(40) % 2
-    model = OBDMLPClassifier((3, 3), max_iter=1, prune_fraction=0, random_state=0).fit(X, y)
-    # All units of both layers are alive, but only the first of each is connected to both sides.
-    keep = np.zeros((3, 3), dtype=bool)
-    keep[0, 0] = keep[1, 1] = keep[1, 2] = True
-    model._mask[model._network.weight_slices[1]] = keep.ravel()
-    model._mask[model._network.weight_slices[0]] = np.array(
-        [[0, 1, 1], [0, 1, 1], [1, 0, 0]]
-    ).ravel()
-    model._mask[model._network.weight_slices[2]] = [True, False, False]
-    model.coefs_ = [
-        np.where(mask, 0.01, 0) if i == 0 else np.where(mask, 1.0, 0)
-        for i, mask in enumerate(model.coef_masks_)
-    ]
-    assert model.used_features_.tolist() == [2]
-    model.set_params(granularity=granularity, criterion="magnitude", retrain_max_iter=0)
-    model.prune(X, y, prune_fraction=0.99, n_rounds=1)
-    assert model.used_features_.tolist() == [2]
+    network = Network((3, 3, 3, 1), "relu")
+    # All units of both layers have weights on both sides, but only one way leads through.
+    mask = np.ones(network.n_parameters, dtype=bool)
+    first, second, third = network.coefs(mask)
+    first[...] = [[0, 1, 1], [0, 1, 1], [1, 0, 0]]
+    second[...] = [[1, 0, 0], [0, 1, 1], [0, 0, 0]]
+    third[...] = [[1], [0], [0]]
+    theta = np.where(mask, 1.0, 0.0)
+    # By its weights alone it would be the first to go.
+    network.coefs(theta)[0][2] = network.coefs(theta)[1][0] = 0.01
+    theta = np.where(mask, theta, 0)
+    X, Y = rng.normal(size=(40, 3)), rng.normal(size=(40, 1))
+    objective = Objective(network, LOSSES["squared_error"], X, Y)
+    settings = {"criterion": "magnitude", "granularity": granularity}
+    n_prunable = int((mask & network.is_weight).sum())
+    left = delete_groups(at(objective, theta, mask, **settings), n_prunable).mask
+    assert connects(network, left)
+    assert left.sum() < mask.sum()
+    # Until nothing else is left.
+    while (mask != left).any():
+        mask = left
+        left = delete_groups(at(objective, theta, mask, **settings), n_prunable).mask
+    assert connects(network, left)
+    assert_array_equal(np.flatnonzero(network.coefs(left)[0].any(axis=1)), [2])
 
 
-def test_constant_units_are_folded_where_they_are_deleted(data):
-    model = fit(data, prune_fraction=0, prune_intercepts=False)
+@pytest.mark.parametrize("activation", ["identity", "logistic", "tanh", "relu"])
+def test_constant_units_are_folded_where_they_are_deleted(activation):
+    rng = np.random.default_rng(0)
+    network = Network((4, 3, 2), activation)
+    theta, mask = rng.normal(size=network.n_parameters), np.ones(network.n_parameters, dtype=bool)
     # Nothing goes into the first unit any more: it is a constant.
-    mask = model._network.coefs(model._mask)[0]
-    mask[:, 0] = False
-    model.intercepts_[0][0] = 5.0
-    expected = model.predict_proba(data[0])
-    n_left = model.n_weights_ - int(model.coef_masks_[1][0].sum())
-    model.set_params(granularity="unit", criterion="magnitude", retrain_max_iter=0)
-    model.coefs_[1][0] *= 1e-3
-    expected = model.predict_proba(data[0])
-    model.prune(*data, prune_fraction=1 - n_left / 224, n_rounds=1)
-    assert model.n_weights_ == n_left
-    assert not model.coef_masks_[1][0].any()
-    np.testing.assert_allclose(model.predict_proba(data[0]), expected, rtol=1e-10)
+    network.coefs(mask)[0][:, 0] = False
+    theta = np.where(mask, theta, 0)
+    network.coefs(theta)[1][0] *= 1e-3
+    X, Y = rng.normal(size=(20, 4)), rng.normal(size=(20, 2))
+    objective = Objective(network, LOSSES["squared_error"], X, Y)
+    settings = {"criterion": "magnitude", "granularity": "unit"}
+    deletion = delete_groups(at(objective, theta, mask, **settings), 2)
+    assert_array_equal(
+        np.flatnonzero(mask & ~deletion.mask), network.n_parameters - 8 + np.arange(2)
+    )
+    expected = network.raw_output(theta, X)
+    assert_allclose(network.raw_output(deletion.theta, X), expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize("granularity", ["unit", "feature"])
+@pytest.mark.parametrize("criterion", list(CRITERIA))
+def test_no_more_goes_than_asked_for(granularity, criterion):
+    objective, theta = make_wide_problem(depth=2)
+    n_prunable = int(objective.network.is_weight.sum())
+    # An input has 6 weights, a unit of the first layer 8 + 5, one of the second 6 + 3.
+    smallest = {"feature": 6, "unit": 9}[granularity]
+    for n_delete in (0, 5, 6, 8, 9, 12, 50, n_prunable):
+        problem = at(objective, theta, criterion=criterion, granularity=granularity)
+        deletion = delete_groups(problem, n_delete)
+        n_deleted = int((~deletion.mask).sum())
+        assert n_deleted <= n_delete
+        assert connects(objective.network, deletion.mask)
+        assert (n_deleted > 0) == (n_delete >= smallest)
+        assert_array_equal(deletion.theta[~deletion.mask], 0)
+        assert np.isfinite(deletion.theta).all()
 
 
 def test_a_round_that_deletes_nothing_retrains_nothing(data):
@@ -164,32 +199,24 @@ def test_unused_columns_may_hold_anything_finite(data):
     assert np.isfinite(model.feature_importances_).all()
 
 
-def test_surgeon_corrects_the_next_layer_jointly():
-    """Duplicated hidden units: the surgeon deletes one of each pair and the twin takes over."""
-    X, _y = load_iris(return_X_y=True)
-    X = StandardScaler().fit_transform(X)
+@pytest.mark.parametrize("criterion", ["unit_obs", "obs"])
+def test_next_layer_is_corrected_jointly(criterion):
+    """Duplicated hidden units: one of each pair is deleted, and its twin takes over."""
     rng = np.random.default_rng(0)
-    target = np.tanh(X @ rng.normal(size=(4, 3))) @ rng.normal(size=3)
-    model = OBDMLPRegressor(
-        hidden_layer_sizes=(6,),
-        activation="tanh",
-        solver="lbfgs",
-        alpha=0,
-        max_iter=500,
-        random_state=0,
-        prune_fraction=0,
-        criterion="unit_obs",
-        granularity="unit",
-        retrain_max_iter=0,
-    )
-    model.fit(X, target)
-    for half in (slice(0, 3), slice(3, 6)):
-        model.coefs_[0][:, half] = model.coefs_[0][:, :3]
-        model.intercepts_[0][half] = model.intercepts_[0][:3]
-    model.coefs_[1][3:] = model.coefs_[1][:3]
-    before = model.predict(X)
-    model.prune(X, before, prune_fraction=0.5, n_rounds=3)
-    kept = model.coef_masks_[0].any(axis=0)
+    network = Network((4, 6, 1), "tanh")
+    theta = rng.normal(size=network.n_parameters)
+    hidden, output = network.layers(theta)
+    hidden[:, 3:] = hidden[:, :3]
+    output[3:6] = output[:3]
+    X = rng.normal(size=(150, 4))
+    raw = network.raw_output(theta, X)
+    objective = Objective(network, LOSSES["squared_error"], X, raw)
+    problem = at(objective, theta, criterion=criterion, granularity="unit")
+    for _ in range(3):
+        # A unit has four incoming weights and one outgoing.
+        deletion = delete_groups(problem, 5)
+        problem = replace(problem, theta=deletion.theta, mask=deletion.mask)
+    kept = network.coefs(problem.mask)[0].any(axis=0)
     assert kept.sum() == 3
     assert all(kept[i] != kept[i + 3] for i in range(3))
-    np.testing.assert_allclose(model.predict(X), before, atol=1e-2 * np.ptp(before))
+    assert_allclose(network.raw_output(problem.theta, X), raw, atol=1e-2 * np.ptp(raw))
