@@ -49,8 +49,8 @@ class Recipe:
     retrain_learning_rate_init : float or None
         Where the cosine schedule of the stochastic solvers starts; None: dense training's
         settings are those of retraining, too.
-    retrain_alpha : float
-        Strength of the penalty from the first deletion on.
+    retrain_alpha : float or None
+        Strength of the penalty from the first deletion on; None for that of dense training.
     n_regrow : int
         Cycles of regrowth at each level.
     prune_tol : float or None
@@ -60,7 +60,7 @@ class Recipe:
     deletion: DeletionSettings
     retrain_max_iter: int | None = None
     retrain_learning_rate_init: float | None = None
-    retrain_alpha: float = 0.0
+    retrain_alpha: float | None = None
     n_regrow: int = 0
     prune_tol: float | None = None
 
@@ -130,7 +130,8 @@ def prune(
     if not survivors:
         return
     retraining = replace(training, settings=recipe.retraining(training.settings))
-    whole = objective.with_alpha(recipe.retrain_alpha)
+    alpha = objective.alpha if recipe.retrain_alpha is None else recipe.retrain_alpha
+    whole = objective.with_alpha(alpha)
     active = ActiveObjective(whole).restricted(recipe.prunable(last.pruned))
     loss = reference = active.value(last.pruned.theta)
     for number, n_left in enumerate(survivors, start=1):

@@ -16,7 +16,7 @@ from skobd._net.dead_units import connects
 from skobd._net.losses import LOSSES
 from skobd._net.network import Network
 from skobd._prune.criteria import CRITERIA
-from skobd._prune.granularity import delete_groups
+from skobd._prune.granularity import GRANULARITIES
 from skobd._train.objective import Objective
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*(converge|Maximum):UserWarning")
@@ -50,17 +50,20 @@ def alive_units(model):
     return [(before.any(axis=0), after.any(axis=1)) for before, after in itertools.pairwise(masks)]
 
 
+def delete(problem, n_delete):
+    return GRANULARITIES[problem.settings.granularity].delete(problem, n_delete)
+
+
 @pytest.mark.parametrize("criterion", list(CRITERIA))
-def test_whole_units_go_and_the_level_is_not_exceeded(data, criterion):
+def test_exactly_as_many_whole_units_go(data, criterion):
     model = fit(data, criterion=criterion)
-    assert model.sparsity_ <= 0.6
+    n_left = 0
     for incoming, outgoing in alive_units(model):
         assert_array_equal(incoming, outgoing)
         assert incoming.any()
-    # One more unit would have been too much: a unit of the wider layer holds at most this.
-    first, second = (int(incoming.sum()) for incoming, _ in alive_units(model))
-    smallest = min(12 + second, first + 3)
-    assert model.sparsity_ + smallest / 224 > 0.6
+        n_left += incoming.sum()
+    assert n_left == round(0.4 * 18)
+    assert model.pruning_history_["n_units"][-1] == n_left
     for mask in model.coef_masks_[:1]:
         rows, columns = mask.any(axis=1), mask.any(axis=0)
         assert_array_equal(mask, rows[:, None] & columns)
@@ -72,8 +75,8 @@ def test_whole_features_go(data, criterion):
     mask = model.coef_masks_[0]
     kept = mask.any(axis=1)
     assert_array_equal(mask, np.broadcast_to(kept[:, None], mask.shape))
-    # 67.2 weights may go, ten with each input.
-    assert kept.sum() == 12 - 6
+    assert kept.sum() == round(0.7 * 12)
+    assert model.pruning_history_["n_features"][-1] == kept.sum()
     assert all(m.all() for m in model.coef_masks_[1:])
     X = data[0].copy()
     X[:, ~kept] = 1e3
@@ -81,7 +84,7 @@ def test_whole_features_go(data, criterion):
 
 
 def test_noise_features_go_first(data):
-    model = fit(data, granularity="feature", prune_fraction=0.2, hidden_layer_sizes=(10,))
+    model = fit(data, granularity="feature", prune_fraction=0.4, hidden_layer_sizes=(10,))
     kept = model.coef_masks_[0].any(axis=1)
     assert kept[:7].sum() > kept[7:].sum()
     selector = SelectFromModel(model, threshold=1e-12, prefit=True)
@@ -91,7 +94,8 @@ def test_noise_features_go_first(data):
 @pytest.mark.parametrize("granularity", ["unit", "feature"])
 @pytest.mark.parametrize("criterion", ["obd", "unit_obs", "random"])
 def test_the_last_one_stays(data, granularity, criterion):
-    model = fit(data, granularity=granularity, criterion=criterion, prune_fraction=0.99)
+    with pytest.warns(UserWarning, match="the last way from the inputs"):
+        model = fit(data, granularity=granularity, criterion=criterion, prune_fraction=0.99)
     if granularity == "unit":
         assert [int(incoming.sum()) for incoming, _ in alive_units(model)] == [1, 1]
     else:
@@ -117,14 +121,13 @@ def test_the_last_way_through_stays(granularity):
     X, Y = rng.normal(size=(40, 3)), rng.normal(size=(40, 1))
     objective = Objective(network, LOSSES["squared_error"], X, Y)
     settings = {"criterion": "magnitude", "granularity": granularity}
-    n_prunable = int((mask & network.is_weight).sum())
-    left = delete_groups(at(objective, theta, mask, **settings), n_prunable).mask
+    left = delete(at(objective, theta, mask, **settings), 6).mask
     assert connects(network, left)
     assert left.sum() < mask.sum()
     # Until nothing else is left.
     while (mask != left).any():
         mask = left
-        left = delete_groups(at(objective, theta, mask, **settings), n_prunable).mask
+        left = delete(at(objective, theta, mask, **settings), 6).mask
     assert connects(network, left)
     assert_array_equal(np.flatnonzero(network.coefs(left)[0].any(axis=1)), [2])
 
@@ -141,7 +144,7 @@ def test_constant_units_are_folded_where_they_are_deleted(activation):
     X, Y = rng.normal(size=(20, 4)), rng.normal(size=(20, 2))
     objective = Objective(network, LOSSES["squared_error"], X, Y)
     settings = {"criterion": "magnitude", "granularity": "unit"}
-    deletion = delete_groups(at(objective, theta, mask, **settings), 2)
+    deletion = delete(at(objective, theta, mask, **settings), 1)
     assert_array_equal(
         np.flatnonzero(mask & ~deletion.mask), network.n_parameters - 8 + np.arange(2)
     )
@@ -151,26 +154,37 @@ def test_constant_units_are_folded_where_they_are_deleted(activation):
 
 @pytest.mark.parametrize("granularity", ["unit", "feature"])
 @pytest.mark.parametrize("criterion", list(CRITERIA))
-def test_no_more_goes_than_asked_for(granularity, criterion):
+def test_as_many_go_as_asked_for_but_the_last(granularity, criterion):
     objective, theta = make_wide_problem(depth=2)
-    n_prunable = int(objective.network.is_weight.sum())
-    # An input has 6 weights, a unit of the first layer 8 + 5, one of the second 6 + 3.
-    smallest = {"feature": 6, "unit": 9}[granularity]
-    for n_delete in (0, 5, 6, 8, 9, 12, 50, n_prunable):
+    network, count = objective.network, GRANULARITIES[granularity].count
+    n_total = sum(network.layer_sizes[1:-1]) if granularity == "unit" else network.layer_sizes[0]
+    n_least = 2 if granularity == "unit" else 1
+    for n_delete in (0, 1, 2, n_total - 1, n_total):
         problem = at(objective, theta, criterion=criterion, granularity=granularity)
-        deletion = delete_groups(problem, n_delete)
-        n_deleted = int((~deletion.mask).sum())
-        assert n_deleted <= n_delete
-        assert connects(objective.network, deletion.mask)
-        assert (n_deleted > 0) == (n_delete >= smallest)
+        deletion = delete(problem, n_delete)
+        n_left = count(network, deletion.mask, False)
+        assert n_left == max(n_total - n_delete, n_least)
+        assert connects(network, deletion.mask)
         assert_array_equal(deletion.theta[~deletion.mask], 0)
         assert np.isfinite(deletion.theta).all()
 
 
-def test_a_round_that_deletes_nothing_retrains_nothing(data):
-    model = fit(data, hidden_layer_sizes=(), granularity="unit", prune_fraction=0.5)
+@pytest.mark.parametrize(
+    ("hidden", "granularity", "reason"),
+    [((), "unit", "no hidden units"), ((1,), "unit", "of 1 units 1 are left")],
+)
+def test_nothing_to_delete_is_said(data, hidden, granularity, reason):
+    with pytest.warns(UserWarning, match=reason):
+        model = fit(data, hidden_layer_sizes=hidden, granularity=granularity, prune_fraction=0.5)
     assert model.sparsity_ == 0
     assert (model.pruning_history_["n_iter"] == 0).all()
+
+
+def test_one_input_stays_and_costs_no_curvature(data, monkeypatch):
+    X, y = data
+    monkeypatch.setattr("skobd._prune.criteria.diagonal_curvature", None)
+    with pytest.warns(UserWarning, match="of 1 features 1 are left"):
+        fit((X[:, :1], y), granularity="feature", prune_fraction=0.5)
 
 
 def test_obd_saliency_of_a_unit_is_the_sum_of_what_goes_with_it(data):
@@ -179,12 +193,10 @@ def test_obd_saliency_of_a_unit_is_the_sum_of_what_goes_with_it(data):
     first = saliencies[0].sum(axis=0) + saliencies[1].sum(axis=1)
     second = saliencies[1].sum(axis=0) + saliencies[2].sum(axis=1)
     totals = np.concatenate([first, second])
-    # Enough for one unit of either layer, not for two.
-    dense.set_params(retrain_max_iter=0).prune(*data, prune_fraction=21 / 224, n_rounds=1)
+    dense.set_params(retrain_max_iter=0).prune(*data, prune_fraction=1 / 18, n_rounds=1)
     gone = np.concatenate([~incoming for incoming, _ in alive_units(dense)])
-    fits = np.concatenate([np.full(10, 12 + 8), np.full(8, 10 + 3)]) <= 21
     assert gone.sum() == 1
-    assert totals[gone] == totals[fits].min()
+    assert totals[gone] == totals.min()
     assert dense.pruning_history_["predicted_increase"][0] == pytest.approx(totals[gone][0])
 
 
@@ -213,8 +225,7 @@ def test_next_layer_is_corrected_jointly(criterion):
     objective = Objective(network, LOSSES["squared_error"], X, raw)
     problem = at(objective, theta, criterion=criterion, granularity="unit")
     for _ in range(3):
-        # A unit has four incoming weights and one outgoing.
-        deletion = delete_groups(problem, 5)
+        deletion = delete(problem, 1)
         problem = replace(problem, theta=deletion.theta, mask=deletion.mask)
     kept = network.coefs(problem.mask)[0].any(axis=0)
     assert kept.sum() == 3

@@ -29,7 +29,7 @@ def run(
 ):
     objective, _, theta = make_problem(*CASE, n=40)
     settings = SolverSettings(solver=solver, max_iter=8, learning_rate_init=0.05, batch_size=10)
-    recipe = Recipe(DeletionSettings(**deletion), again, tol)
+    recipe = Recipe(DeletionSettings(**deletion), again, prune_tol=tol)
     steps = pruned(objective, theta, survivors, recipe, settings, monitor, train)
     return steps, objective, theta
 
@@ -160,10 +160,11 @@ def test_divergence_is_an_error():
         pruned(objective, theta, [5], Recipe(DeletionSettings()), settings)
 
 
-@pytest.mark.parametrize("granularity", ["unit", "feature"])
-def test_a_round_that_is_too_small_for_a_group_changes_nothing(granularity):
-    steps, _, _ = run([23, 22], granularity=granularity)
-    assert numbers(steps, "n_weights") == [24, 24, 24]
+@pytest.mark.parametrize("granularity", ["weight", "unit", "feature"])
+def test_a_round_that_deletes_nothing_changes_nothing(granularity):
+    n = {"weight": 24, "unit": 4, "feature": 3}[granularity]
+    steps, _, _ = run([n, n], granularity=granularity)
+    assert numbers(steps, "n_left") == [n, n, n]
     assert numbers(steps, "n_iter") == [8, 0, 0]
     for step in steps[1:]:
         assert_array_equal(step.pruned.theta, steps[0].pruned.theta)
@@ -173,7 +174,7 @@ def test_a_round_that_is_too_small_for_a_group_changes_nothing(granularity):
 
 def test_rounds_are_announced_with_their_networks():
     seen = []
-    monitor = Monitor(on_round=lambda theta, mask: seen.append((theta, mask)))
+    monitor = Monitor(on_round=lambda theta, mask, n: seen.append((theta, mask)))
     steps, _, theta = run([18, 11], monitor=monitor)
     assert len(seen) == 3
     assert_array_equal(seen[0][0], theta)
