@@ -15,7 +15,7 @@ from sklearn.datasets import load_breast_cancer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skobd import OBDMLPClassifier
+from skobd import OBDMLPClassifier, register_onnx_converters
 
 X, y = load_breast_cancer(return_X_y=True)
 X = X.astype(np.float32)
@@ -25,6 +25,7 @@ mlp = OBDMLPClassifier(
 pipeline = make_pipeline(StandardScaler(), mlp).fit(X, y)
 print(mlp.summary())
 
+register_onnx_converters()
 model = skl2onnx.to_onnx(pipeline, X[:1], options={"zipmap": False})
 session = onnxruntime.InferenceSession(
     model.SerializeToString(), providers=["CPUExecutionProvider"]

@@ -45,7 +45,8 @@ def dense_networks(criterion):
             retrain_max_iter=0,
             random_state=0,
         ).fit(X_train, y_train)
-        network.coefs_[0][:] /= scale[:, np.newaxis]
+        first, *others = network.coefs_
+        network.coefs_ = [first / scale[:, np.newaxis], *others]
         networks.append((network, scale))
     return networks
 

@@ -1,7 +1,6 @@
 """To and from scikit-learn's own perceptrons."""
 
 import copy
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,6 @@ from sklearn.utils.validation import assert_all_finite, check_is_fitted
 
 from .._net.network import Network
 from .._net.pruned import PrunedNetwork
-from .._train.state import Log, TrainingState
 
 # What scikit-learn's perceptrons know about their training, targets and data.
 _ATTRIBUTES = (
@@ -49,6 +47,9 @@ def to_sklearn(kind: Any, estimator: Any, pruned: PrunedNetwork, n_no_improvemen
     own = estimator.get_params(deep=False)
     # What the network was fitted with, whatever `set_params` made of it since.
     own["activation"] = pruned.network.activation
+    sizes = pruned.network.layer_sizes[1:-1]
+    if not np.array_equal(np.ravel(own["hidden_layer_sizes"]), sizes):
+        own["hidden_layer_sizes"] = sizes
     if "loss" in own:
         own["loss"] = "poisson" if estimator.out_activation_ == "exp" else "squared_error"
         if own["loss"] != "squared_error" and "loss" not in names:
@@ -90,13 +91,3 @@ def network_of(mlp: Any) -> PrunedNetwork:
     theta = np.concatenate([array.ravel() for layer in layers for array in layer])
     assert_all_finite(theta, input_name="coefs_ and intercepts_")
     return PrunedNetwork.dense(Network(sizes, mlp.activation), theta)
-
-
-def state_of(mlp: Any) -> TrainingState:
-    """What a fitted perceptron has recorded of its training."""
-    return replace(
-        TrainingState(),
-        loss_curve=Log(getattr(mlp, "loss_curve_", [])),
-        validation_scores=Log(getattr(mlp, "validation_scores_", None) or []),
-        n_samples_seen=int(mlp.t_),
-    )

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils import Bunch, check_random_state, check_scalar
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import assert_all_finite, check_is_fitted, validate_data
 
 from .._export import c, onnx, perceptron
@@ -30,20 +29,28 @@ from .._train.solvers import Training, check_finite, solve
 from .._train.updates import UPDATES, SolverSettings
 from .callbacks import FitTasks
 from .data import Data, all_or_nothing, check_batch_size, set_aside, validate, validate_held_out
-from .fitted import Fitted
+from .fitted import Fitted, state_of
 from .parameters import PARAMETER_CONSTRAINTS
 from .path import AlongPath
 from .run import INTERRUPTED, Run, recipe_of, settings_of
+from .warning import users_level
 
 
-def _read(path: str, doc: str) -> property:
-    """A documented attribute read from ``_fitted``; AttributeError before fit, for `hasattr`."""
+def _read(path: str, doc: str, assign: str = "") -> property:
+    """A documented attribute read from ``_fitted``; AttributeError before fit, for `hasattr`.
+
+    ``assign`` is the kind of arrays that an assignment replaces, see `PrunedNetwork.with_arrays`.
+    """
     get = attrgetter(path)
 
     def read(self: Any) -> Any:
         return get(self._get_fitted())
 
-    return property(read, doc=doc)
+    def write(self: Any, values: Any) -> None:
+        fitted = self._get_fitted()
+        self._fitted = replace(fitted, pruned=fitted.pruned.with_arrays(assign, values))
+
+    return property(read, write if assign else None, doc=doc)
 
 
 def _is_ready(X: Any, dtype: np.dtype, n_features: int) -> bool:
@@ -144,8 +151,12 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
         except KeyError:
             raise AttributeError(f"This {type(self).__name__} is not fitted yet.") from None
 
-    coefs_ = _read("pruned.coefs", "Weights of each layer, read-only, (fan_in, fan_out).")
-    intercepts_ = _read("pruned.intercepts", "Intercepts of each layer, read-only, (fan_out,).")
+    coefs_ = _read(
+        "pruned.coefs", "Weights of each layer, read-only; assign new ones as a whole.", "coefs"
+    )
+    intercepts_ = _read(
+        "pruned.intercepts", "Intercepts of each layer; as for ``coefs_``.", "intercepts"
+    )
     coef_masks_ = _read("pruned.coef_masks", "True where a weight survives.")
     intercept_masks_ = _read("pruned.intercept_masks", "True where an intercept survives.")
     used_features_ = _read("pruned.used_inputs", "Indices of inputs that predictions depend on.")
@@ -156,18 +167,6 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
     n_iter_ = _read("n_iter", "Iterations or epochs of the last call.")
     t_ = _read("state.n_samples_seen", "Training samples seen by the stochastic solvers.")
     out_activation_ = _read("loss_function.out_activation", "Name of the output activation.")
-
-    @coefs_.setter
-    def coefs_(self, values: Any) -> None:
-        self._replace("coefs", values)
-
-    @intercepts_.setter
-    def intercepts_(self, values: Any) -> None:
-        self._replace("intercepts", values)
-
-    def _replace(self, kind: str, values: Any) -> None:
-        fitted = self._get_fitted()
-        self._fitted = replace(fitted, pruned=fitted.pruned.with_arrays(kind, values))
 
     @property
     def feature_importances_(self) -> Array:
@@ -297,8 +296,7 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
             self._fitted = run.finish(record)
             # Made here, because the first prediction must not take longer than others.
             self._fitted.pruned.predictor  # noqa: B018
-            # Through `AlongPath` for a path.
-            run.warn(stacklevel=5 if record is None else 7)
+            run.warn(stacklevel=users_level() + 1)
         tasks.end()
         return run.is_interrupted
 
@@ -395,7 +393,7 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
             survivors = survivor_schedule(fitted.n_prunable, fitted.n_weights, fraction, rounds)
             run = self._run(data, data_val, rng, survivors, tasks, self.prune_tol, train=False)
             self._fitted = run.finish()
-            run.warn(stacklevel=3)
+            run.warn(stacklevel=users_level() + 1)
         tasks.end()
         return self
 
@@ -453,7 +451,7 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
         train: bool = True,
     ) -> Run:
         """Everything that drives the recipe, from validated data and parameters."""
-        check_batch_size(self, data, stacklevel=5)
+        check_batch_size(self, data)
         if survivors:
             self._check_block_size()
         return Run(
@@ -482,7 +480,6 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
         n_epochs = (self.max_iter if train else 0, again)
         return FitTasks(self, X, y, sample_weight, n_rounds, n_epochs)
 
-    @available_if(lambda self: self._has_epochs())
     @_fit_context(prefer_skip_nested_validation=True)
     def _partial_fit(self, X, y, sample_weight):
         """One epoch over the data with the present masks; see the subclasses."""
@@ -496,7 +493,7 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
                 self._initialise(data, rng)
             else:
                 self._check_shapes(data)
-            check_batch_size(self, data, stacklevel=5)
+            check_batch_size(self, data)
             settings = replace(self._solver_settings(), max_iter=1)
             objective, fitted = self._objective(data), self._fitted
             pruned = fitted.pruned
@@ -505,7 +502,7 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
             check_finite(result, settings, objective)
             self._fitted = fitted.trained(result)
         if result.status == "interrupted":
-            warnings.warn(INTERRUPTED, stacklevel=4)
+            warnings.warn(INTERRUPTED, stacklevel=users_level())
         return self
 
     def _has_epochs(self) -> bool:
@@ -729,7 +726,7 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
         estimator._fitted = replace(
             untrained,
             early_stopping=estimator._stops_early,
-            state=perceptron.state_of(mlp),
+            state=state_of(mlp),
             loss=float(mlp.loss_),
             n_iter=mlp.n_iter_,
         )
@@ -808,6 +805,31 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
         inputs = self.used_features_ if used_features_only else None
         return c.to_c(self, self.compact().to_sklearn(), name, inputs)
 
+    # ------------------------------------------------------------------ what kinds differ in
+
+    _is_classifier: bool
+    _sklearn_class: type
+
+    @property
+    def _loss_name(self) -> str:
+        """Row of `LOSSES` that parameters and targets ask for."""
+        raise NotImplementedError
+
+    def _encode(self, y: Any, dtype: np.dtype, reset: bool, name: str = "y") -> Array:
+        """Targets as a matrix (n_samples, n_outputs)."""
+        raise NotImplementedError
+
+    def _score(self, p: Array, Y: Array, sample_weight: Array | None) -> float:
+        """Score of predictions against encoded targets."""
+        raise NotImplementedError
+
+    def _check_same_classes(self, y: Any) -> None:
+        """What ``warm_start`` asks of the targets."""
+
+    def _class_weight_of(self, y: Any) -> Any:
+        """What the sample weights are multiplied by."""
+        return 1
+
     # ------------------------------------------------------------------ helpers
 
     def _hidden_sizes(self) -> tuple[int, ...]:
@@ -852,9 +874,6 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
                     f"The network was fitted with {name}={fitted!r}, but {name} is now {now!r}. "
                     "Set it back, or fit anew with warm_start=False."
                 )
-
-    def _check_same_classes(self, y: Any) -> None:
-        """What ``warm_start`` asks of the targets of a classifier."""
 
     def _validator(self, data: Data | None) -> Callable[[Array], tuple[float, float]] | None:
         """``validate(theta)`` for `Monitor`: loss and score on validation data."""

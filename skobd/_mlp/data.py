@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_array, check_consistent_length, valid
 from .._net.network import Array
 from .._sklearn_compat import _check_sample_weight
 from .._train.updates import UPDATES
+from .warning import users_level
 
 _FLOATS = (np.float64, np.float32)
 
@@ -145,7 +146,7 @@ def validate_held_out(
     return Data(X, Y, sample_weight)
 
 
-def check_batch_size(estimator: Any, data: Data, stacklevel: int) -> None:
+def check_batch_size(estimator: Any, data: Data) -> None:
     """Warn where a minibatch is asked to be larger than the data."""
     n_samples = data.X.shape[0]
     if (
@@ -156,7 +157,7 @@ def check_batch_size(estimator: Any, data: Data, stacklevel: int) -> None:
         warnings.warn(
             f"batch_size={estimator.batch_size} is larger than the number of training samples and "
             f"is going to be clipped to {n_samples}.",
-            stacklevel=stacklevel,
+            stacklevel=users_level(),
         )
 
 

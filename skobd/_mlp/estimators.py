@@ -130,12 +130,13 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
     ----------
     classes_ : ndarray of shape (n_classes,)
         Class labels.
-    coefs_ : list of ndarray of shape (fan_in, fan_out)
-        Weights of each layer. They can be changed; what is written over deleted ones is ignored.
-    intercepts_ : list of ndarray of shape (fan_out,)
-        Intercepts of each layer.
-    coef_masks_, intercept_masks_ : list of ndarray of bool
-        True where a parameter survives, shaped like ``coefs_`` and ``intercepts_``.
+    coefs_ : tuple of ndarray of shape (fan_in, fan_out)
+        Weights of each layer. The arrays are read-only; to change weights, assign new ones for
+        all layers, ``coefs_ = [...]``. Deleted weights stay 0 whatever is assigned to them.
+    intercepts_ : tuple of ndarray of shape (fan_out,)
+        Intercepts of each layer; read-only, and to be changed as ``coefs_`` are.
+    coef_masks_, intercept_masks_ : tuple of ndarray of bool
+        True where a parameter survives, shaped like ``coefs_`` and ``intercepts_``; read-only.
     n_weights_ : int
         Surviving weights (and intercepts, with ``prune_intercepts=True``).
     sparsity_ : float
@@ -197,7 +198,7 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
     >>> from skobd import OBDMLPClassifier
     >>> X, y = load_breast_cancer(return_X_y=True)
     >>> mlp = OBDMLPClassifier(
-    ...     (20,), solver="lbfgs", alpha=1, prune_fraction=0.95, max_iter=1000, random_state=0
+    ...     (20,), "tanh", solver="lbfgs", alpha=1, prune_fraction=0.95, random_state=0
     ... )
     >>> model = make_pipeline(StandardScaler(), mlp).fit(X, y)
     >>> mlp.n_weights_
@@ -554,12 +555,13 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
 
     Attributes
     ----------
-    coefs_ : list of ndarray of shape (fan_in, fan_out)
-        Weights of each layer. They can be changed; what is written over deleted ones is ignored.
-    intercepts_ : list of ndarray of shape (fan_out,)
-        Intercepts of each layer.
-    coef_masks_, intercept_masks_ : list of ndarray of bool
-        True where a parameter survives, shaped like ``coefs_`` and ``intercepts_``.
+    coefs_ : tuple of ndarray of shape (fan_in, fan_out)
+        Weights of each layer. The arrays are read-only; to change weights, assign new ones for
+        all layers, ``coefs_ = [...]``. Deleted weights stay 0 whatever is assigned to them.
+    intercepts_ : tuple of ndarray of shape (fan_out,)
+        Intercepts of each layer; read-only, and to be changed as ``coefs_`` are.
+    coef_masks_, intercept_masks_ : tuple of ndarray of bool
+        True where a parameter survives, shaped like ``coefs_`` and ``intercepts_``; read-only.
     n_weights_ : int
         Surviving weights (and intercepts, with ``prune_intercepts=True``).
     sparsity_ : float
@@ -621,8 +623,8 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
     >>> from skobd import OBDMLPRegressor
     >>> X, y = load_diabetes(return_X_y=True)
     >>> mlp = OBDMLPRegressor(
-    ...     hidden_layer_sizes=(20,), solver="lbfgs", alpha=10, prune_fraction=0.9, max_iter=2000,
-    ...     random_state=0,
+    ...     hidden_layer_sizes=(20,), activation="tanh", solver="lbfgs", alpha=10,
+    ...     prune_fraction=0.9, random_state=0,
     ... )
     >>> model = make_pipeline(StandardScaler(), mlp).fit(X, (y - y.mean()) / y.std())
     >>> mlp.n_weights_

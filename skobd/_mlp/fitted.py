@@ -45,7 +45,7 @@ class Fitted:
     latest : Round or None
         The numbers of the last training, that of the dense network included.
     importances : ndarray of shape (n_features,) or None
-        None where they have not been asked for.
+        None where they have not been asked for. Made read-only.
     loss : float
     n_iter : int
         Epochs or iterations of the last call.
@@ -61,6 +61,16 @@ class Fitted:
     importances: Array | None
     loss: float
     n_iter: int
+
+    def __post_init__(self) -> None:
+        if self.importances is not None:
+            view = self.importances.view()
+            view.flags.writeable = False
+            object.__setattr__(self, "importances", view)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # By way of the constructor, because arrays come out of a pickle writable.
+        return Fitted, tuple(getattr(self, field.name) for field in fields(self))
 
     @classmethod
     def untrained(
@@ -163,3 +173,12 @@ def history(rounds: Iterable[Round]) -> dict[str, np.ndarray]:
     if any(np.isfinite(record.validation_loss) for record in rounds):
         columns += VALIDATION_COLUMNS
     return {name: np.array([getattr(record, name) for record in rounds]) for name in columns}
+
+
+def state_of(mlp: Any) -> TrainingState:
+    """What a fitted perceptron of scikit-learn has recorded of its training."""
+    return TrainingState(
+        loss_curve=Log(getattr(mlp, "loss_curve_", [])),
+        validation_scores=Log(getattr(mlp, "validation_scores_", None) or []),
+        n_samples_seen=int(mlp.t_),
+    )

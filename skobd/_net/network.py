@@ -21,7 +21,7 @@ Mask = NDArray[np.bool_]
 Indices = NDArray[np.intp]
 
 # Activations of the widest layer computed at a time, which then stay in the cache.
-_PREDICTION_ELEMENTS = 2**18
+_PREDICTION_ELEMENTS, _MIN_PREDICTION_ROWS = 2**18, 256
 
 
 @dataclass(frozen=True)
@@ -160,10 +160,11 @@ class Network:
         """Room for the activations of ``n_rows`` rows."""
         return [np.empty((n_rows, columns), dtype=dtype) for _, columns in self.shapes]
 
-    def raw_output(self, theta: Array, X: Any) -> Array:
-        """Raw output (n_samples, n_outputs), computed in row blocks."""
+    def raw_output(self, theta: Array, X: Any, block_rows: int | None = None) -> Array:
+        """Raw output (n_samples, n_outputs), in blocks of rows; None for what fits the cache."""
         n_samples, layers = X.shape[0], self.layers(theta)
-        n_rows = max(256, _PREDICTION_ELEMENTS // max(self.layer_sizes[1:]))
+        n_cached = _PREDICTION_ELEMENTS // max(self.layer_sizes[1:])
+        n_rows = block_rows or max(_MIN_PREDICTION_ROWS, n_cached)
         if n_samples <= n_rows:
             return self.forward(layers, X, self.buffers(n_samples, theta.dtype))[-1]
         buffers = self.buffers(n_rows, theta.dtype)

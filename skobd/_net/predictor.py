@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
@@ -20,15 +20,9 @@ from .network import Array, Mask, Network
 
 Link = Callable[[Array], None]
 
-# Costs in units of a multiply-add of a dense product, as benchmarks/deployment.py measures them:
-# a non-zero weight of a CSR product, and copying an element into the transposed layout.
-_SPARSE_COST, _TRANSPOSE_COST = 7.0, 19.0
-# Taking the live inputs out of a row, for each of them.
-_GATHER_COST = 50.0
 # With fewer rows than this a CSR product cannot use vector instructions: only large and very
 # sparse layers gain by it.
 _MANY_ROWS = 16
-_SPARSE_COST_OF_ONE, _SPARSE_CALL_OF_ONE = 6.0, 120_000
 # Rows are predicted in blocks whose activations fit the cache; a chunk is worth a thread from
 # about so many multiply-adds on.
 _BLOCK_ELEMENTS = 2**18
@@ -36,6 +30,28 @@ _MIN_BLOCK_ROWS, _MAX_BLOCK_ROWS = 64, 2048
 _CHUNK_MULTIPLY_ADDS, _MAX_CHUNKS = 2e7, 8
 # BLAS leaves smaller products than this to one thread, so that it need not be told to.
 _SMALL_PRODUCT = 9000
+
+
+class Costs(NamedTuple):
+    """Costs in units of a multiply-add of a dense product, as benchmarks/deployment.py measures.
+
+    Attributes
+    ----------
+    sparse : float
+        A non-zero weight of a CSR product with many rows.
+    transpose : float
+        Copying an element into the transposed layout.
+    sparse_of_one, sparse_call_of_one : float
+        A non-zero weight of a CSR product with few rows, and such a product as a whole.
+    gather : float
+        Taking an input out of a row.
+    """
+
+    sparse: float = 7.0
+    transpose: float = 19.0
+    sparse_of_one: float = 6.0
+    sparse_call_of_one: float = 120_000.0
+    gather: float = 50.0
 
 
 class Predictor:
@@ -50,15 +66,17 @@ class Predictor:
     network : Network
     theta : ndarray of shape (n_parameters,)
     mask : ndarray of bool of shape (n_parameters,)
+    costs : Costs, default=Costs()
+        What the layout is chosen by.
     """
 
-    def __init__(self, network: Network, theta: Array, mask: Mask) -> None:
+    def __init__(self, network: Network, theta: Array, mask: Mask, costs: Costs = Costs()) -> None:
         compaction = compact(network, theta, mask)
         self.network, self.inputs = compaction.network, compaction.kept[0]
         self._layers = self.network.layers(compaction.theta)
         self._dense_layers = self._layers
         n_inputs, n_live, n_units = network.layer_sizes[0], *self.network.layer_sizes[:2]
-        self._gathers = n_live * _GATHER_COST < (n_inputs - n_live) * n_units
+        self._gathers = n_live * costs.gather < (n_inputs - n_live) * n_units
         if n_live < n_inputs and not self._gathers:
             # Multiplying dead inputs by 0 costs less than leaving them out.
             wide = np.zeros((n_inputs + 1, n_units), dtype=self._layers[0].dtype)
@@ -70,8 +88,8 @@ class Predictor:
         is_used = self.network.coefs(compaction.mask)[0].any(axis=1)
         self.used_inputs = self.inputs[is_used]
         n_nonzero = [int(layer.sum()) for layer in self.network.coefs(compaction.mask)]
-        self._for_one = self._plan(n_nonzero, _SPARSE_COST_OF_ONE, _SPARSE_CALL_OF_ONE, 0.0)
-        self._for_many = self._plan(n_nonzero, _SPARSE_COST, 0.0, _TRANSPOSE_COST)
+        self._for_one = self._plan(n_nonzero, costs.sparse_of_one, costs.sparse_call_of_one, 0.0)
+        self._for_many = self._plan(n_nonzero, costs.sparse, 0.0, costs.transpose)
 
     @property
     def n_multiply_adds(self) -> int:

@@ -75,8 +75,11 @@ class PrunedNetwork:
         shapes, given = [view.shape for view in views], [array.shape for array in arrays]
         if given != shapes:
             raise ValueError(f"{kind}_ must be arrays of shapes {shapes}, got {given}.")
-        for view, array in zip(views, arrays, strict=True):
-            view[...] = array
+        with np.errstate(over="ignore"):  # which is found out below
+            for view, array in zip(views, arrays, strict=True):
+                view[...] = array
+        if not np.isfinite(theta).all():
+            raise ValueError(f"{kind}_ must be finite, but contain NaN or infinity.")
         return PrunedNetwork(self.network, theta, self.mask)
 
     @cached_property
@@ -93,6 +96,10 @@ class PrunedNetwork:
     def used_inputs(self) -> Indices:
         """Indices of the inputs that predictions depend on, ascending."""
         return self.predictor.used_inputs
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # By way of the constructor, because arrays come out of a pickle writable.
+        return PrunedNetwork.unpack, (self.pack(),)
 
     def pack(self) -> dict[str, Any]:
         """Arrays and plain data that are all of it, the deleted parameters left out."""

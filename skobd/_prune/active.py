@@ -46,7 +46,9 @@ class ActiveObjective:
         self._X = whole.X if X is None else X
         self._positions: Indices | None = None
 
-    def restricted(self, prunable: Mask) -> "ActiveObjective":
+    def restricted(
+        self, prunable: Mask, max_copy_bytes: int = _MAX_COPY_BYTES
+    ) -> "ActiveObjective":
         """The objective over units and inputs that have something left in ``prunable``.
 
         Columns of the data are copied only where that saves much and costs little memory; what
@@ -57,7 +59,7 @@ class ActiveObjective:
         alive = at_least_one(layers[0][:-1].any(axis=1))
         inputs, X = self._inputs, self._X
         is_much = alive.size <= _MAX_KEPT_INPUTS * inputs.size
-        if is_much and _copy_bytes(X, alive.size) <= _MAX_COPY_BYTES:
+        if is_much and _copy_bytes(X, alive.size) <= max_copy_bytes:
             columns = np.searchsorted(inputs, alive)
             X = np.take(X, columns, axis=1) if isinstance(X, np.ndarray) else X[:, columns]
             inputs = alive

@@ -39,15 +39,13 @@ def delete_lowest(problem: Problem, n_delete: int) -> Deletion:
     new_theta, increase = theta, float(ranking.increases[:n_ranked][paid].sum())
     if ranking.correct is not None:
         new_theta, increase = ranking.correct(theta, deleted & ~freed)
-    return finish(problem, new_theta, deleted, freed, increase)
+    new_theta = fold_constants(problem.network, new_theta, mask & ~deleted, freed)
+    return finish(problem, new_theta, deleted, increase)
 
 
-def finish(
-    problem: Problem, theta: Array, deleted: Mask, freed: Mask, predicted_increase: float
-) -> Deletion:
-    """Fold the constants among what was ``freed``, and set what is ``deleted`` to 0."""
+def finish(problem: Problem, theta: Array, deleted: Mask, predicted_increase: float) -> Deletion:
+    """Set what is ``deleted`` to 0."""
     mask = problem.mask & ~deleted
-    theta = fold_constants(problem.network, theta, mask, freed)
     theta = np.where(mask, theta, 0).astype(problem.theta.dtype, copy=False)
     return Deletion(theta, mask, predicted_increase)
 

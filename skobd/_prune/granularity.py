@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .._net.dead_units import connects
+from .._net.dead_units import connects, fold_constants
 from .._net.network import Indices, Mask, Network
 from .criteria import CRITERIA
 from .deletion import Deletion, delete_lowest, finish
@@ -75,7 +75,9 @@ def delete_groups(problem: Problem, n_delete: int) -> Deletion:
         theta, increase = criterion.correct(problem, outgoing)
     elif criterion.predicts:
         increase = float(saliencies[deleted].sum())
-    return finish(problem, theta, deleted, outgoing, increase)
+    # What went out of units that were constant already lives on in the next intercepts.
+    theta = fold_constants(network, theta, mask, outgoing)
+    return finish(problem, theta, deleted, increase)
 
 
 def _choose(

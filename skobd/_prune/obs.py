@@ -41,7 +41,7 @@ _PANEL = 32
 _DAMPING = 1e-4
 # Where the curvature is 0 there is no scale; any positive one makes the deletion free.
 _LEAST_DAMPING = np.finfo(float).tiny ** 0.25
-# Sequences are first computed a little longer than evenly spread deletions would need.
+# Of sequences of deletions, see `elimination_order`.
 _SLACK = 1.5
 
 
@@ -56,23 +56,29 @@ class HessianBlocks:
     compute : callable
         ``compute(i)`` computes the undamped blocks of batch i, (n_blocks, size, size), with zero
         rows and columns for padding.
+    damping : float
+        What is added to the diagonals, as a fraction of them.
+    kept_elements : int
+        Most elements of all blocks together that are kept rather than computed anew.
     """
 
     batches: list[Indices]
     compute: Callable[[int], Array]
+    damping: float = _DAMPING
+    kept_elements: int = _KEPT_ELEMENTS
     _kept: dict[int, Array] = field(default_factory=dict)
 
     def damped(self, index: int) -> tuple[Array, Array]:
         """Blocks of a batch made safely invertible, and what that added to their diagonals."""
         blocks = self._blocks(index)
         diagonal = np.einsum("gaa->ga", blocks)
-        damping = np.maximum(_DAMPING * diagonal, _LEAST_DAMPING)
+        damping = np.maximum(self.damping * diagonal, _LEAST_DAMPING)
         damping[self.batches[index] < 0] = 1
         diagonal += damping
         return blocks, damping
 
     def _blocks(self, index: int) -> Array:
-        if sum(batch.size * batch.shape[1] for batch in self.batches) > _KEPT_ELEMENTS:
+        if sum(batch.size * batch.shape[1] for batch in self.batches) > self.kept_elements:
             return self.compute(index)
         if index not in self._kept:
             self._kept[index] = self.compute(index)
@@ -89,7 +95,7 @@ class Elimination(NamedTuple):
     increases: Array
 
 
-def unit_blocks(problem: Problem) -> HessianBlocks:
+def unit_blocks(problem: Problem, batch_elements: int = _BATCH_ELEMENTS) -> HessianBlocks:
     """One block for each unit: (1/S) sum_n s_n h_ni x_n x_n^T, plus alpha/S for weights."""
     objective, network, theta = problem.objective, problem.network, problem.theta
     block, weight = _sample(objective, problem.rng)
@@ -107,7 +113,7 @@ def unit_blocks(problem: Problem) -> HessianBlocks:
     ):
         inputs = np.vstack([_dense(x).T, np.ones(x.shape[0])]).astype(np.float64)
         roots = np.sqrt(h_l.T * (weight / weight.sum()))
-        for units in _batches_of_units(alive):
+        for units in _batches_of_units(alive, batch_elements):
             index, rows = _survivors_of(alive[:, units])
             batches.append(np.where(index, layer[rows, units[:, np.newaxis]], -1))
             sources.append((inputs, roots[units], rows, index))
@@ -117,7 +123,7 @@ def unit_blocks(problem: Problem) -> HessianBlocks:
         inputs, root, rows, index = sources[i]
         n_units, size = index.shape
         blocks = np.empty((n_units, size, size))
-        for units in _slices(n_units, size * inputs.shape[1]):
+        for units in _slices(n_units, size * inputs.shape[1], batch_elements):
             z = inputs[rows[units]]
             z *= root[units, np.newaxis, :]
             z *= index[units, :, np.newaxis]
@@ -128,7 +134,7 @@ def unit_blocks(problem: Problem) -> HessianBlocks:
     return HessianBlocks(batches, compute)
 
 
-def full_block(problem: Problem) -> HessianBlocks:
+def full_block(problem: Problem, batch_elements: int = _BATCH_ELEMENTS) -> HessianBlocks:
     """The Gauss-Newton matrix of all surviving parameters, plus alpha/S for weights."""
     objective, survivors = problem.objective, np.flatnonzero(problem.mask)
 
@@ -136,7 +142,7 @@ def full_block(problem: Problem) -> HessianBlocks:
         block, weight = _sample(objective, np.random.RandomState(seed))
         matrix = np.diag(objective.penalty.curvature(objective.total_weight)[survivors])
         root = np.sqrt(weight / weight.sum())
-        for rows in _slices(len(weight), objective.network.n_parameters):
+        for rows in _slices(len(weight), objective.network.n_parameters, batch_elements):
             for jacobian in _output_jacobians(objective, problem.theta, block.X[rows]):
                 z = jacobian[:, survivors] * root[rows, np.newaxis]
                 matrix += z.T @ z
@@ -183,12 +189,14 @@ def obs_saliencies(blocks: HessianBlocks, theta: Array) -> Array:
 
 
 def elimination_order(
-    blocks: HessianBlocks, theta: Array, prunable: Mask, n_delete: int
+    blocks: HessianBlocks, theta: Array, prunable: Mask, n_delete: int, slack: float = _SLACK
 ) -> tuple[Indices, Array]:
     """Merge the greedy sequences of all blocks by their predicted increase.
 
     Within a block the order is fixed by its sequence. Steps are therefore sorted by the running
-    maximum of the increases in their block, which never puts a step before an earlier one.
+    maximum of the increases in their block, which never puts a step before an earlier one. The
+    sequences are first computed ``slack`` times as long as evenly spread deletions would need,
+    and to their ends only where that was too short.
 
     Returns
     -------
@@ -197,7 +205,7 @@ def elimination_order(
     increases : ndarray
         Predicted increase by each deletion, given the earlier ones in its block.
     """
-    fraction = min(1.0, _SLACK * n_delete / max(int(prunable.sum()), 1))
+    fraction = min(1.0, slack * n_delete / max(int(prunable.sum()), 1))
     n_batches = len(blocks.batches)
     results: list[Elimination] = [None] * n_batches  # type: ignore[list-item]
 
@@ -391,14 +399,14 @@ def _check_lapack(info: int) -> None:
         )
 
 
-def _batches_of_units(alive: Mask) -> Iterator[Indices]:
+def _batches_of_units(alive: Mask, batch_elements: int) -> Iterator[Indices]:
     """Units of a layer in batches of similar size that fit the memory bound."""
     sizes = alive.sum(axis=0)
     units = np.argsort(-sizes, kind="stable")
     units = units[sizes[units] > 0]
     while len(units):
         size = int(sizes[units[0]])
-        n_units = max(1, _BATCH_ELEMENTS // size**2)
+        n_units = max(1, batch_elements // size**2)
         # Padding a much smaller block to the size of the largest would waste the products.
         n_units = min(n_units, int((sizes[units] >= 0.75 * size).sum()))
         yield units[:n_units]
@@ -412,9 +420,9 @@ def _survivors_of(alive: Mask) -> tuple[Mask, Indices]:
     return np.arange(counts.max()) < counts[:, np.newaxis], rows
 
 
-def _slices(n: int, n_elements: int) -> Iterator[slice]:
+def _slices(n: int, n_elements: int, batch_elements: int) -> Iterator[slice]:
     """Slices of n items, ``n_elements`` elements each, that fit the memory bound."""
-    step = max(1, _BATCH_ELEMENTS // max(n_elements, 1))
+    step = max(1, batch_elements // max(n_elements, 1))
     for start in range(0, n, step):
         yield slice(start, min(start + step, n))
 

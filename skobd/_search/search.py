@@ -248,7 +248,7 @@ class PruningSearchCV(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
         levels, name = check_levels(self.prune_fractions), _parameter_name(self.estimator)
         scorer = self._scorer()
         X, y = indexable(X, y)
-        routed = self._route_of_fit(_check_method_params(X, params=params))
+        routed = self._split_metadata(_check_method_params(X, params=params))
         rows = Rows(X, y, routed.fit, routed.score)
         root = root_context(self, max_subtasks=1 + (self.refit is not False))
         root.call_on_fit_task_begin(**rows.shown(self))
@@ -367,7 +367,7 @@ class PruningSearchCV(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
 
     # ------------------------------------------------------------------ metadata
 
-    def _route_of_fit(self, params: dict[str, Any]) -> _Routed:
+    def _split_metadata(self, params: dict[str, Any]) -> _Routed:
         """Who gets which parameters of ``fit``."""
         if _is_routing():
             routed = process_routing(self, "fit", **params)

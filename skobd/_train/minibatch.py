@@ -102,14 +102,16 @@ class DenseEpochs:
     ----------
     objective : Objective
     batch_size : int
+    n_chunks : int, default=None
+        None for as many as are worth a thread.
     """
 
-    def __init__(self, objective: Objective, batch_size: int) -> None:
+    def __init__(self, objective: Objective, batch_size: int, n_chunks: int | None = None) -> None:
         network, X = objective.network, objective.X
         self._network, self._loss, self._penalty = network, objective.loss, objective.penalty
         self._X, self._Y, self._sample_weight = X, objective.Y, objective.sample_weight
         self._batch_size = batch_size
-        self._n_chunks = count_chunks(
+        self._n_chunks = n_chunks or count_chunks(
             batch_size,
             2 * batch_size * network.n_parameters,
             worth=_CHUNK_MULTIPLY_ADDS,

@@ -18,8 +18,6 @@ from .._net.network import Array, Network, multiply_transposed
 from .._threads import count_chunks, row_blocks, run_chunks, split_evenly
 from .penalty import Penalty
 
-# A chunk is worth a thread from about this many multiply-adds on.
-_CHUNK_MULTIPLY_ADDS = 1.5e7
 _MAX_CHUNKS = 8
 _MIN_CHUNK_ROWS = 96
 # Elements of the widest activation in a block: half a megabyte in double precision.
@@ -27,6 +25,21 @@ _BLOCK_ELEMENTS = 2**16
 _MIN_BLOCK_ROWS, _MAX_BLOCK_ROWS = 256, 2048
 
 Rows = slice | NDArray[np.intp]
+
+
+class Sizes(NamedTuple):
+    """How the work is divided; it changes the results by rounding only.
+
+    Attributes
+    ----------
+    chunk_multiply_adds : float
+        From about so many multiply-adds on a chunk is worth a thread.
+    block_rows : int or None
+        Rows visited at a time; None for as many as fit the cache.
+    """
+
+    chunk_multiply_adds: float = 1.5e7
+    block_rows: int | None = None
 
 
 class Block(NamedTuple):
@@ -75,6 +88,7 @@ class Objective:
     sample_weight : ndarray of shape (n_samples,) or None
     alpha : float
         Strength of the squared penalty on the weights.
+    sizes : Sizes, default=Sizes()
     """
 
     def __init__(
@@ -85,10 +99,11 @@ class Objective:
         Y: Array,
         sample_weight: Array | None = None,
         alpha: float = 0.0,
+        sizes: Sizes = Sizes(),
     ) -> None:
         self.network, self.loss = network, loss
         self.X, self.Y, self.sample_weight = X, Y, sample_weight
-        self.alpha = alpha
+        self.alpha, self.sizes = alpha, sizes
         self.penalty = Penalty(network, alpha)
         self.n_samples = X.shape[0]
         self.total_weight = self.weight_of(slice(None))
@@ -224,12 +239,12 @@ class Objective:
         n_chunks = count_chunks(
             n_rows,
             n_rows * self.multiply_adds_per_row,
-            worth=_CHUNK_MULTIPLY_ADDS,
+            worth=self.sizes.chunk_multiply_adds,
             min_rows=_MIN_CHUNK_ROWS,
             most=_MAX_CHUNKS,
         )
-        size = _BLOCK_ELEMENTS // max(self.network.layer_sizes[1:])
-        size = min(max(size, _MIN_BLOCK_ROWS), _MAX_BLOCK_ROWS)
+        n_cached = _BLOCK_ELEMENTS // max(self.network.layer_sizes[1:])
+        size = self.sizes.block_rows or min(max(n_cached, _MIN_BLOCK_ROWS), _MAX_BLOCK_ROWS)
         chunks = [row_blocks(chunk, size) for chunk in split_evenly(n_rows, n_chunks)]
         if isinstance(rows, slice):
             return [[*chunk] for chunk in chunks]

@@ -33,6 +33,8 @@ class Log(Sequence[T], Generic[T]):
     def extended(self, values: Any) -> "Log[T]":
         """A log of these values and more."""
         longer: Log[T] = Log.__new__(Log)
+        # Beforehand, so that nobody else's code runs under the lock.
+        values = list(values)
         with _lock:
             # Another log that was extended from this one may have appended already.
             is_latest = len(self._values) == self._n
@@ -99,16 +101,16 @@ class TrainingState:
 
     def pack(self) -> dict[str, Any]:
         """Arrays and plain data that are all of it."""
-        packed = {name: np.array(getattr(self, name), dtype=np.float64) for name in _CURVES}
-        optimizer = self.optimizer
-        if optimizer is not None:
-            optimizer = vars(optimizer) | {"settings": asdict(optimizer.settings)}
-        return vars(self) | packed | {"optimizer": optimizer}
+        curves = {name: np.array(getattr(self, name), dtype=np.float64) for name in _CURVES}
+        optimizer = None
+        if self.optimizer is not None:
+            optimizer = vars(self.optimizer) | {"settings": asdict(self.optimizer.settings)}
+        return vars(self) | curves | {"optimizer": optimizer}
 
     @classmethod
     def unpack(cls, packed: dict[str, Any]) -> "TrainingState":
         """What `pack` was called on."""
-        curves = {name: Log(packed[name].tolist()) for name in _CURVES}
+        curves: dict[str, Any] = {name: Log(packed[name].tolist()) for name in _CURVES}
         optimizer = packed["optimizer"]
         if optimizer is not None:
             settings = SolverSettings(**optimizer["settings"])

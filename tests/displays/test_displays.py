@@ -15,6 +15,8 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils import Bunch
+from skobd._displays._layout import clear_places, live_part
+from skobd._network import Network
 
 from skobd import (
     NetworkDisplay,
@@ -24,8 +26,6 @@ from skobd import (
     PruningSearchCV,
     SaliencyDisplay,
 )
-from skobd._displays._layout import clear_places, live_part
-from skobd._network import Network
 
 mpl.use("Agg")
 SETTINGS = {"solver": "lbfgs", "alpha": 1, "max_iter": 500, "random_state": 0}

@@ -27,10 +27,10 @@ from sklearn.model_selection import (
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
-
-from skobd import OBDMLPClassifier, OBDMLPRegressor, PruningSearchCV, _search
 from skobd._parallel import _team, reproducible_threads
 from skobd._path import Route
+
+from skobd import OBDMLPClassifier, OBDMLPRegressor, PruningSearchCV, _search
 from skobd._search import DEFAULT_LEVELS, select_level, standard_errors
 
 pytestmark = pytest.mark.filterwarnings(

@@ -1,4 +1,4 @@
-"""Compaction against the masked dense network, evaluated plainly in float64."""
+"""Compaction and prediction against the masked dense network, evaluated plainly in float64."""
 
 import numpy as np
 import pytest
@@ -7,15 +7,12 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from scipy.special import expit, softmax
-from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
-import skobd._compaction as compaction_module
-from skobd import OBDMLPClassifier, OBDMLPRegressor
-from skobd._compaction import Part, Predictor, compact
-from skobd._losses import LOSSES
-from skobd._network import Network
-from skobd._objective import Objective
+from skobd._net.compaction import compact, select
+from skobd._net.losses import LOSSES
+from skobd._net.network import Network
+from skobd._net.predictor import Costs, Predictor
 
 ACTIVATIONS = {
     "identity": lambda a: a,
@@ -30,10 +27,9 @@ LINKS = {
     "poisson": np.exp,
 }
 TOLERANCES = {np.float32: 1e-6, np.float64: 1e-12}
-# Chosen so that the layouts below are taken whatever the costs measured on some machine.
-ALL_SPARSE = {"_SPARSE_COST": -1.0, "_TRANSPOSE_COST": 0.0, "_SPARSE_COST_OF_ONE": -1.0}
-ALL_SPARSE |= {"_SPARSE_CALL_OF_ONE": -1.0}
-ALL_DENSE = {"_SPARSE_COST": np.inf, "_SPARSE_CALL_OF_ONE": np.inf}
+# Whatever the costs measured on some machine, all layers in one layout, or all in the other.
+ALL_SPARSE = {"sparse": -1.0, "transpose": 0.0, "sparse_of_one": -1.0, "sparse_call_of_one": -1.0}
+ALL_DENSE = {"sparse": np.inf, "sparse_call_of_one": np.inf}
 
 
 def plain_output(network, theta, mask, X, link):
@@ -79,7 +75,7 @@ def rows_for(network, dtype, n_rows=5, seed=0):
 def test_compact_predicts_the_same(masked_network, keep_inputs):
     network, theta, mask = masked_network
     theta_before, mask_before = theta.copy(), mask.copy()
-    smaller, small_theta, small_mask, kept, positions = compact(network, theta, mask, keep_inputs)
+    smaller, small_theta, small_mask, kept = compact(network, theta, mask, keep_inputs)
     X = rows_for(network, theta.dtype)
     expected = plain_output(network, theta, mask, X, "squared_error")
     found = plain_output(smaller, small_theta, small_mask, X[:, kept[0]], "squared_error")
@@ -90,9 +86,11 @@ def test_compact_predicts_the_same(masked_network, keep_inputs):
     assert (small_theta[~small_mask] == 0).all()
     if keep_inputs:
         assert_array_equal(kept[0], np.arange(network.layer_sizes[0]))
-    if positions is not None:
-        assert_array_equal(small_theta, np.where(small_mask, theta[positions], 0))
-        assert not (small_mask & ~mask[positions]).any()
+    # Weights that are left are where they were; only intercepts take over constants.
+    _, positions = select(network, kept)
+    weights = smaller.is_weight & small_mask
+    assert_array_equal(small_theta[weights], theta[positions][weights])
+    assert not (weights & ~mask[positions]).any()
     assert tuple(map(len, kept)) == smaller.layer_sizes[:-1]
     assert min(smaller.layer_sizes) >= 1
     masks = smaller.layers(small_mask)
@@ -115,10 +113,7 @@ def test_compact_predicts_the_same(masked_network, keep_inputs):
 def test_predictor_predicts_the_same(masked_network, link, costs, gather_cost, n_rows, is_sparse):
     network, theta, mask = masked_network
     X = rows_for(network, theta.dtype, n_rows)
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in (costs | {"_GATHER_COST": gather_cost}).items():
-            patch.setattr(compaction_module, name, value)
-        predictor = Predictor(network, theta, mask)
+    predictor = Predictor(network, theta, mask, Costs(**costs, gather=gather_cost))
     given_X = sparse.csr_array(X) if is_sparse else X
     found = predictor.output(given_X, LOSSES[link].inverse_link)
     expected = plain_output(network, theta, mask, X, link)
@@ -136,7 +131,7 @@ def test_constant_units_cascade(activation):
     theta[~mask] = 0
     found = compact(network, theta, mask)
     assert found.network.layer_sizes == (1, 1, 1, 1)
-    assert found.positions is None
+    assert not any(coefs.any() for coefs in found.network.coefs(found.mask))
     X = rows_for(network, float)
     expected = plain_output(network, theta, mask, X, "squared_error")
     assert_allclose(Predictor(network, theta, mask).output(X), expected, rtol=0, atol=1e-12)
@@ -189,111 +184,3 @@ def test_rule_prefers_sparse_products_for_few_weights_and_dense_ones_for_many():
         work.append(Predictor(network, theta, mask).n_multiply_adds / network.is_weight.sum())
     assert work[0] < 0.05
     assert work[1] > 0.99
-
-
-def dead_problem(activation="logistic", seed=0):
-    """An objective and a mask with dead inputs and hidden units."""
-    rng = np.random.default_rng(seed)
-    network = Network((6, 5, 4, 3), activation)
-    X, Y = rng.normal(size=(40, 6)), np.eye(3)[rng.integers(3, size=40)]
-    objective = Objective(network, LOSSES["multinomial_log_loss"], X, Y, None, alpha=0.5)
-    theta = rng.normal(size=network.n_parameters)
-    mask = np.ones(theta.size, dtype=bool)
-    first, second, third = network.coefs(mask)
-    first[[1, 4]] = False
-    first[:, 2], second[2] = False, False
-    second[:, 0], third[0] = False, False
-    theta[~mask] = 0
-    return objective, theta, mask
-
-
-@pytest.mark.parametrize("budget", [2**26, 0], ids=["columns copied", "no memory for a copy"])
-def test_part_is_the_same_objective(budget, monkeypatch):
-    monkeypatch.setattr(compaction_module, "_MAX_COPY_BYTES", budget)
-    objective, theta, mask = dead_problem()
-    part = Part(objective).living(mask & objective.network.is_weight)
-    sizes = part.objective.network.layer_sizes
-    assert sizes == ((4 if budget else 6), 4, 3, 3)
-    value, gradient = objective.value_and_gradient(theta)
-    gradient = gradient.copy()
-    small_value, small_gradient = part.objective.value_and_gradient(part.take(theta))
-    assert small_value == pytest.approx(value, rel=1e-14)
-    assert part.value(theta) == pytest.approx(value, rel=1e-14)
-    assert_allclose(small_gradient, part.take(gradient), rtol=0, atol=1e-14)
-    # What is left out cannot move: its gradient vanishes.
-    left_out = part.put(part.take(np.zeros_like(mask)), mask)
-    assert left_out.any()
-    assert_array_equal(gradient[left_out], 0)
-    assert_array_equal(part.put(part.take(theta), theta), theta)
-
-
-def test_part_of_a_part_drops_more():
-    objective, _theta, mask = dead_problem()
-    able = mask & objective.network.is_weight
-    part = Part(objective).living(able)
-    objective.network.coefs(able)[0][[0, 2]] = False
-    smaller = part.living(able)
-    assert smaller.objective.network.layer_sizes[0] == 2
-    assert_array_equal(smaller.objective.X, objective.X[:, [3, 5]])
-
-
-PRUNING = {
-    "lbfgs": {"solver": "lbfgs", "alpha": 0.1, "max_iter": 60},
-    "adam": {"solver": "adam", "max_iter": 15, "learning_rate_init": 0.01},
-    "intercepts": {"solver": "adam", "max_iter": 15, "prune_intercepts": True},
-    "random": {"solver": "adam", "max_iter": 10, "criterion": "random"},
-    "validation": {"solver": "sgd", "max_iter": 15, "early_stopping": True},
-    "units": {"solver": "adam", "max_iter": 15, "granularity": "unit"},
-    "features": {"solver": "adam", "max_iter": 15, "granularity": "feature"},
-}
-
-
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.parametrize("name", PRUNING)
-@pytest.mark.parametrize("is_sparse", [False, True], ids=["dense", "sparse"])
-def test_pruning_the_living_part_is_pruning_the_whole(digits, name, is_sparse, monkeypatch):
-    X, y = digits
-    X = sparse.csr_array(X) if is_sparse else X
-    settings = {"prune_fraction": 0.9, "n_rounds": 4, "random_state": 0} | PRUNING[name]
-    with_parts = OBDMLPClassifier((12,), **settings).fit(X, y)
-    # Shown on the side that something was left out at all.
-    part = Part(with_parts._objective(with_parts._validate(X, y, None, reset=False)))
-    able = with_parts._mask & with_parts._able
-    assert part.living(able).objective.network.n_parameters < with_parts._theta.size
-    monkeypatch.setattr(Part, "living", lambda part, able: part)
-    without = OBDMLPClassifier((12,), **settings).fit(X, y)
-    assert_array_equal(with_parts._mask, without._mask)
-    # Iterations amplify rounding; a real difference would be of order 1.
-    assert_allclose(with_parts._theta, without._theta, rtol=0, atol=1e-5)
-    assert (with_parts._theta[~with_parts._mask] == 0).all()
-    assert with_parts.n_weights_ == without.n_weights_
-
-
-@pytest.mark.parametrize("solver", ["adam", "sgd"])
-def test_optimiser_goes_on_after_pruning_as_without_parts(digits, solver, monkeypatch):
-    X, y = digits
-    results = []
-    for with_parts in (True, False):
-        if not with_parts:
-            monkeypatch.setattr(Part, "living", lambda part, able: part)
-        model = OBDMLPClassifier(
-            (8,), solver=solver, max_iter=5, prune_fraction=0.9, warm_start=True, random_state=0
-        )
-        with pytest.warns(ConvergenceWarning):
-            model.fit(X, y)
-        results.append(model.partial_fit(X, y)._theta)
-    assert_allclose(*results, rtol=0, atol=1e-8)
-
-
-def test_changes_in_place_are_seen(diabetes):
-    X, y = diabetes
-    model = OBDMLPRegressor(
-        hidden_layer_sizes=(5,), solver="lbfgs", alpha=1, max_iter=500, random_state=0
-    ).fit(X, y)
-    before = model.predict(X)
-    coefs = model.coefs_
-    assert_array_equal(model.predict(X), before)
-    coefs[-1][:] = 0
-    assert_allclose(model.predict(X), model.intercepts_[-1][0], rtol=0, atol=1e-14)
-    with pytest.raises(ValueError, match="read-only"):
-        model.coef_masks_[0][:] = True

@@ -5,7 +5,7 @@ import oracles
 import pytest
 from numpy.testing import assert_allclose
 
-from skobd._activations import ACTIVATIONS
+from skobd._net.activations import ACTIVATIONS
 
 POINTS = np.linspace(-6, 6, 50).reshape(10, 5)  # none of them 0, where relu has a kink
 

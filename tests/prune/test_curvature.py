@@ -6,9 +6,8 @@ import scipy.sparse as sp
 from numpy.testing import assert_allclose
 from problems import every_problem, make_problem
 
-from skobd import _objective
-from skobd._curvature import UNIT_CURVATURES, diagonal_curvature
-from skobd._objective import Objective
+from skobd._prune.curvature import UNIT_CURVATURES, diagonal_curvature
+from skobd._train.objective import Objective, Sizes
 
 
 def close(actual, expected, tolerance=1e-6):
@@ -95,7 +94,7 @@ def test_integer_weights_are_repetitions(kind):
 
 
 @pytest.mark.parametrize("kind", UNIT_CURVATURES)
-def test_blocks_lanes_and_sparse_input_do_not_matter(kind, monkeypatch):
+def test_blocks_chunks_and_sparse_input_do_not_matter(kind):
     objective, _, theta = make_problem("multinomial_log_loss", 3, "tanh", 2, True, 0.3, n=1100)
     whole = diagonal_curvature(objective, theta, kind)
     objective.X[np.abs(objective.X) < 0.5] = 0
@@ -103,11 +102,8 @@ def test_blocks_lanes_and_sparse_input_do_not_matter(kind, monkeypatch):
     network, loss, Y, s = objective.network, objective.loss, objective.Y, objective.sample_weight
     sparse = Objective(network, loss, sp.csr_array(objective.X), Y, s, 0.3)
     close(diagonal_curvature(sparse, theta, kind), zeros, 1e-12)
-    monkeypatch.setattr(_objective, "_LANE_MULTIPLY_ADDS", 1)
-    monkeypatch.setattr(_objective, "_MAX_BLOCK_ROWS", 50)
-    monkeypatch.setattr(_objective, "_MIN_BLOCK_ROWS", 50)
-    lanes = Objective(network, loss, objective.X, Y, s, 0.3)
-    close(diagonal_curvature(lanes, theta, kind), zeros, 1e-12)
+    chunks = Objective(network, loss, objective.X, Y, s, 0.3, Sizes(1, block_rows=50))
+    close(diagonal_curvature(chunks, theta, kind), zeros, 1e-12)
     assert np.abs(whole - zeros).max() > 1e-6
 
 

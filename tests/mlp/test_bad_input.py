@@ -496,13 +496,3 @@ def test_parameters_changed_after_fit(method):
     model = make().fit(X, Y_CLASS).set_params(criterion="obdd", curvature="hesse")
     with pytest.raises(ValueError, match=r"'(criterion|curvature)' parameter"):
         getattr(model, method)(X, Y_CLASS)
-
-
-def test_coefs_of_other_shapes():
-    model = make().fit(X, Y_CLASS)
-    before = model.predict(X)
-    with pytest.raises(
-        ValueError, match=r"coefs_ must be arrays of shapes \[\(4, 5\), \(5, 3\)\], got"
-    ):
-        model.coefs_ = model.coefs_[::-1]
-    assert_array_equal(model.predict(X), before)

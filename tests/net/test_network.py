@@ -9,8 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from problems import LOSS_CASES, make_problem
 from sklearn.neural_network import MLPRegressor
 
-from skobd import _network
-from skobd._network import Network
+from skobd._net.network import Network
 
 SIZES = [(3, 1), (3, 4, 2), (2, 5, 3, 4, 1)]
 
@@ -38,8 +37,8 @@ def test_weights_and_intercepts_are_told_apart(sizes):
     assert all(flags.all() for flags in network.coefs(network.is_weight))
     assert not any(flags.any() for flags in network.intercepts(network.is_weight))
     by_slices = np.zeros(network.n_parameters, dtype=bool)
-    for stretch in network.weight_slices:
-        by_slices[stretch] = True
+    for weights in network.weight_slices:
+        by_slices[weights] = True
     assert_array_equal(by_slices, network.is_weight)
 
 
@@ -80,14 +79,14 @@ def test_raw_output(activation, depth):
         assert_allclose(raw, oracle.raw(theta), atol=1e-13)
 
 
-def test_raw_output_in_blocks_and_of_sparse_input(monkeypatch):
+def test_raw_output_in_blocks_and_of_sparse_input():
     objective, _, theta = make_problem("squared_error", 2, "tanh", 2, n=900)
     network, X = objective.network, objective.X
     whole = network.raw_output(theta, X)
     assert_allclose(network.raw_output(theta, sp.csr_array(X)), whole, atol=1e-13)
-    monkeypatch.setattr(_network, "_PREDICTION_ELEMENTS", 1)
-    assert_allclose(network.raw_output(theta, X), whole, atol=1e-13)
-    assert_allclose(network.raw_output(theta, sp.csr_array(X)), whole, atol=1e-13)
+    assert_allclose(network.raw_output(theta, X, block_rows=256), whole, atol=1e-13)
+    blocks = network.raw_output(theta, sp.csr_array(X), block_rows=256)
+    assert_allclose(blocks, whole, atol=1e-13)
     assert network.raw_output(theta, X[:0]).shape == (0, 2)
 
 
@@ -97,3 +96,23 @@ def test_raw_output_leaves_its_arguments():
     objective.network.raw_output(theta, objective.X)
     assert_array_equal(objective.X, X)
     assert_array_equal(theta, before)
+
+
+@pytest.mark.parametrize("depth", range(4))
+@pytest.mark.parametrize("activation", ["identity", "logistic", "tanh", "relu"])
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 30.0])
+def test_no_raw_output_exceeds_its_bound(activation, depth, scale):
+    for loss, n_outputs in LOSS_CASES[:2]:
+        objective, _, theta = make_problem(loss, n_outputs, activation, depth)
+        network, X = objective.network, scale * objective.X
+        bound = network.output_bound(theta, np.abs(X).max())
+        assert np.abs(network.raw_output(theta, X)).max() <= bound
+
+
+def test_bound_reckons_with_units_that_put_out_more_than_they_are_given():
+    """A logistic unit puts out 0.5 for an input of 0."""
+    network = Network((1, 1, 1), "logistic")
+    theta = np.array([0.0, 0.0, 1500.0, 0.0])
+    raw = network.raw_output(theta, np.array([[0.001]]))
+    assert raw == 750
+    assert network.output_bound(theta, 0.001) >= 750

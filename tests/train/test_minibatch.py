@@ -2,22 +2,22 @@
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from numpy.testing import assert_allclose, assert_array_equal
 from problems import LOSS_CASES, make_problem
 
-from skobd import _minibatch
-from skobd._objective import Objective
-from skobd._parallel import reproducible_threads
-from skobd._updates import UPDATES, SolverSettings, Survivors
+from skobd._threads import reproducible_threads
+from skobd._train.minibatch import BlockEpochs, DenseEpochs, make_epochs
+from skobd._train.objective import Objective
+from skobd._train.updates import UPDATES, SolverSettings, Survivors
 
 SETTINGS = SolverSettings(learning_rate_init=0.01)
 
 
-def by_epochs(objective, theta, mask, name, batch_size, orders):
+def by_epochs(epochs, theta, mask, name, orders):
     """Mean objectives and the parameters after some epochs."""
     survivors = Survivors(theta, mask)
     update = UPDATES[name](SETTINGS, survivors.values.size, theta.dtype)
-    epochs = objective.epochs(batch_size)
     values = [epochs.run(survivors, update, order) for order in orders]
     if survivors.where is not None:
         assert_array_equal(survivors.theta[survivors.where], survivors.values)
@@ -46,24 +46,20 @@ def orders(n, n_epochs=3):
     return [rng.permutation(n) for _ in range(n_epochs)]
 
 
-@pytest.mark.parametrize("n_lanes", [1, 2, 4])
+@pytest.mark.parametrize("n_chunks", [1, 2, 4])
 @pytest.mark.parametrize("pruned", [False, True])
 @pytest.mark.parametrize(("weighted", "alpha"), [(False, 0.0), (True, 0.3)])
 @pytest.mark.parametrize("name", UPDATES)
 @pytest.mark.parametrize(("loss", "n_outputs"), LOSS_CASES)
-def test_epochs_are_their_steps(
-    loss, n_outputs, name, weighted, alpha, pruned, n_lanes, monkeypatch
-):
-    # Layers narrower than the lanes, and a last batch smaller than the others.
+def test_epochs_are_their_steps(loss, n_outputs, name, weighted, alpha, pruned, n_chunks):
+    # Layers narrower than the chunks, and a last batch smaller than the others.
     objective, _, theta = make_problem(loss, n_outputs, "tanh", 3, weighted, alpha, n=47)
-    monkeypatch.setattr(_minibatch, "_LANE_MULTIPLY_ADDS", 1)
-    monkeypatch.setattr(_minibatch, "_MIN_LANE_ROWS", 1)
-    monkeypatch.setattr(_minibatch, "_MAX_LANES", n_lanes)
     mask = np.random.default_rng(1).random(theta.size) < (0.5 if pruned else 2)
     theta = np.where(mask, theta, 0)
-    case = objective, theta, mask, name, 10, orders(47)
-    values, after = by_epochs(*case)
-    expected, expected_after = by_steps(*case)
+    case = DenseEpochs(objective, 10, n_chunks), theta, mask, name, orders(47)
+    with reproducible_threads(1):
+        values, after = by_epochs(*case)
+    expected, expected_after = by_steps(objective, theta, mask, name, 10, orders(47))
     assert_allclose(values, expected, rtol=1e-12)
     assert_allclose(after, expected_after, atol=1e-12)
     assert (after[~mask] == 0).all()
@@ -75,16 +71,25 @@ def test_epochs_are_their_steps(
     assert_array_equal(threaded_after, after)
 
 
-def test_only_small_minibatches_of_dense_rows():
-    import scipy.sparse as sp
+@pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
+@pytest.mark.parametrize("pruned", [False, True])
+def test_epochs_by_blocks_are_their_steps_too(container, pruned):
+    objective, _, theta = make_problem("multinomial_log_loss", 3, "tanh", 2, True, 0.3, n=47)
+    mask = np.random.default_rng(1).random(theta.size) < (0.5 if pruned else 2)
+    theta = np.where(mask, theta, 0)
+    expected, expected_after = by_steps(objective, theta, mask, "adam", 10, orders(47))
+    objective.X = container(objective.X)
+    values, after = by_epochs(BlockEpochs(objective, 10), theta, mask, "adam", orders(47))
+    assert_allclose(values, expected, rtol=1e-12)
+    assert_allclose(after, expected_after, atol=1e-12)
 
+
+def test_buffers_are_for_small_minibatches_of_dense_rows():
     objective, _, _ = make_problem("squared_error", 1, n=20)
-    assert objective.epochs(10) is not None
-    assert objective.epochs(2**21) is None
-    sparse = Objective(
-        objective.network, objective.loss, sp.csr_array(objective.X), objective.Y, None, 0.0
-    )
-    assert sparse.epochs(10) is None
+    assert isinstance(make_epochs(objective, 10), DenseEpochs)
+    assert isinstance(make_epochs(objective, 2**21), BlockEpochs)
+    objective.X = sp.csr_array(objective.X)
+    assert isinstance(make_epochs(objective, 10), BlockEpochs)
 
 
 def test_float32_stays_float32():
@@ -98,8 +103,9 @@ def test_float32_stays_float32():
         0.3,
     )
     mask = np.ones(theta.size, dtype=bool)
-    values, after = by_epochs(narrow, theta.astype(np.float32), mask, "adam", 10, orders(47))
-    expected, expected_after = by_epochs(objective, theta, mask, "adam", 10, orders(47))
+    epochs = make_epochs(narrow, 10)
+    values, after = by_epochs(epochs, theta.astype(np.float32), mask, "adam", orders(47))
+    expected, expected_after = by_steps(objective, theta, mask, "adam", 10, orders(47))
     assert after.dtype == np.float32
     assert_allclose(values, expected, rtol=1e-5)
     assert_allclose(after, expected_after, atol=1e-4)

@@ -6,9 +6,10 @@ import scipy.sparse as sp
 from numpy.testing import assert_allclose, assert_array_equal
 from problems import every_problem, make_problem
 
-from skobd import _objective
-from skobd._objective import Objective
-from skobd._parallel import reproducible_threads
+from skobd._net.losses import LOSSES
+from skobd._net.network import Network
+from skobd._threads import reproducible_threads
+from skobd._train.objective import Objective, Sizes
 
 
 @pytest.mark.parametrize("case", every_problem())
@@ -45,31 +46,31 @@ def test_scale_of_the_weights_does_not_matter_without_penalty():
 
 
 @pytest.mark.parametrize("container", [np.asarray, sp.csr_array, sp.csr_matrix])
-def test_blocks_and_lanes_do_not_matter(container, monkeypatch):
+def test_blocks_and_chunks_do_not_matter(container):
     objective, oracle, theta = make_problem("multinomial_log_loss", 3, "relu", 2, True, 0.3, n=700)
     expected = oracle.value(theta), oracle.gradient(theta)
-    monkeypatch.setattr(_objective, "_LANE_MULTIPLY_ADDS", 1)
-    monkeypatch.setattr(_objective, "_MIN_BLOCK_ROWS", 50)
-    monkeypatch.setattr(_objective, "_MAX_BLOCK_ROWS", 50)
-    in_lanes = Objective(
+    in_chunks = Objective(
         objective.network,
         objective.loss,
         container(objective.X),
         objective.Y,
         objective.sample_weight,
         0.3,
+        Sizes(chunk_multiply_adds=1, block_rows=50),
     )
-    value, gradient = in_lanes.value_and_gradient(theta)
+    value, gradient = in_chunks.value_and_gradient(theta)
     assert value == pytest.approx(expected[0], rel=1e-12)
     assert_allclose(gradient, expected[1], atol=1e-13)
-    serial = gradient.copy()
+    with reproducible_threads(1):
+        value, gradient = in_chunks.value_and_gradient(theta)
+        serial = gradient.copy()
     with reproducible_threads():
-        threaded_value, threaded = in_lanes.value_and_gradient(theta)
+        threaded_value, threaded = in_chunks.value_and_gradient(theta)
     # The number of threads must not change a bit.
     assert threaded_value == value
     assert_array_equal(threaded, serial)
     rows = np.random.default_rng(0).permutation(700)
-    assert_allclose(in_lanes.value_and_gradient(theta, rows)[1], expected[1], atol=1e-13)
+    assert_allclose(in_chunks.value_and_gradient(theta, rows)[1], expected[1], atol=1e-13)
 
 
 def test_small_batch_after_a_large_one_and_back():
@@ -107,3 +108,30 @@ def test_leaves_its_arguments():
     objective.value_and_gradient(theta)
     for array, copy in zip(arrays, before, strict=True):
         assert_array_equal(array, copy)
+
+
+@pytest.mark.parametrize(
+    ("case", "scale"),
+    [
+        (("squared_error", 2, "relu", 2), 1e100),
+        (("poisson", 1, "tanh", 1), 1e4),
+        (("multinomial_log_loss", 3, "relu", 2), 1e200),
+        (("binary_log_loss", 1, "logistic", 1), 1.0),
+    ],
+)
+def test_finiteness_is_that_of_the_value(case, scale):
+    objective, _, theta = make_problem(*case)
+    assert objective.is_finite_at(theta)
+    with np.errstate(over="ignore", invalid="ignore"):
+        assert objective.is_finite_at(scale * theta) == np.isfinite(objective.value(scale * theta))
+        assert not objective.is_finite_at(theta * np.nan)
+
+
+def test_an_output_beyond_the_range_of_the_exponential_is_seen():
+    """Logistic units put out 0.5 for inputs of 0, however small the inputs are."""
+    network = Network((1, 1, 1), "logistic")
+    theta = np.array([0.0, 0.0, 1500.0, 0.0])
+    objective = Objective(network, LOSSES["poisson"], np.full((3, 1), 1e-3), np.ones((3, 1)))
+    with np.errstate(over="ignore"):
+        assert objective.value(theta) == np.inf
+    assert not objective.is_finite_at(theta)

@@ -1,76 +1,34 @@
-"""What is deleted: diagonal criteria, exact counts, dead units."""
+"""Deleting single parameters: which ones, exactly how many, and dead units first."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
-from problems import make_problem
+from problems import at, make_wide_problem
 
-from skobd._curvature import UNIT_CURVATURES, diagonal_curvature
-from skobd._losses import LOSSES
-from skobd._network import Network
-from skobd._objective import Objective
-from skobd._surgery import (
-    CRITERIA,
-    SurgerySettings,
-    candidates,
-    delete_lowest,
-    n_prunable,
-    without_dead_units,
-)
+from skobd._net.dead_units import without_dead_units
+from skobd._net.losses import LOSSES
+from skobd._net.network import Network
+from skobd._prune.criteria import CRITERIA
+from skobd._prune.curvature import UNIT_CURVATURES, diagonal_curvature
+from skobd._prune.deletion import delete_lowest
+from skobd._prune.problem import DeletionSettings, prunable
+from skobd._train.objective import Objective
 
 DIAGONAL = ("obd", "magnitude", "random")
-
-
-def delete(objective, theta, mask, n_delete, **surgery):
-    return delete_lowest(
-        objective, theta, mask, n_delete, SurgerySettings(**surgery), np.random.RandomState(0)
-    )
-
-
-def make_wide_problem(depth=1):
-    """A problem in which a single deletion rarely kills a unit."""
-    rng = np.random.default_rng(depth)
-    network = Network((8, *(6, 5)[:depth], 3), "tanh")
-    X = rng.normal(size=(30, 8))
-    Y = np.eye(3)[rng.integers(3, size=30)]
-    objective = Objective(network, LOSSES["multinomial_log_loss"], X, Y, None, 0.1)
-    return objective, rng.normal(size=network.n_parameters)
-
-
-@pytest.mark.parametrize("kind", UNIT_CURVATURES)
-def test_obd_saliency_is_the_formula(kind):
-    objective, theta = make_wide_problem()
-    settings = SurgerySettings("obd", kind)
-    saliencies = CRITERIA["obd"].saliencies(objective, theta, theta != 0, settings, None)
-    assert_allclose(saliencies, diagonal_curvature(objective, theta, kind) * theta**2 / 2)
-
-
-def test_obd_saliency_is_the_rise_of_a_quadratic_objective():
-    """Without hidden units squared error is quadratic, and the minimum has no gradient."""
-    objective, oracle, theta = make_problem("squared_error", 1, depth=0, weighted=True, n=20)
-    X = np.hstack([objective.X, np.ones((20, 1))])
-    s = objective.sample_weight[:, None]
-    theta = np.linalg.solve(X.T @ (s * X), X.T @ (s * objective.Y)).ravel()
-    saliencies = CRITERIA["obd"].saliencies(objective, theta, theta != 0, SurgerySettings(), None)
-    for k in range(theta.size):
-        deleted = theta.copy()
-        deleted[k] = 0
-        assert saliencies[k] == pytest.approx(oracle.value(deleted) - oracle.value(theta))
 
 
 @pytest.mark.parametrize("criterion", ["obd", "magnitude"])
 def test_the_lowest_go_and_the_others_stay_as_they_are(criterion):
     objective, theta = make_wide_problem()
-    mask = np.ones(theta.size, dtype=bool)
     weights = np.flatnonzero(objective.network.is_weight)
     if criterion == "obd":
-        score = diagonal_curvature(objective, theta, SurgerySettings().curvature) * theta**2 / 2
+        score = diagonal_curvature(objective, theta, DeletionSettings().curvature) * theta**2 / 2
     else:
         score = np.abs(theta)
     expected = set(weights[np.argsort(score[weights])][:9])
-    deletion = delete(objective, theta, mask, 9, criterion=criterion)
+    deletion = delete_lowest(at(objective, theta, criterion=criterion), 9)
     assert set(np.flatnonzero(~deletion.mask)) == expected
     assert_array_equal(deletion.theta, np.where(deletion.mask, theta, 0))
     if criterion == "obd":
@@ -81,30 +39,18 @@ def test_the_lowest_go_and_the_others_stay_as_they_are(criterion):
 
 def test_ties_go_in_stable_order():
     objective, theta = make_wide_problem()
-    deletion = delete(objective, np.ones_like(theta), theta != 0, 7, criterion="magnitude")
+    deletion = delete_lowest(at(objective, np.ones_like(theta), criterion="magnitude"), 7)
     assert_array_equal(np.flatnonzero(~deletion.mask), np.arange(7))
 
 
 def test_random_is_drawn_from_the_given_state():
     objective, theta = make_wide_problem()
-    masks = []
-    for seed in (0, 0, 1):
-        settings, rng = SurgerySettings("random"), np.random.RandomState(seed)
-        masks.append(delete_lowest(objective, theta, theta != 0, 20, settings, rng).mask)
+    masks = [
+        delete_lowest(at(objective, theta, seed=seed, criterion="random"), 20).mask
+        for seed in (0, 0, 1)
+    ]
     assert_array_equal(masks[0], masks[1])
     assert (masks[0] != masks[2]).any()
-
-
-@pytest.mark.parametrize("prune_intercepts", [False, True])
-def test_candidates(prune_intercepts):
-    objective, theta = make_wide_problem()
-    network, settings = objective.network, SurgerySettings(prune_intercepts=prune_intercepts)
-    mask = np.random.default_rng(0).random(theta.size) < 0.5
-    able = candidates(network, mask, settings)
-    assert_array_equal(able, mask if prune_intercepts else mask & network.is_weight)
-    n_intercepts = sum(network.layer_sizes[1:])
-    expected = network.n_parameters - (0 if prune_intercepts else n_intercepts)
-    assert n_prunable(network, settings) == expected
 
 
 @settings(max_examples=150, deadline=None)
@@ -124,16 +70,17 @@ def test_exactly_as_many_as_promised(
     network = Network(tuple(sizes), activation)
     X, Y = rng.normal(size=(5, sizes[0])), rng.normal(size=(5, sizes[-1]))
     objective = Objective(network, LOSSES["squared_error"], X, Y, None, 0.1)
-    surgery = SurgerySettings(criterion=criterion, prune_intercepts=prune_intercepts)
     mask = rng.random(network.n_parameters) < kept
     if not prune_intercepts:
         mask |= ~network.is_weight
     theta = np.where(mask, rng.normal(size=mask.size), 0)
-    able = candidates(network, mask, surgery)
-    n_delete = int(level * able.sum())
+    may_go = prunable(network, prune_intercepts)
+    n_prunable = int((mask & may_go).sum())
+    n_delete = int(level * n_prunable)
     before = theta.copy(), mask.copy()
-    deletion = delete_lowest(objective, theta, mask, n_delete, surgery, np.random.RandomState(0))
-    assert candidates(network, deletion.mask, surgery).sum() == able.sum() - n_delete
+    settings = {"criterion": criterion, "prune_intercepts": prune_intercepts}
+    deletion = delete_lowest(at(objective, theta, mask, **settings), n_delete)
+    assert (deletion.mask & may_go).sum() == n_prunable - n_delete
     assert not (deletion.mask & ~mask).any()
     assert (deletion.theta[~deletion.mask] == 0).all()
     # Weights that survive are untouched; intercepts may have taken over constants.
@@ -141,7 +88,7 @@ def test_exactly_as_many_as_promised(
     assert_array_equal(deletion.theta[same], theta[same])
     assert_array_equal(theta, before[0])
     assert_array_equal(mask, before[1])
-    if n_delete == able.sum():
+    if n_delete == n_prunable:
         raw = network.raw_output(deletion.theta, X)
         assert_array_equal(raw, np.broadcast_to(raw[0], raw.shape))
 
@@ -152,10 +99,10 @@ def test_exactly_as_many_as_promised(
     activation=st.sampled_from(["identity", "logistic", "tanh", "relu"]),
     kept=st.floats(0.05, 0.6),
     prune_intercepts=st.booleans(),
-    share=st.floats(0, 1),
+    fraction=st.floats(0, 1),
 )
 def test_what_is_dead_goes_first_and_changes_no_prediction(
-    seed, activation, kept, prune_intercepts, share
+    seed, activation, kept, prune_intercepts, fraction
 ):
     rng = np.random.default_rng(seed)
     network = Network((3, 4, 4, 3, 2), activation)
@@ -165,11 +112,10 @@ def test_what_is_dead_goes_first_and_changes_no_prediction(
     if not prune_intercepts:
         mask |= ~network.is_weight
     theta = np.where(mask, rng.normal(size=mask.size), 0)
-    surgery = SurgerySettings("magnitude", prune_intercepts=prune_intercepts)
-    able = candidates(network, mask, surgery)
-    n_dead = int((mask & ~without_dead_units(network, mask, able)).sum())
-    n_delete = round(share * n_dead)
-    deletion = delete_lowest(objective, theta, mask, n_delete, surgery, np.random.RandomState(0))
+    problem = at(objective, theta, mask, criterion="magnitude", prune_intercepts=prune_intercepts)
+    n_dead = int((mask & ~without_dead_units(network, mask, problem.prunable)).sum())
+    n_delete = round(fraction * n_dead)
+    deletion = delete_lowest(problem, n_delete)
     assert (mask & ~deletion.mask).sum() == n_delete
     assert_allclose(network.raw_output(deletion.theta, X), network.raw_output(theta, X), atol=1e-12)
 
@@ -187,7 +133,7 @@ def test_a_unit_that_loses_its_last_input_leaves_its_constant_behind(activation)
     hidden[1:3, 0] = 0
     hidden[0, 0] = 1e-3
     # The smallest weight goes, and with it, for nothing, the two that come out of the unit.
-    deletion = delete(objective, theta, mask, 3, criterion="magnitude")
+    deletion = delete_lowest(at(objective, theta, mask, criterion="magnitude"), 3)
     assert not network.layers(deletion.mask)[1][0].any()
     constant = network.raw_output(np.where(theta == 1e-3, 0, theta), X)
     assert_allclose(network.raw_output(deletion.theta, X), constant, atol=1e-12)
@@ -212,7 +158,7 @@ def test_a_unit_that_loses_its_last_output_loses_its_inputs_too():
     for vector, gone in ((theta, 0), (mask, False)):
         network.layers(vector)[1][2, 1:] = gone
     network.layers(theta)[1][2, 0] = 1e-9
-    deletion = delete(objective, theta, mask, 9, criterion="magnitude")
+    deletion = delete_lowest(at(objective, theta, mask, criterion="magnitude"), 9)
     assert not network.layers(deletion.mask)[0][:-1, 2].any()
     assert not network.layers(deletion.mask)[1][2].any()
     assert (mask & ~deletion.mask).sum() == 9
@@ -224,7 +170,7 @@ def test_dead_units_cost_nothing_in_the_prediction():
     mask = np.ones(theta.size, dtype=bool)
     for vector, gone in ((theta, 0), (mask, False)):
         network.layers(vector)[0][:-1, 0] = gone
-    deletion = delete(objective, theta, mask, 3)
+    deletion = delete_lowest(at(objective, theta, mask), 3)
     assert deletion.predicted_increase == 0
     assert objective.value(deletion.theta) < objective.value(theta)  # by the penalty alone
     assert_allclose(
@@ -232,15 +178,23 @@ def test_dead_units_cost_nothing_in_the_prediction():
     )
 
 
-def test_without_dead_units_is_idempotent():
+def test_one_of_a_dead_pair_goes_without_a_trace():
+    """A constant unit that one weight comes out of: its intercept must not go before the weight."""
     rng = np.random.default_rng(0)
-    network = Network((3, 5, 4, 5, 2))
-    for _ in range(50):
-        mask = rng.random(network.n_parameters) < 0.3
-        for able in (np.ones_like(mask), network.is_weight):
-            once = without_dead_units(network, mask, able)
-            assert_array_equal(once[~able], mask[~able])
-            assert_array_equal(without_dead_units(network, once, able), once)
+    network = Network((2, 2, 1), "tanh")
+    X, Y = rng.normal(size=(20, 2)), rng.normal(size=(20, 1))
+    objective = Objective(network, LOSSES["squared_error"], X, Y)
+    mask = np.ones(network.n_parameters, dtype=bool)
+    network.layers(mask)[0][:-1, 0] = False
+    theta = np.where(mask, 1.0, 0.0)
+    for criterion in CRITERIA:
+        problem = at(objective, theta, mask, criterion=criterion, prune_intercepts=True)
+        deletion = delete_lowest(problem, 1)
+        assert (mask & ~deletion.mask).sum() == 1
+        assert not deletion.mask[network.weight_slices[1]][0]
+        assert objective.value(deletion.theta) == pytest.approx(objective.value(theta), rel=1e-12)
+        if CRITERIA[criterion].predicts:
+            assert deletion.predicted_increase == 0
 
 
 class TestScaleOfFeatures:
@@ -249,37 +203,30 @@ class TestScaleOfFeatures:
     @staticmethod
     def rescaled(c):
         objective, theta = make_wide_problem()
-        objective.alpha = 0.0
-        X, scaled = objective.X.copy(), theta.copy()
+        network, loss, X, Y = objective.network, objective.loss, objective.X, objective.Y
+        objective = Objective(network, loss, X, Y)
+        X, scaled = X.copy(), theta.copy()
         X[:, 2] *= c
-        objective.network.layers(scaled)[0][2] /= c
-        return (
-            objective,
-            theta,
-            Objective(objective.network, objective.loss, X, objective.Y),
-            scaled,
-        )
+        network.layers(scaled)[0][2] /= c
+        return objective, theta, Objective(network, loss, X, Y), scaled
 
     @pytest.mark.parametrize("kind", UNIT_CURVATURES)
     def test_obd_does_not_see_it(self, kind):
         objective, theta, rescaled, scaled = self.rescaled(1000.0)
-        settings, mask = SurgerySettings("obd", kind), theta != 0
         before, after = (
-            CRITERIA["obd"].saliencies(o, t, mask, settings, None)
-            for o, t in ((objective, theta), (rescaled, scaled))
+            at(*both, criterion="obd", curvature=kind)
+            for both in ((objective, theta), (rescaled, scaled))
         )
-        assert_allclose(after, before, rtol=1e-9, atol=1e-14)
-        masks = [
-            delete(o, t, mask, 25, criterion="obd", curvature=kind).mask
-            for o, t in ((objective, theta), (rescaled, scaled))
-        ]
-        assert_array_equal(*masks)
+        saliencies = CRITERIA["obd"].saliencies
+        assert_allclose(saliencies(after), saliencies(before), rtol=1e-9, atol=1e-14)
+        assert_array_equal(delete_lowest(after, 25).mask, delete_lowest(before, 25).mask)
 
     def test_magnitude_prunes_the_feature_away(self):
         objective, theta, rescaled, scaled = self.rescaled(1000.0)
-        mask, first = theta != 0, objective.network.layers
-        kept = first(delete(objective, theta, mask, 6, criterion="magnitude").mask)[0][2]
-        lost = first(delete(rescaled, scaled, mask, 6, criterion="magnitude").mask)[0][2]
+        kept, lost = (
+            both[0].network.coefs(delete_lowest(at(*both, criterion="magnitude"), 6).mask)[0][2]
+            for both in ((objective, theta), (rescaled, scaled))
+        )
         assert kept.any()
         assert not lost.any()
 
@@ -293,5 +240,5 @@ def test_float32_stays_float32(criterion):
         objective.X.astype(np.float32),
         objective.Y.astype(np.float32),
     )
-    deletion = delete(narrow, theta.astype(np.float32), theta != 0, 10, criterion=criterion)
+    deletion = delete_lowest(at(narrow, theta.astype(np.float32), criterion=criterion), 10)
     assert deletion.theta.dtype == np.float32

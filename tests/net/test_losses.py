@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose
 from problems import LOSS_CASES, make_targets
 from sklearn.metrics import log_loss, mean_poisson_deviance, mean_squared_error
 
-from skobd._losses import LOSSES
+from skobd._net.losses import LOSSES
 
 
 def make_case(name, n_outputs, n=7):

@@ -1,43 +1,39 @@
-"""The surgeon family against dense Hessians, inverted anew after each deletion."""
+"""Optimal Brain Surgeon against dense Hessians, inverted anew after each deletion."""
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_allclose, assert_array_equal
-from problems import make_problem
+from problems import at, make_problem, make_wide_problem
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
-from skobd import OBDMLPClassifier, OBDMLPRegressor, _surgeon
-from skobd._losses import LOSSES
-from skobd._network import Network
-from skobd._objective import Objective
-from skobd._parallel import reproducible_threads
-from skobd._surgeon import (
+from skobd import OBDMLPClassifier
+from skobd._net.losses import LOSSES
+from skobd._net.network import Network
+from skobd._prune.criteria import CRITERIA, obd_saliencies
+from skobd._prune.deletion import delete_lowest
+from skobd._prune.obs import (
+    BLOCKS,
+    MAX_BLOCK,
+    MAX_HESSIAN_ROWS,
     HessianBlocks,
     check_block_size,
     corrected,
     elimination_order,
     full_block,
-    surgeon_saliencies,
+    obs_saliencies,
     unit_blocks,
 )
-from skobd._surgery import SurgerySettings, delete_lowest, obd_saliencies
+from skobd._threads import reproducible_threads
+from skobd._train.objective import Objective
 
 
-def seeded():
-    return np.random.RandomState(0)
-
-
-@pytest.fixture
-def undamped(monkeypatch):
-    monkeypatch.setattr(_surgeon, "_DAMPING", 0.0)
-
-
-def random_blocks(sizes, rng, rank=None):
-    """Blocks in batches of equal sizes padded to the largest, and the dense Hessian."""
+def random_blocks(sizes, rng):
+    """Undamped blocks padded to the size of the largest, and the dense Hessian."""
     order = rng.permutation(sum(sizes) + 3)
     dense = np.zeros((len(order), len(order)))
     width, start = max(sizes), 0
@@ -46,32 +42,33 @@ def random_blocks(sizes, rng, rank=None):
     for g, size in enumerate(sizes):
         positions = order[start : start + size]
         start += size
-        z = rng.normal(size=(size, rank or 2 * size)) * rng.uniform(0.3, 3, size=(size, 1))
+        z = rng.normal(size=(size, 2 * size)) * rng.uniform(0.3, 3, size=(size, 1))
         batch[g, :size], plain[g, :size, :size] = positions, z @ z.T / z.shape[1]
         dense[np.ix_(positions, positions)] = plain[g, :size, :size]
-    return HessianBlocks([batch], lambda i: plain.copy()), dense
+    return HessianBlocks([batch], lambda i: plain.copy(), damping=0.0), dense
 
 
 def together(*several):
     """One set of blocks of several batches; their positions must not overlap."""
-    return HessianBlocks([blocks.batches[0] for blocks in several], lambda i: several[i].compute(0))
+    batches = [blocks.batches[0] for blocks in several]
+    return HessianBlocks(batches, lambda i: several[i].compute(0), damping=0.0)
 
 
-def greedy(hessian, theta, alive, able, n_delete):
+def greedy(hessian, theta, alive, prunable, n_delete):
     """Optimal Brain Surgeon by definition: invert, delete the cheapest, adjust, again."""
     theta, alive = theta.copy(), alive.copy()
-    order, rises = [], []
+    order, increases = [], []
     for _ in range(n_delete):
         inverse = np.linalg.inv(hessian[np.ix_(alive, alive)])
         live = np.flatnonzero(alive)
         saliencies = theta[live] ** 2 / (2 * np.diag(inverse))
-        saliencies[~able[live]] = np.inf
+        saliencies[~prunable[live]] = np.inf
         q = int(saliencies.argmin())
         theta[live] -= theta[live[q]] / inverse[q, q] * inverse[:, q]
         theta[live[q]], alive[live[q]] = 0, False
         order.append(live[q])
-        rises.append(saliencies[q])
-    return np.array(order), np.array(rises), theta
+        increases.append(saliencies[q])
+    return np.array(order), np.array(increases), theta
 
 
 def alive_in(blocks, n):
@@ -81,49 +78,53 @@ def alive_in(blocks, n):
     return alive
 
 
-@pytest.mark.parametrize("sizes", [[6], [75], [5, 9, 7, 1], [40, 70, 33]], ids=str)
+def sequences(blocks, theta, prunable):
+    """For every block all of its deletions in their order, and their increases."""
+    order, increases = elimination_order(blocks, theta, prunable, int(prunable.sum()), slack=np.inf)
+    for batch in blocks.batches:
+        for positions in batch:
+            mine = np.isin(order, positions[positions >= 0])
+            yield positions[positions >= 0], order[mine], increases[mine]
+
+
+# A panel holds 32 deletions: sizes below one, of one, between, and beyond two.
+@pytest.mark.parametrize("sizes", [[6], [70], [5, 9, 7, 1], [20, 34, 9]], ids=str)
 @pytest.mark.parametrize("fixed", [False, True], ids=["all", "some-fixed"])
-def test_elimination_is_optimal_brain_surgeon(sizes, fixed, undamped):
+def test_elimination_is_optimal_brain_surgeon(sizes, fixed):
     rng = np.random.default_rng(len(sizes))
     blocks, dense = random_blocks(sizes, rng)
     n = len(dense)
     theta = rng.normal(size=n)
-    able = rng.random(n) < 0.7 if fixed else np.ones(n, dtype=bool)
     alive = alive_in(blocks, n)
-    for g, batch in enumerate(blocks.batches[0]):
-        block_alive = np.zeros(n, dtype=bool)
-        block_alive[batch[batch >= 0]] = True
-        n_able = int((block_alive & able).sum())
-        expected, rises, _ = greedy(dense, theta, block_alive, able, n_able)
-        found = _surgeon._eliminate(blocks, 0, theta, able, batch.size)
-        assert_array_equal(found.positions[g, :n_able], expected)
-        assert_allclose(found.rises[g, :n_able], rises, rtol=1e-8)
-        assert np.isinf(found.rises[g, n_able:]).all()
-    n_delete = int((alive & able).sum()) // 2
-    order, rises = elimination_order(blocks, theta, able, n_delete)
+    prunable = alive & (rng.random(n) < (0.7 if fixed else 2))
+    for positions, order, increases in sequences(blocks, theta, prunable):
+        in_block = np.isin(np.arange(n), positions)
+        n_prunable = int((in_block & prunable).sum())
+        expected, expected_increases, _ = greedy(dense, theta, in_block, prunable, n_prunable)
+        assert_array_equal(order, expected)
+        assert_allclose(increases, expected_increases, rtol=1e-8)
+    n_delete = int(prunable.sum()) // 2
+    order, increases = elimination_order(blocks, theta, prunable, n_delete)
     assert len(set(order)) == len(order) >= n_delete
-    assert able[order].all()
-    assert alive[order].all()
+    assert prunable[order].all()
     # Whatever was chosen, the correction is that of deleting one after the other.
-    deleted = np.zeros(n, dtype=bool)
-    deleted[order[:n_delete]] = True
-    one_by_one, total = theta.copy(), 0.0
-    left = alive.copy()
+    deleted = np.isin(np.arange(n), order[:n_delete])
+    one_by_one, total, left = theta.copy(), 0.0, alive.copy()
     for q in order[:n_delete]:
         only = np.arange(n) == q
-        _, rise, one_by_one = greedy(dense, one_by_one, left, only, 1)
+        _, increase, one_by_one = greedy(dense, one_by_one, left, only, 1)
         left &= ~only
-        total += rise[0]
-    new, rise = corrected(blocks, theta, deleted)
+        total += increase[0]
+    new, increase = corrected(blocks, theta, deleted)
     assert_allclose(new[alive], one_by_one[alive], rtol=1e-7, atol=1e-10)
-    assert rise == pytest.approx(total, rel=1e-8)
-    assert rise == pytest.approx(rises[:n_delete].sum(), rel=1e-8)
+    assert increase == pytest.approx(total, rel=1e-8)
+    assert increase == pytest.approx(increases[:n_delete].sum(), rel=1e-8)
     assert_array_equal(new[~alive], theta[~alive])
 
 
 @pytest.mark.parametrize("n_delete", [1, 5, 30, 61])
-def test_short_sequences_merge_like_full_ones(n_delete, monkeypatch):
-    """Also where one block is exhausted far beyond its share, and across batches."""
+def test_short_sequences_merge_like_full_ones(n_delete):
+    """Also where far more goes out of one block than out of others, and across batches."""
     rng = np.random.default_rng(1)
     a, dense = random_blocks([20, 24], rng)
     b, _ = random_blocks([30], rng)
@@ -131,23 +132,19 @@ def test_short_sequences_merge_like_full_ones(n_delete, monkeypatch):
     blocks = together(a, b)
     theta = rng.normal(size=len(dense) + 33)
     theta[a.batches[0][0, :20]] *= 1e-3
-    able = np.ones(theta.size, dtype=bool)
-    monkeypatch.setattr(_surgeon, "_SLACK", 1e9)
-    full, full_rises = elimination_order(blocks, theta, able, n_delete)
+    prunable = np.ones(theta.size, dtype=bool)
+    full, full_increases = elimination_order(blocks, theta, prunable, n_delete, slack=np.inf)
     assert len(full) == 74
-    monkeypatch.setattr(_surgeon, "_SLACK", 1.0)
-    short, short_rises = elimination_order(blocks, theta, able, n_delete)
+    short, short_increases = elimination_order(blocks, theta, prunable, n_delete, slack=1.0)
     assert_array_equal(short[:n_delete], full[:n_delete])
-    assert_allclose(short_rises[:n_delete], full_rises[:n_delete], rtol=1e-12)
-    # Blocks keep their own sequences, and nothing left out is cheaper than what is in.
-    for i, batch in enumerate(blocks.batches):
-        alone = _surgeon._eliminate(blocks, i, theta, able, batch.shape[1])
-        keys = np.maximum.accumulate(alone.rises, axis=1)
-        for g, row in enumerate(alone.positions):
-            mine = [q for q in short[:n_delete] if q in batch[g]]
-            assert_array_equal(mine, row[: len(mine)])
-            if len(mine) < np.isfinite(keys[g]).sum():
-                assert keys[g, len(mine)] >= np.maximum.accumulate(short_rises[:n_delete])[-1]
+    assert_allclose(short_increases[:n_delete], full_increases[:n_delete], rtol=1e-12)
+    # Blocks keep their own sequences, and nothing left out costs less than what is in.
+    for positions, order, increases in sequences(blocks, theta, prunable):
+        mine = [q for q in short[:n_delete] if q in positions]
+        assert_array_equal(mine, order[: len(mine)])
+        keys = np.maximum.accumulate(increases)
+        if len(mine) < len(keys):
+            assert keys[len(mine)] >= short_increases[:n_delete].max()
 
 
 def explicit_unit_blocks(oracle, theta):
@@ -186,8 +183,7 @@ PROBLEMS = [
 @pytest.mark.parametrize("problem", PROBLEMS, ids=lambda p: p[0])
 @pytest.mark.parametrize("sparse", [False, True])
 @pytest.mark.parametrize("pruned", [False, True])
-def test_blocks_are_parts_of_the_gauss_newton_matrix(problem, sparse, pruned, monkeypatch):
-    monkeypatch.setattr(_surgeon, "_BATCH_ELEMENTS", 40)
+def test_blocks_are_parts_of_the_gauss_newton_matrix(problem, sparse, pruned):
     objective, oracle, theta = make_problem(*problem, n=12)
     if sparse:
         objective.X = sp.csr_array(objective.X)
@@ -196,10 +192,11 @@ def test_blocks_are_parts_of_the_gauss_newton_matrix(problem, sparse, pruned, mo
         mask = np.random.default_rng(0).random(theta.size) < 0.6
         theta = np.where(mask, theta, 0)
     both = mask[:, None] & mask
-    blocks = full_block(objective, theta, mask, "gauss_newton", seeded())
+    # A few rows, and a few units, at a time.
+    blocks = full_block(at(objective, theta, mask), batch_elements=40)
     expected = np.where(both, oracle.gauss_newton(theta), 0)
     assert_allclose(assembled(blocks, theta.size), expected, rtol=1e-6, atol=1e-8)
-    blocks = unit_blocks(objective, theta, mask, "gauss_newton", seeded())
+    blocks = unit_blocks(at(objective, theta, mask), batch_elements=40)
     expected = np.where(both, explicit_unit_blocks(oracle, theta), 0)
     assert_allclose(assembled(blocks, theta.size), expected, rtol=1e-6, atol=1e-8)
     covered = np.concatenate([batch[batch >= 0] for batch in blocks.batches])
@@ -210,7 +207,7 @@ def test_blocks_are_parts_of_the_gauss_newton_matrix(problem, sparse, pruned, mo
 @pytest.mark.parametrize("kind", ["hessian", "levenberg_marquardt"])
 def test_diagonals_are_those_of_the_recursion(problem, kind):
     objective, oracle, theta = make_problem(*problem, n=12)
-    blocks = unit_blocks(objective, theta, np.ones(theta.size, dtype=bool), kind, seeded())
+    blocks = unit_blocks(at(objective, theta, curvature=kind))
     diagonal = np.diag(assembled(blocks, theta.size))
     assert_allclose(
         diagonal, oracle.recursion(theta, with_second_derivative=False), rtol=1e-6, atol=1e-9
@@ -244,29 +241,27 @@ def reoptimised(objective, alive):
 
 
 @pytest.mark.parametrize("criterion", ["unit_obs", "obs"])
-def test_prediction_is_exact_on_a_quadratic_objective(linear, criterion, undamped):
+def test_prediction_is_exact_on_a_quadratic_objective(linear, criterion):
     objective, theta = linear
-    mask, start = np.ones(theta.size, dtype=bool), objective.value(theta)
-    settings = SurgerySettings(criterion, "gauss_newton")
+    problem, start = at(objective, theta), objective.value(theta)
     assert np.abs(objective.value_and_gradient(theta)[1]).max() < 1e-12
-    blocks = _surgeon.BLOCKS[criterion](objective, theta, mask, "gauss_newton", seeded())
-    for q, saliency in enumerate(surgeon_saliencies(blocks, theta)):
+    blocks = replace(BLOCKS[criterion](problem), damping=0.0)
+    for q, saliency in enumerate(obs_saliencies(blocks, theta)):
         best = reoptimised(objective, np.arange(theta.size) != q)
         assert saliency == pytest.approx(objective.value(best) - start, abs=1e-8)
     for n_delete in (1, 4, 9):
-        new, left, predicted = delete_lowest(objective, theta, mask, n_delete, settings, seeded())
-        assert_allclose(new, reoptimised(objective, left), rtol=1e-8, atol=1e-9)
+        order, _ = elimination_order(blocks, theta, problem.prunable, n_delete)
+        deleted = np.isin(np.arange(theta.size), order[:n_delete])
+        new, predicted = corrected(blocks, theta, deleted)
+        assert_allclose(new, reoptimised(objective, ~deleted), rtol=1e-8, atol=1e-9)
         assert predicted == pytest.approx(objective.value(new) - start, abs=1e-8)
 
 
 def test_damped_prediction_is_of_the_change_that_is_made(linear):
     objective, theta = linear
-    settings = SurgerySettings("unit_obs", "gauss_newton")
-    new, _, predicted = delete_lowest(
-        objective, theta, np.ones(theta.size, dtype=bool), 8, settings, seeded()
-    )
-    rise = objective.value(new) - objective.value(theta)
-    assert predicted == pytest.approx(rise, abs=1e-8)
+    new, _, predicted = delete_lowest(at(objective, theta, criterion="unit_obs"), 8)
+    increase = objective.value(new) - objective.value(theta)
+    assert predicted == pytest.approx(increase, abs=1e-8)
 
 
 def test_diagonal_blocks_give_obd():
@@ -277,18 +272,18 @@ def test_diagonal_blocks_give_obd():
     ] * 10.0 ** np.arange(-3, 5)
     Y = rng.normal(size=(50, 3))
     objective = Objective(Network((8, 3)), LOSSES["squared_error"], X, Y)
-    theta, mask = rng.normal(size=27), np.ones(27, dtype=bool)
-    blocks = unit_blocks(objective, theta, mask, "gauss_newton", seeded())
-    obd = obd_saliencies(objective, theta, mask, SurgerySettings())
-    damped = 1 + _surgeon._DAMPING
-    assert_allclose(surgeon_saliencies(blocks, theta), obd * damped, rtol=1e-8)
-    able = objective.network.is_weight
-    order, rises = elimination_order(blocks, theta, able, 24)
-    assert_array_equal(order, np.flatnonzero(able)[np.argsort(obd[able])])
-    assert_allclose(rises, obd[order] * damped, rtol=1e-8)
+    theta = rng.normal(size=27)
+    problem = at(objective, theta)
+    blocks, obd = unit_blocks(problem), obd_saliencies(problem)
+    damped = 1 + blocks.damping
+    assert_allclose(obs_saliencies(blocks, theta), obd * damped, rtol=1e-8)
+    weights = objective.network.is_weight
+    order, increases = elimination_order(blocks, theta, weights, 24)
+    assert_array_equal(order, np.flatnonzero(weights)[np.argsort(obd[weights])])
+    assert_allclose(increases, obd[order] * damped, rtol=1e-8)
     for n_delete in (5, 20):
         results = [
-            delete_lowest(objective, theta, mask, n_delete, SurgerySettings(name), seeded())
+            delete_lowest(at(objective, theta, criterion=name), n_delete)
             for name in ("obd", "unit_obs", "obs")
         ]
         for result in results[1:]:
@@ -299,13 +294,12 @@ def test_diagonal_blocks_give_obd():
 
 def test_one_unit_is_the_whole_network():
     objective, _, theta = make_problem("binary_log_loss", 1, depth=0, weighted=True, alpha=0.3)
-    mask = np.ones(theta.size, dtype=bool)
+    settings = {"curvature": "levenberg_marquardt", "prune_intercepts": True}
     for n_delete in (1, 2, 4):
-        settings = [
-            SurgerySettings(name, "levenberg_marquardt", prune_intercepts=True)
+        obs, unit = (
+            delete_lowest(at(objective, theta, criterion=name, **settings), n_delete)
             for name in ("obs", "unit_obs")
-        ]
-        obs, unit = (delete_lowest(objective, theta, mask, n_delete, s, seeded()) for s in settings)
+        )
         assert_array_equal(obs.mask, unit.mask)
         assert_allclose(obs.theta, unit.theta, rtol=1e-10, atol=1e-12)
         assert obs.predicted_increase == pytest.approx(unit.predicted_increase, rel=1e-10)
@@ -325,19 +319,19 @@ def test_singular_blocks_stay_finite(fill):
     plain.transpose(0, 2, 1)[batch < 0] = 0
     blocks = HessianBlocks([batch], lambda i: plain.copy())
     theta = rng.normal(size=80)
-    saliencies = surgeon_saliencies(blocks, theta)
+    saliencies = obs_saliencies(blocks, theta)
     assert np.isfinite(saliencies).all()
     assert (saliencies >= 0).all()
-    order, rises = elimination_order(blocks, theta, np.ones(80, dtype=bool), 30)
-    assert np.isfinite(rises).all()
+    order, increases = elimination_order(blocks, theta, np.ones(80, dtype=bool), 30)
+    assert np.isfinite(increases).all()
     deleted = np.zeros(80, dtype=bool)
     deleted[order[:30]] = True
-    new, rise = corrected(blocks, theta, deleted)
+    new, increase = corrected(blocks, theta, deleted)
     assert np.isfinite(new).all()
     assert not new[deleted].any()
-    assert 0 <= rise < np.inf
+    assert 0 <= increase < np.inf
     if fill in ("zero", "denormal"):
-        assert rise < 1e-70
+        assert increase < 1e-70
 
 
 def test_twins_take_over():
@@ -346,28 +340,23 @@ def test_twins_take_over():
     x = rng.normal(size=(30, 3))
     X, theta = np.column_stack([x, x]), np.array([1.0, 2, 3, 4, 5, 6, 0])
     objective = Objective(Network((6, 1)), LOSSES["squared_error"], X, X @ theta[:6, None])
-    new, mask, predicted = delete_lowest(
-        objective, theta, np.ones(7, dtype=bool), 3, SurgerySettings("unit_obs"), seeded()
-    )
+    new, mask, predicted = delete_lowest(at(objective, theta, criterion="unit_obs"), 3)
     assert_array_equal(mask[:3], ~mask[3:6])
     assert_allclose(new[:3] + new[3:6], theta[:3] + theta[3:6], rtol=1e-3)
     assert predicted < 1e-3
 
 
 @pytest.mark.parametrize("criterion", ["unit_obs", "obs"])
-def test_rows_are_a_seeded_subsample(criterion, monkeypatch):
-    objective, _, theta = make_problem("multinomial_log_loss", 3, "tanh", 2, True, 0.3, n=300)
-    monkeypatch.setattr(_surgeon, "MAX_HESSIAN_ROWS", 100)
-    mask = np.ones(theta.size, dtype=bool)
+def test_rows_are_a_seeded_subsample(criterion):
+    n = MAX_HESSIAN_ROWS + 100
+    objective, _, theta = make_problem("multinomial_log_loss", 3, "tanh", 2, True, 0.3, n=n)
 
     def matrix(seed):
-        rng = np.random.RandomState(seed)
-        blocks = _surgeon.BLOCKS[criterion](objective, theta, mask, "gauss_newton", rng)
-        return assembled(blocks, theta.size)
+        return assembled(BLOCKS[criterion](at(objective, theta, seed=seed)), theta.size)
 
     assert_array_equal(matrix(0), matrix(0))
     assert np.abs(matrix(0) - matrix(1)).max() > 1e-6
-    rows = np.sort(np.random.RandomState(0).permutation(300)[:100])
+    rows = np.sort(np.random.RandomState(0).permutation(n)[:MAX_HESSIAN_ROWS])
     if criterion == "unit_obs":
         s = objective.sample_weight[rows]
         # The penalty stays that of the whole data.
@@ -375,44 +364,51 @@ def test_rows_are_a_seeded_subsample(criterion, monkeypatch):
         part = Objective(
             objective.network, objective.loss, objective.X[rows], objective.Y[rows], s, alpha
         )
-        blocks = unit_blocks(part, theta, mask, "gauss_newton", seeded())
+        blocks = unit_blocks(at(part, theta))
         assert_allclose(matrix(0), assembled(blocks, theta.size), rtol=1e-12, atol=1e-15)
 
 
-@pytest.mark.parametrize("keep", [True, False])
-def test_threads_and_keeping_blocks_change_nothing(keep, monkeypatch):
+@pytest.mark.parametrize("kept_elements", [0, 10**6])
+def test_threads_and_keeping_blocks_change_nothing(kept_elements):
     objective, _, theta = make_problem("multinomial_log_loss", 3, "tanh", 3, n=200)
-    monkeypatch.setattr(_surgeon, "_BATCH_ELEMENTS", 50)
-    settings, mask = SurgerySettings("unit_obs"), np.ones(theta.size, dtype=bool)
-    expected = delete_lowest(objective, theta, mask, 15, settings, seeded())
-    monkeypatch.setattr(_surgeon, "_KEPT_ELEMENTS", 10**6 if keep else 0)
-    with reproducible_threads():
-        found = delete_lowest(objective, theta, mask, 15, settings, seeded())
-    assert_array_equal(found.theta, expected.theta)
-    assert_array_equal(found.mask, expected.mask)
-    assert found.predicted_increase == expected.predicted_increase
+    problem, results = at(objective, theta), []
+    for elements, n_threads in ((10**6, 1), (kept_elements, None)):
+        blocks = replace(unit_blocks(problem, batch_elements=50), kept_elements=elements)
+        assert len(blocks.batches) > 4
+        with reproducible_threads(n_threads):
+            order, increases = elimination_order(blocks, theta, problem.prunable, 15)
+            deleted = np.isin(np.arange(theta.size), order[:15])
+            results.append((order, increases, *corrected(blocks, theta, deleted)))
+    for found, expected in zip(*results, strict=True):
+        assert_array_equal(found, expected)
+
+
+WIDE = np.zeros((6, MAX_BLOCK + 10)), np.arange(6) % 2
 
 
 @pytest.mark.filterwarnings("ignore:lbfgs failed to converge")
 @pytest.mark.parametrize(
-    ("criterion", "most", "instead"),
-    [("unit_obs", 12, "'obd'"), ("obs", 12, "'obd'"), ("obs", 16, "'unit_obs'")],
+    ("criterion", "width", "size", "instead"),
+    [
+        ("unit_obs", None, MAX_BLOCK + 11, "'obd'"),
+        ("obs", None, 2 * (MAX_BLOCK + 11) + 3, "'obd'"),
+        ("obs", 600, 600 * 5 + 3 * 601, "'unit_obs'"),
+    ],
 )
-def test_too_large_blocks_are_refused_before_any_work(criterion, most, instead, iris, monkeypatch):
-    monkeypatch.setattr(_surgeon, "MAX_BLOCK", most)
-    model = OBDMLPClassifier((15,), criterion=criterion, random_state=0)
-    size = 16 if criterion == "unit_obs" else 15 * 5 + 3 * 16
-    message = f"criterion='{criterion}'.* {size} of them, at most {most} .*{instead}"
+def test_too_large_blocks_are_refused_before_any_work(criterion, width, size, instead, iris):
+    (X, y), width = (iris, width) if width else (WIDE, 2)
+    message = f"criterion='{criterion}'.* {size} of them, at most {MAX_BLOCK} .*{instead}"
+    model = OBDMLPClassifier((width,), criterion=criterion, random_state=0)
     with pytest.raises(ValueError, match=message):
-        model.fit(*iris)
+        model.fit(X, y)
     assert not hasattr(model, "coefs_")
-    dense = OBDMLPClassifier((15,), prune_fraction=0, criterion=criterion, solver="lbfgs")
-    dense.fit(*iris)
+    dense = OBDMLPClassifier((width,), prune_fraction=0, criterion=criterion, max_iter=1)
+    dense.set_params(solver="lbfgs").fit(X, y)
     before = dense.coefs_[0].copy()
     with pytest.raises(ValueError, match=message):
-        dense.prune(*iris, prune_fraction=0.5)
+        dense.prune(X, y, prune_fraction=0.5)
     with pytest.raises(ValueError, match=message):
-        dense.saliencies(*iris)
+        dense.saliencies(X, y)
     assert_array_equal(dense.coefs_[0], before)
 
 
@@ -435,84 +431,47 @@ def test_block_size_is_that_of_the_survivors():
             check_block_size(criterion, network, mask)
 
 
-@pytest.mark.filterwarnings("ignore:lbfgs failed to converge")
-def test_nothing_left_has_no_saliency(iris, capfd):
-    model = OBDMLPClassifier((3,), solver="lbfgs", criterion="obs", prune_intercepts=True)
-    model.set_params(prune_fraction=0.99, max_iter=30, random_state=0).fit(*iris)
-    model._mask[:] = False
-    assert not any(values.any() for values in model.saliencies(*iris).coefs)
+@pytest.mark.parametrize("criterion", ["unit_obs", "obs"])
+def test_nothing_left_has_no_saliency(criterion, capfd):
+    objective, _, theta = make_problem("multinomial_log_loss", 3)
+    problem = at(objective, 0 * theta, np.zeros(theta.size, dtype=bool), criterion=criterion)
+    assert not CRITERIA[criterion].saliencies(problem).any()
+    # LAPACK would write of empty matrices to the standard error.
     assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.filterwarnings("ignore:lbfgs failed to converge")
 def test_digits_survive_one_shot():
-    """64-100-10, 90 % in one shot without retraining: the target of the project."""
+    """90 % in one shot without retraining: what the correction of the survivors is good for."""
     X, y = load_digits(return_X_y=True)
     X, X_test, y, y_test = train_test_split(X / 16, y, random_state=0)
-    model = OBDMLPClassifier(
-        (100,), solver="lbfgs", alpha=1, max_iter=1000, random_state=0, prune_fraction=0,
-        retrain_max_iter=0,
-    ).fit(X, y)  # fmt: skip
+    params = {"solver": "lbfgs", "alpha": 1, "max_iter": 200, "random_state": 0}
+    model = OBDMLPClassifier((50,), prune_fraction=0, retrain_max_iter=0, **params).fit(X, y)
     scores = {}
     for criterion in ("unit_obs", "obd", "magnitude"):
         pruned = copy.deepcopy(model).set_params(criterion=criterion)
         pruned.prune(X, y, prune_fraction=0.9, n_rounds=1)
-        assert pruned.n_weights_ == 740
+        assert pruned.n_weights_ == 370
         scores[criterion] = pruned.score(X_test, y_test)
-    assert scores["unit_obs"] >= 0.95
-    assert scores["unit_obs"] > max(scores["obd"], scores["magnitude"]) + 0.05
-
-
-@pytest.mark.parametrize("validated", [False, True])
-def test_prune_tol_keeps_the_smallest_network_within(validated, iris):
-    X, y = iris
-    held_out = {"X_val": X[1::2], "y_val": y[1::2]} if validated else {}
-    params = {
-        "hidden_layer_sizes": (10,), "solver": "lbfgs", "alpha": 0.1, "max_iter": 300,
-        "random_state": 0, "prune_fraction": 0.95, "n_rounds": 12, "criterion": "unit_obs",
-        "curvature": "gauss_newton", "retrain_max_iter": 0,
-    }  # fmt: skip
-    whole = OBDMLPClassifier(**params).fit(X[::2], y[::2], **held_out)
-    dense = OBDMLPClassifier(**{**params, "prune_fraction": 0}).fit(X[::2], y[::2])
-    tol = 0.02
-    model = OBDMLPClassifier(**params, prune_tol=tol).fit(X[::2], y[::2], **held_out)
-    history = whole.pruning_history_
-    if validated:
-        rise = dense.score(X[1::2], y[1::2]) - history["validation_score"]
-    else:
-        rise = history["loss_after_retraining"] - dense.loss_
-    n_rounds = int(np.argmax(rise > tol))
-    assert 0 < n_rounds < 12
-    assert len(model.pruning_history_["round"]) == n_rounds
-    for name, column in model.pruning_history_.items():
-        assert_array_equal(column, history[name][:n_rounds])
-    assert model.n_weights_ == history["n_weights"][n_rounds - 1]
-    assert model.n_weights_ == sum(int(mask.sum()) for mask in model.coef_masks_)
-    assert model.loss_ == pytest.approx(history["loss_after_retraining"][n_rounds - 1])
-    generous = OBDMLPClassifier(**params, prune_tol=1e6).fit(X[::2], y[::2], **held_out)
-    assert generous.n_weights_ == whole.n_weights_ == round(0.05 * 70)
+    assert scores["unit_obs"] >= 0.92
+    assert scores["unit_obs"] > max(scores["obd"], scores["magnitude"]) + 0.1
 
 
 @pytest.mark.parametrize("criterion", ["unit_obs", "obs"])
-def test_dead_units_go_first_and_for_nothing(criterion, diabetes):
-    X, y = diabetes
-    model = OBDMLPRegressor(
-        hidden_layer_sizes=(6,), activation="tanh", solver="lbfgs", max_iter=1000,
-        random_state=0, prune_fraction=0, criterion=criterion, retrain_max_iter=0, alpha=1.0,
-    )  # fmt: skip
-    model.fit(X, y)
-    n_inputs = X.shape[1]
-    weights, masks = model.coefs_, model._network.coefs(model._mask)
-    weights[0][:, 0], masks[0][:, 0] = 0, False
-    weights[1][1], masks[1][1] = 0, False
-    before = model.predict(X)
-    # One weight out of the constant unit, and those into the one that nobody listens to.
-    n_dead = n_inputs + 1
-    n_total = (n_inputs + 1) * 6
-    target = model.n_weights_ - n_dead
-    model.prune(X, y, prune_fraction=1 - target / n_total, n_rounds=1)
-    assert model.n_weights_ == target
-    assert not model.coef_masks_[1][0].any()
-    assert not model.coef_masks_[0][:, 1].any()
-    assert_allclose(model.predict(X), before, rtol=1e-12, atol=1e-12)
-    assert model.pruning_history_["predicted_increase"][-1] == 0
+def test_dead_units_go_first_and_for_nothing(criterion):
+    objective, theta = make_wide_problem()
+    network, mask = objective.network, np.ones(theta.size, dtype=bool)
+    hidden, output = network.coefs(mask)
+    # Nothing goes into the first unit, and nothing comes out of the second.
+    hidden[:, 0] = output[1] = False
+    theta = np.where(mask, theta, 0)
+    n_dead = 3 + 8
+    deletion = delete_lowest(at(objective, theta, mask, criterion=criterion), n_dead)
+    hidden, output = network.coefs(deletion.mask)
+    assert not output[0].any()
+    assert not hidden[:, 1].any()
+    assert (mask & ~deletion.mask).sum() == n_dead
+    X = objective.X
+    expected = network.raw_output(theta, X)
+    assert_allclose(network.raw_output(deletion.theta, X), expected, rtol=1e-12, atol=1e-12)
+    assert deletion.predicted_increase == 0
