@@ -2,13 +2,16 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from inspect import signature
 from typing import Any
 
 from sklearn.base import _fit_context
+from sklearn.metrics import get_scorer
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.multiclass import _check_partial_fit_first_call
-from sklearn.utils.validation import _check_sample_weight
+from sklearn.utils.validation import _check_method_params, _check_sample_weight
 
 __all__ = [
     "CALLBACK_STATE",
@@ -17,13 +20,26 @@ __all__ = [
     "NoContext",
     "Options",
     "StrOptions",
+    "_check_method_params",
     "_check_partial_fit_first_call",
     "_check_sample_weight",
     "_fit_context",
+    "_safe_split",
+    "accepts_sample_weight",
     "check_matplotlib_support",
+    "hand_down_callbacks",
+    "has_callbacks",
+    "parallel_block",
     "root_context",
+    "take_callbacks",
     "with_callbacks",
+    "without_callback_state",
 ]
+
+try:
+    from sklearn.utils._repr_html.estimator import _VisualBlock
+except ImportError:  # scikit-learn < 1.7
+    from sklearn.utils._estimator_html_repr import _VisualBlock
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -91,3 +107,24 @@ def hand_down_callbacks(outer: Any, inner: Any) -> None:
     for name in CALLBACK_STATE:
         if name in vars(outer):
             setattr(inner, name, getattr(outer, name))
+
+
+def take_callbacks(source: Any, target: Any) -> None:
+    """Give an estimator the callbacks of another one."""
+    if has_callbacks(source):
+        target.set_callbacks(*source._skl_callbacks)
+
+
+def accepts_sample_weight(scorer: Any) -> bool | None:
+    """Whether a scorer can be given sample weights; None where scikit-learn cannot tell (< 1.8)."""
+    if not hasattr(get_scorer("accuracy"), "_accept_sample_weight"):
+        return None
+    if hasattr(scorer, "_accept_sample_weight"):
+        return scorer._accept_sample_weight()
+    return "sample_weight" in signature(scorer).parameters
+
+
+def parallel_block(name: str, estimator: Any) -> Any:
+    """What ``_sk_visual_block_`` of a meta-estimator returns."""
+    title = f"{name}: {type(estimator).__name__}"
+    return _VisualBlock("parallel", [estimator], names=[title], name_details=[str(estimator)])

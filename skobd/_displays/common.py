@@ -9,6 +9,8 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from .._mlp.base import BaseOBDMLP
+from .._mlp.path import last_step, steps_before
+from .._net.names import default_names
 from .._sklearn_compat import check_matplotlib_support
 
 # Okabe & Ito's palette, which colour-blind readers can tell apart.
@@ -30,9 +32,8 @@ def unwrap(estimator: Any, caller: str) -> tuple[list[Any], BaseOBDMLP]:
     transformers: list[Any] = []
     while not isinstance(estimator, BaseOBDMLP):
         if isinstance(estimator, Pipeline):
-            if len(estimator.steps) > 1:
-                transformers.append(estimator[:-1])
-            estimator = estimator.steps[-1][1]
+            transformers += steps_before(estimator)
+            estimator = last_step(estimator)
         elif hasattr(estimator, "best_estimator_"):
             estimator = estimator.best_estimator_
         elif hasattr(estimator, "cv") and hasattr(estimator, "refit"):
@@ -68,11 +69,6 @@ def resolve_feature_names(
     if names is not None and len(names) == n_features:
         return np.asarray(names, dtype=object)
     return default_names(n_features)
-
-
-def default_names(n: int, letter: str = "x") -> np.ndarray:
-    """``x0``, ``x1``, ..."""
-    return np.array([f"{letter}{i}" for i in range(n)], dtype=object)
 
 
 def check_names(names: Sequence[Any], n: int, parameter: str) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What `NetworkDisplay` draws, and where: the part of a network that matters, laid out."""
+"""What `NetworkDisplay` draws, and where: the active network, laid out."""
 
 from typing import NamedTuple
 
@@ -11,8 +11,8 @@ from .._net.network import Network
 _CLEAR_GAP = 0.1
 
 
-class LivePart(NamedTuple):
-    """The part of a network that matters for its output.
+class ActiveNetwork(NamedTuple):
+    """The units and connections that matter for the output.
 
     Attributes
     ----------
@@ -28,7 +28,9 @@ class LivePart(NamedTuple):
     units: list[np.ndarray]
 
 
-def live_part(coefs: list[np.ndarray], intercepts: list[np.ndarray], activation: str) -> LivePart:
+def active_network(
+    coefs: list[np.ndarray], intercepts: list[np.ndarray], activation: str
+) -> ActiveNetwork:
     """Drop inputs and units that do not reach an output, and units that no input reaches.
 
     The latter put out a constant, which goes into the intercepts of the next layer, so that the
@@ -39,55 +41,55 @@ def live_part(coefs: list[np.ndarray], intercepts: list[np.ndarray], activation:
     theta = np.concatenate([layer.ravel() for layer in layers], dtype=float)
     smaller, theta, _, kept = compact(network, theta, theta != 0)
     coefs, outputs = smaller.coefs(theta), np.arange(smaller.layer_sizes[-1])
-    part = LivePart(coefs, smaller.intercepts(theta), [*kept, outputs])
+    active = ActiveNetwork(coefs, smaller.intercepts(theta), [*kept, outputs])
     # A layer in which nothing is alive still has one unit, or input.
-    return _take(part, [*(np.flatnonzero(weights.any(axis=1)) for weights in coefs), outputs])
+    return _take(active, [*(np.flatnonzero(weights.any(axis=1)) for weights in coefs), outputs])
 
 
-def count_connections(part: LivePart) -> int:
+def count_connections(active: ActiveNetwork) -> int:
     """Connections with a weight other than 0."""
-    return sum(int(np.count_nonzero(weights)) for weights in part.coefs)
+    return sum(int(np.count_nonzero(weights)) for weights in active.coefs)
 
 
-def heaviest(part: LivePart, n: int) -> LivePart:
+def heaviest(active: ActiveNetwork, n: int) -> ActiveNetwork:
     """The n connections of largest weight and what they connect; intercepts stay as they are."""
-    sizes = np.concatenate([np.abs(weights).ravel() for weights in part.coefs])
+    sizes = np.concatenate([np.abs(weights).ravel() for weights in active.coefs])
     chosen = np.zeros(sizes.size, dtype=bool)
     chosen[np.argpartition(-sizes, n - 1)[:n]] = True
-    ends = np.cumsum([weights.size for weights in part.coefs])
+    ends = np.cumsum([weights.size for weights in active.coefs])
     coefs = [
         np.where(mask.reshape(weights.shape), weights, 0)
-        for mask, weights in zip(np.split(chosen, ends[:-1]), part.coefs, strict=True)
+        for mask, weights in zip(np.split(chosen, ends[:-1]), active.coefs, strict=True)
     ]
     incoming = [False, *((weights != 0).any(axis=0) for weights in coefs)]
     outgoing = [*((weights != 0).any(axis=1) for weights in coefs), True]
     places = [np.flatnonzero(a | b) for a, b in zip(incoming, outgoing, strict=True)]
-    places[-1] = np.arange(len(part.units[-1]))
-    return _take(part._replace(coefs=coefs), places)
+    places[-1] = np.arange(len(active.units[-1]))
+    return _take(active._replace(coefs=coefs), places)
 
 
-def untangle(part: LivePart) -> LivePart:
+def untangle(active: ActiveNetwork) -> ActiveNetwork:
     """Hidden units in the order of the mean position of what they are connected to before.
 
     Inputs and outputs stay in the order of the data.
     """
-    places = [np.arange(len(units)) for units in part.units]
+    places = [np.arange(len(units)) for units in active.units]
     for layer in range(1, len(places) - 1):
-        pull = np.abs(part.coefs[layer - 1][places[layer - 1]])
+        pull = np.abs(active.coefs[layer - 1][places[layer - 1]])
         mean = np.arange(len(pull)) @ pull / np.maximum(pull.sum(axis=0), np.finfo(float).tiny)
         places[layer] = np.argsort(mean / max(len(pull), 1), kind="stable")
-    return _take(part, places)
+    return _take(active, places)
 
 
-def _take(part: LivePart, places: list[np.ndarray]) -> LivePart:
+def _take(active: ActiveNetwork, places: list[np.ndarray]) -> ActiveNetwork:
     """The units at some places of each layer, in that order."""
-    return LivePart(
+    return ActiveNetwork(
         [
             weights[np.ix_(rows, columns)]
-            for weights, rows, columns in zip(part.coefs, places[:-1], places[1:], strict=True)
+            for weights, rows, columns in zip(active.coefs, places[:-1], places[1:], strict=True)
         ],
-        [values[at] for values, at in zip(part.intercepts, places[1:], strict=True)],
-        [units[at] for units, at in zip(part.units, places, strict=True)],
+        [values[at] for values, at in zip(active.intercepts, places[1:], strict=True)],
+        [units[at] for units, at in zip(active.units, places, strict=True)],
     )
 
 

@@ -7,23 +7,23 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_scalar
 
+from .._net.names import default_names
 from .common import (
     BLUE,
     GREY,
     VERMILLION,
     check_names,
     check_option,
-    default_names,
     make_axes,
     resolve_feature_names,
     unwrap,
 )
 from .layout import (
+    active_network,
     clear_places,
     column_positions,
     count_connections,
     heaviest,
-    live_part,
     untangle,
 )
 
@@ -180,7 +180,7 @@ class NetworkDisplay:
             *(default_names(len(values), "h") for values in self.intercepts[:-1]),
             _check_or_make(self.output_names, len(self.intercepts[-1]), "output_names", "y"),
         ]
-        shown = live_part(self.coefs, self.intercepts, self.activation)
+        shown = active_network(self.coefs, self.intercepts, self.activation)
         n_connections = count_connections(shown)
         if n_connections > max_connections:
             shown = heaviest(shown, max_connections)

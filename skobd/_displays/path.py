@@ -4,10 +4,10 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
-from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils.validation import check_is_fitted
 
-from .._search.selection import standard_errors
+from .._search.search import PruningSearchCV
+from .._search.selection import best_and_threshold, scored_folds, standard_errors
 from .common import (
     BLUE,
     COLOURS,
@@ -232,7 +232,7 @@ class PruningPathDisplay:
         -------
         display : PruningPathDisplay
         """
-        if not isinstance(search, BaseSearchCV):
+        if not isinstance(search, PruningSearchCV):
             raise TypeError(
                 f"{cls.__name__}.from_search needs a fitted PruningSearchCV, got "
                 f"{type(search).__name__}."
@@ -247,13 +247,7 @@ class PruningPathDisplay:
                 f"scoring={scoring!r} is not among the scores of this search; give one of "
                 f"{metrics}."
             )
-        if "mean_n_weights" not in results:
-            raise ValueError(
-                "cv_results_ has no mean_n_weights; from_search needs a PruningSearchCV, got "
-                f"{type(search).__name__}."
-            )
-        n_splits = sum(f"split{i}_test_{name}" in results for i in range(search.n_splits_))
-        columns = [results[f"split{i}_test_{name}"] for i in range(n_splits)]
+        columns = [results[f"split{i}_test_{name}"] for i in range(search.n_splits_)]
         display = cls(
             n_weights=results["mean_n_weights"],
             scores=np.column_stack(columns),
@@ -346,8 +340,7 @@ class PruningPathDisplay:
         """Mean and band over the folds, the chosen level, the one-standard-error line."""
         ax = self.ax_
         scores = np.asarray(self.scores, dtype=float).reshape(len(n_weights), -1)
-        # As in the search, a fold without any score says nothing about the levels.
-        scores = scores[:, ~np.isnan(scores).all(axis=0)]
+        scores = scored_folds(scores)
         mean, n_splits, errors = scores.mean(axis=1), scores.shape[1], standard_errors(scores)
         spread = scores.std(axis=1) if band == "std" else errors
 
@@ -367,10 +360,13 @@ class PruningPathDisplay:
                 label=f"± 1 {'standard deviation' if band == 'std' else 'standard error'}",
             )
         if n_splits > 1 and np.isfinite(mean).any():
-            best = np.flatnonzero(mean == np.nanmax(mean))[-1]
-            threshold = shown(mean[best] - errors[best])
+            _, threshold = best_and_threshold(mean, errors)
             self.threshold_line_ = ax.axhline(
-                threshold, color=GREY, ls="--", lw=1, label="one standard error from the best"
+                shown(threshold),
+                color=GREY,
+                ls="--",
+                lw=1,
+                label="one standard error from the best",
             )
         if self.best_index is not None:
             self._mark_best(n_weights, shown(mean))

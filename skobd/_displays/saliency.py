@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_scalar
 
+from .._net.names import default_names
 from .common import (
     BLUE,
     COLOURS,
     GREY,
     check_names,
     check_option,
-    default_names,
     make_axes,
     remove_spines,
     resolve_feature_names,

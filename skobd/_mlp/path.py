@@ -1,7 +1,7 @@
 """The pruning path: the networks that a fit passes through, from dense to sparse."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from numbers import Integral
 from typing import Any
 
@@ -15,6 +15,36 @@ from .._sklearn_compat import CallbackSupportMixin, hand_down_callbacks, without
 from .fitted import Fitted, history
 
 
+def _pipelines(estimator: Any) -> Iterator[Pipeline]:
+    """A pipeline, the pipeline that it ends in, and so on; nothing for a bare estimator."""
+    while isinstance(estimator, Pipeline):
+        yield estimator
+        estimator = estimator.steps[-1][1]
+
+
+def last_step(estimator: Any) -> Any:
+    """The last step of a pipeline, of pipelines within pipelines, or the estimator itself."""
+    for pipeline in _pipelines(estimator):
+        estimator = pipeline.steps[-1][1]
+    return estimator
+
+
+def last_step_name(estimator: Any) -> str:
+    """Name by which ``set_params`` reaches the last step; empty for a bare estimator."""
+    return "__".join(pipeline.steps[-1][0] for pipeline in _pipelines(estimator))
+
+
+def steps_before(estimator: Any) -> list[Pipeline]:
+    """What comes before the last step: a list of pipelines of transformers, mostly one or none."""
+    return [pipeline[:-1] for pipeline in _pipelines(estimator) if len(pipeline.steps) > 1]
+
+
+def put_last(estimator: Any, last: Any) -> Any:
+    """The pipeline itself with another last step; of a bare estimator ``last``."""
+    name = last_step_name(estimator)
+    return estimator.set_params(**{name: last}) if name else last
+
+
 def replace_last(estimator: Any, last: Any) -> Any:
     """A shallow copy of the pipeline with another last step; of a bare estimator ``last``."""
     if not isinstance(estimator, Pipeline):
@@ -23,13 +53,6 @@ def replace_last(estimator: Any, last: Any) -> Any:
     name, step = estimator.steps[-1]
     pipeline.steps = [*estimator.steps[:-1], (name, replace_last(step, last))]
     return pipeline
-
-
-def last_step(estimator: Any) -> Any:
-    """The last step of a pipeline, of pipelines within pipelines, or the estimator itself."""
-    while isinstance(estimator, Pipeline):
-        estimator = estimator.steps[-1][1]
-    return estimator
 
 
 class PruningPath(Bunch):
@@ -136,7 +159,8 @@ class AlongPath(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
     @property
     def path_(self) -> PruningPath | None:
         """The path as far as it was reached; None if not even dense training ended."""
-        if not self._steps:
+        # There are none where a step of a pipeline before this one has failed.
+        if not getattr(self, "_steps", None):
             return None
         template, levels = self._template, self.levels
         if levels is None:

@@ -16,12 +16,20 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 
 
 def compile_c(code, folder):
-    """Compile generated code with gcc; returns the loaded library."""
+    """Compile generated code as ISO C with gcc; returns the loaded library."""
     import emlearn
 
     source, library = folder / "model.c", folder / "model.so"
     source.write_text(code)
-    command = ["gcc", "-std=c99", "-O1", "-shared", "-fPIC", f"-I{emlearn.includedir}"]
+    command = [
+        "gcc",
+        "-std=c99",
+        "-pedantic-errors",
+        "-O1",
+        "-shared",
+        "-fPIC",
+        f"-I{emlearn.includedir}",
+    ]
     subprocess.run([*command, str(source), "-o", str(library), "-lm"], check=True)
     return ctypes.CDLL(str(library))
 

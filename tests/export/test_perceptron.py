@@ -106,6 +106,12 @@ class TestSklearn:
         mlp.partial_fit(*iris)
         assert_array_equal(mlp.predict(iris[0]).shape, iris[1].shape)
 
+    def test_sizes_are_those_of_the_weights(self, iris):
+        mlp = MLPClassifier((4,), max_iter=3, random_state=0).fit(*iris)
+        model = OBDMLPClassifier.from_sklearn(mlp.set_params(hidden_layer_sizes=(50, 2)))
+        assert model.hidden_layer_sizes == (4,)
+        assert model.prune(*iris, prune_fraction=0.5).n_weights_ == 14
+
     def test_activation_is_that_of_the_fit(self, iris):
         X, y = iris
         model = make_classifier(X, y, activation="tanh").set_params(activation="relu")

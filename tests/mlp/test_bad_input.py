@@ -139,6 +139,15 @@ class TestArrays:
             kind=kind,
         )
 
+    def test_one_row_for_validation(self, kind):
+        y = np.arange(40) % 2
+        params = {"early_stopping": True, "validation_fraction": 0.02}
+        assert_refused(
+            lambda model: model.set_params(**params).fit(X, y),
+            "validation set is too small.*0.02.*40 samples|validation_fraction=0.02 cannot split",
+            kind=kind,
+        )
+
     def test_constant_and_zero_features_are_welcome(self, kind):
         constant = X.copy()
         constant[:, 0], constant[:, 1] = 7.0, 0.0
@@ -410,6 +419,16 @@ class TestPruning:
             with pytest.raises(ValueError, match="fitted network has layer sizes"):
                 call()
         assert_array_equal(model.predict(X), before)
+
+
+def test_validation_targets_of_another_width():
+    Y = np.column_stack([Y_REAL, Y_REAL])
+    for y, y_val, numbers in ((Y, Y_REAL, (1, 2)), (Y_REAL, Y, (2, 1))):
+        with pytest.raises(
+            ValueError,
+            match="y_val has {} outputs, but the training targets have {}".format(*numbers),
+        ):
+            make("regressor").fit(X, y, X_val=X, y_val=y_val)
 
 
 class TestDivergence:

@@ -61,11 +61,14 @@ class TestCompact:
 
     def test_shares_nothing_with_the_original(self, iris):
         X, y = iris
-        model = make_classifier(X, y)
+        rng = np.random.RandomState(0)
+        model = make_classifier(X, y, random_state=rng)
         before, n_epochs = digest(model), len(model.loss_curve_)
         smaller = model.compact()
         smaller.coefs_ = [0 * coef for coef in smaller.coefs_]
         smaller.partial_fit(X, y).loss_curve_.clear()
+        assert smaller.random_state is not model.random_state is rng
+        assert smaller.classes_ is not model.classes_
         assert digest(model) == before
         assert len(model.loss_curve_) == n_epochs
 

@@ -33,6 +33,19 @@ class TestValidationData:
         assert digest(plain) == digest(model)
         assert plain.validation_loss_curve_ is None
 
+    @pytest.mark.parametrize("n_labels", [1, 2])
+    def test_ties_are_decided_as_in_predict(self, n_labels):
+        """Balanced targets and inputs of 0, so that probabilities stay exactly 0.5."""
+        X, y = np.zeros((4, 2)), np.tile([[0], [0], [1], [1]], n_labels)
+        y = y[:, 0] if n_labels == 1 else y
+        model = make("classifier", solver="sgd", warm_start=True, prune_fraction=0, max_iter=1)
+        model.fit(X, y)
+        model.coefs_ = [0 * coef for coef in model.coefs_]
+        model.intercepts_ = [0 * intercept for intercept in model.intercepts_]
+        model.fit(X, y, X_val=X[:3], y_val=y[:3])
+        assert (model.predict_proba(X) == 0.5).all()
+        assert model.validation_scores_[-1] == model.score(X[:3], y[:3]) == 2 / 3
+
     def test_takes_the_place_of_the_held_out_fraction(self, binary):
         X, y = binary
         params = {

@@ -54,6 +54,14 @@ class TestPruning:
         assert_allclose(table["loss_before"][1:], table["loss_after_retraining"][:-1])
         assert (table["predicted_increase"] >= 0).all()
 
+    def test_loss_is_as_the_solver_saw_it(self, iris):
+        """That of minibatches is a mean over the epoch; the history has the objective itself."""
+        model = make("classifier").fit(*iris)
+        assert model.loss_ == model.loss_curve_[-1]
+        assert model.loss_ != model.pruning_history_["loss_after_retraining"][-1]
+        model.set_params(retrain_max_iter=0).prune(*iris, prune_fraction=0.95)
+        assert model.loss_ == model.pruning_history_["loss_after_retraining"][-1]
+
     def test_history_with_validation_data(self, iris):
         X, y = iris
         model = make("classifier").fit(X, y, X_val=X[::3], y_val=y[::3])

@@ -1,5 +1,7 @@
 """Second derivatives, saliencies and importances of fitted estimators."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from models import ESTIMATORS, make
@@ -55,6 +57,19 @@ class TestSecondDerivativesAndSaliencies:
         eliminated = RFE(clone(model).set_params(max_iter=20), n_features_to_select=4).fit(X, y)
         assert eliminated.support_.sum() == 4
         assert not eliminated.support_[-2:].any()
+
+    def test_feature_importances_are_of_the_last_call(self, binary):
+        X, y = binary
+        model = make("classifier", warm_start=True, prune_fraction=0.3)
+        for call, rows in (
+            (model.fit, slice(100)),
+            (partial(model.prune, prune_fraction=0.6), slice(100, None)),
+            (model.fit, slice(None)),
+            (partial(model.prune, prune_fraction=0.6), slice(150)),
+        ):
+            call(X[rows], y[rows])
+            expected = model.saliencies(X[rows], y[rows]).coefs[0].sum(axis=1)
+            assert_allclose(model.feature_importances_, expected)
 
     def test_no_coef(self, iris):
         assert not hasattr(make("classifier").fit(*iris), "coef_")
