@@ -473,7 +473,7 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
             validate=self._validator(data_val),
             survivors=survivors,
             settings=self._solver_settings(),
-            recipe=recipe_of(self, prune_tol),
+            recipe=recipe_of(self, prune_tol, data.X.shape[0]),
             rng=rng,
             tasks=tasks,
             train=train,

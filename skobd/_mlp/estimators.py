@@ -126,7 +126,8 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         training. "lbfgs" has no learning rate.
     retrain_alpha : float or "auto", default="auto"
         ``alpha`` from the first deletion on: sparse networks want a stronger penalty. "auto" means
-        ``max(alpha, 0.1)`` for the stochastic solvers, ``alpha`` for "lbfgs".
+        ``max(alpha, 3)`` for "lbfgs" and as much over all samples for the stochastic solvers,
+        whose ``alpha`` is that of a minibatch: ``max(alpha, 3 * batch_size / n_samples)``.
     n_regrow : int, default=4
         Cycles of regrowth at the end of ``fit`` (on a path, at every level): in cycle c of C
         ``0.3 (1 - c/C)`` of the surviving weights are deleted by the criterion, as many deleted
@@ -586,7 +587,8 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
         training. "lbfgs" has no learning rate.
     retrain_alpha : float or "auto", default="auto"
         ``alpha`` from the first deletion on: sparse networks want a stronger penalty. "auto" means
-        ``max(alpha, 0.1)`` for the stochastic solvers, ``alpha`` for "lbfgs".
+        ``max(alpha, 3)`` for "lbfgs" and as much over all samples for the stochastic solvers,
+        whose ``alpha`` is that of a minibatch: ``max(alpha, 3 * batch_size / n_samples)``.
     n_regrow : int, default=4
         Cycles of regrowth at the end of ``fit`` (on a path, at every level): in cycle c of C
         ``0.3 (1 - c/C)`` of the surviving weights are deleted by the criterion, as many deleted

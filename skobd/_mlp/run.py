@@ -17,13 +17,13 @@ from .._prune.recipe import Recipe, prune
 from .._prune.rounds import Round
 from .._train.objective import Objective
 from .._train.solvers import Monitor, Training
-from .._train.updates import UPDATES, SolverSettings
+from .._train.updates import UPDATES, SolverSettings, batch_size_of
 from .callbacks import FitTasks
 from .fitted import Fitted
 
-# What "auto" means; measured by benchmarks/recipe.py.
+# What "auto" means; see benchmarks/default.py.
 _RETRAIN_RATES = {"adam": 0.03}
-_RETRAIN_ALPHA = 0.1
+_RETRAIN_ALPHA = 3.0
 
 INTERRUPTED = "Training interrupted by user."
 
@@ -203,14 +203,16 @@ def settings_of(kind: Any, estimator: Any, **others: Any) -> Any:
     return kind(**values | others)
 
 
-def recipe_of(estimator: Any, prune_tol: float | None) -> Recipe:
-    """The recipe that the parameters of an estimator describe."""
+def recipe_of(estimator: Any, prune_tol: float | None, n_samples: int) -> Recipe:
+    """The recipe that the parameters of an estimator describe, for so many training rows."""
     rate, alpha = estimator.retrain_learning_rate_init, estimator.retrain_alpha
     if rate == "auto":
         rate = _RETRAIN_RATES.get(estimator.solver, estimator.learning_rate_init)
     if alpha == "auto":
-        is_stochastic = estimator.solver in UPDATES
-        alpha = max(estimator.alpha, _RETRAIN_ALPHA) if is_stochastic else estimator.alpha
+        # To a stochastic solver alpha is that of a minibatch.
+        n_at_once = min(n_samples, batch_size_of(estimator.batch_size))
+        fraction = n_at_once / n_samples if estimator.solver in UPDATES else 1.0
+        alpha = max(estimator.alpha, _RETRAIN_ALPHA * fraction)
     return Recipe(
         deletion=settings_of(DeletionSettings, estimator),
         retrain_max_iter=estimator.retrain_max_iter,

@@ -18,7 +18,7 @@ from .._net.network import Array, Mask
 from .minibatch import make_epochs
 from .objective import Objective
 from .state import SolverResult, TrainingState
-from .updates import SolverSettings, Survivors, resume
+from .updates import SolverSettings, Survivors, batch_size_of, resume
 
 
 class Monitor(NamedTuple):
@@ -127,8 +127,8 @@ def solve_stochastic(
     recorder = _Recorder(state, training)
     best_theta = survivors.theta.copy() if settings.early_stopping else None
     order = np.arange(objective.n_samples)
-    batch_size = 200 if settings.batch_size == "auto" else int(settings.batch_size)
-    epochs = make_epochs(objective, min(batch_size, objective.n_samples))
+    batch_size = min(batch_size_of(settings.batch_size), objective.n_samples)
+    epochs = make_epochs(objective, batch_size)
     loss, n_iter, status, message = np.inf, 0, "max_iter", ""
     try:
         for _ in range(settings.max_iter):

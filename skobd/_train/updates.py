@@ -40,6 +40,11 @@ class SolverSettings:
     max_fun: int = 15000
 
 
+def batch_size_of(batch_size: int | str) -> int:
+    """Rows of a minibatch, if there are as many."""
+    return 200 if batch_size == "auto" else int(batch_size)
+
+
 class Survivors:
     """The surviving parameters as one vector, in step with the full ``theta``.
 
