@@ -3,23 +3,31 @@ C for a microcontroller
 =======================
 
 emlearn writes the compacted network as C. Here it takes only the inputs that survived, is compiled
-with gcc and compared with Python.
+with a C compiler and compared with Python.
 
-    pip install "skobd[c]"
-    python examples/deploy_c.py
+Needs emlearn, ``pip install "skobd[c]"``, and gcc or another compiler called ``cc``.
 """
 
+# sphinx_gallery_thumbnail_path = '_static/thumb_c.png'
 import ctypes
+import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 
-import emlearn
 import numpy as np
 from sklearn.datasets import load_breast_cancer
 from sklearn.preprocessing import StandardScaler
 
 from skobd import OBDMLPClassifier
+
+try:
+    import emlearn
+except ImportError:
+    raise SystemExit('This example writes C by emlearn: pip install "skobd[c]"') from None
+compiler = shutil.which("cc") or shutil.which("gcc")
+if compiler is None:
+    raise SystemExit("This example compiles C: install gcc, or another compiler called cc")
 
 X, y = load_breast_cancer(return_X_y=True)
 X = StandardScaler().fit_transform(X)
@@ -42,7 +50,7 @@ with tempfile.TemporaryDirectory() as folder:
     source.write_text(code)
     include = f"-I{emlearn.includedir}"
     subprocess.run(
-        ["gcc", "-shared", "-fPIC", include, str(source), "-o", str(library), "-lm"], check=True
+        [compiler, "-shared", "-fPIC", include, str(source), "-o", str(library), "-lm"], check=True
     )
     predict = ctypes.CDLL(str(library)).cancer_predict
     rows = X[:, mlp.used_features_]
