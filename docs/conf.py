@@ -104,3 +104,5 @@ html_sidebars = {"index": [], "getting_started": [], "changelog": [], "developme
 
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
+
+toc_object_entries_show_parents = "hide"

@@ -4,6 +4,7 @@ READING_ORDER = (
     "quickstart.py",
     "plot_pruning_search.py",
     "plot_displays.py",
+    "plot_regression.py",
     "plot_feature_scale.py",
     "deploy_sklearn.py",
     "deploy_onnx.py",
