@@ -45,7 +45,7 @@ mlp = mlp.set_params(granularity="unit").prune(X, y, prune_fraction=0.9)
 code = mlp.to_c("cancer", used_features_only=True)
 print(f"{len(mlp.used_features_)} inputs, {mlp.n_weights_} weights, {len(code)} characters of C")
 
-with tempfile.TemporaryDirectory() as folder:
+with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
     source, library = Path(folder, "cancer.c"), Path(folder, "cancer.so")
     source.write_text(code)
     include = f"-I{emlearn.includedir}"
