@@ -73,6 +73,7 @@ sphinx_gallery_conf = {
     "within_subsection_order": "gallery_order.ReadingOrder",
     "doc_module": ("skobd",),
     "backreferences_dir": "api/generated/backreferences",
+    "capture_repr": ("_repr_html_",),
     "remove_config_comments": True,
     "show_memory": False,
     "min_reported_time": 1,

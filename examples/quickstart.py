@@ -3,7 +3,7 @@ How small can a network be?
 ===========================
 
 Handwritten digits, a network with 2220 weights, and one cross-validated search for the sparsest
-network whose score is within one standard error of the best. About ten seconds.
+network whose score is within one standard error of the best. A few seconds.
 
 Needs Matplotlib for the picture: ``pip install "skobd[plot]"``.
 """
