@@ -80,6 +80,7 @@ sphinx_gallery_conf = {
     "download_all_examples": False,
 }
 
+html_baseurl = os.environ.get("READTHEDOCS_CANONICAL_URL", "")
 html_theme = "pydata_sphinx_theme"
 html_title = "skobd"
 html_logo = "_static/logo.svg"

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+import skobd
+
 sybil = pytest.importorskip("sybil")
 pyplot = pytest.importorskip("matplotlib.pyplot")
 
@@ -56,3 +58,8 @@ def test_blocks_run(page, tmp_path, monkeypatch):
             with contextlib.suppress(unittest.SkipTest):
                 block.evaluate()
     pyplot.close("all")
+
+
+def test_api_reference_lists_everything_public():
+    index = (ROOT / "docs/api/index.md").read_text(encoding="utf-8")
+    assert sorted(re.findall(r"^   (\w+)$", index, re.MULTILINE)) == sorted(skobd.__all__)
