@@ -30,10 +30,10 @@ from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier
-
-from skobd import OBDMLPClassifier
 from skobd._compaction import Part
 from skobd._parallel import single_threaded_blas
+
+from skobd import OBDMLPClassifier
 
 SETS = ("usps", "mnist", "adult", "satimage", "spambase")
 LEVELS = (0.3, 0.5, 0.7, 0.8, 0.85, 0.9, 0.925, 0.95, 0.965, 0.975, 0.985, 0.99)

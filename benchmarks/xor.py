@@ -19,12 +19,12 @@ from typing import Any
 import numpy as np
 from _common import arguments, print_environment, print_table
 from sklearn.exceptions import ConvergenceWarning
-
-from skobd import OBDMLPClassifier
 from skobd._losses import LOSSES
 from skobd._network import Network
 from skobd._objective import Objective
 from skobd._solvers import SOLVERS, Journal, SolverSettings
+
+from skobd import OBDMLPClassifier
 
 CRITERIA = ("obd", "unit_obs", "obs", "magnitude", "random")
 ACTIVATIONS = ("tanh", "logistic")

@@ -13,7 +13,7 @@ from sklearn.datasets import load_breast_cancer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skobd import OBDMLPClassifier
+from skobd import OBDMLPClassifier, register_onnx_converters
 
 try:
     import onnxruntime
@@ -29,6 +29,7 @@ mlp = OBDMLPClassifier(
 pipeline = make_pipeline(StandardScaler(), mlp).fit(X, y)
 print(mlp.summary())
 
+register_onnx_converters()
 model = skl2onnx.to_onnx(pipeline, X[:1], options={"zipmap": False})
 session = onnxruntime.InferenceSession(
     model.SerializeToString(), providers=["CPUExecutionProvider"]

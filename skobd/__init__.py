@@ -1,9 +1,9 @@
 """Multilayer perceptrons for scikit-learn that prune themselves with Optimal Brain Damage."""
 
 from ._displays import NetworkDisplay, PruningPathDisplay, SaliencyDisplay
-from ._estimators import OBDMLPClassifier, OBDMLPRegressor
-from ._onnx import register_when_imported
-from ._search import PruningSearchCV
+from ._mlp.estimators import OBDMLPClassifier, OBDMLPRegressor, register_onnx_converters
+from ._mlp.path import PruningPath
+from ._search.search import PruningSearchCV
 
 __version__ = "0.1.0"
 
@@ -11,9 +11,9 @@ __all__ = [
     "NetworkDisplay",
     "OBDMLPClassifier",
     "OBDMLPRegressor",
+    "PruningPath",
     "PruningPathDisplay",
     "PruningSearchCV",
     "SaliencyDisplay",
+    "register_onnx_converters",
 ]
-
-register_when_imported()

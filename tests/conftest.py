@@ -31,6 +31,12 @@ def diabetes():
     return scale(X)[:200], scale(y)[:200]
 
 
+@pytest.fixture(scope="session")
+def data(iris, diabetes):
+    """X and y for each kind of estimator."""
+    return {"classifier": iris, "regressor": diabetes}
+
+
 @pytest.fixture(autouse=True)
 def _floating_point_errors():
     """Importing emlearn makes NumPy raise on underflow from then on; not beyond one test."""

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from oracles import Oracle
 
-from skobd._losses import LOSSES
-from skobd._network import Network
-from skobd._objective import Objective
+from skobd._net.losses import LOSSES
+from skobd._net.network import Network
+from skobd._prune.problem import DeletionSettings, Problem
+from skobd._train.objective import Objective
 
 # loss and number of outputs: every loss, with one output unit and with several
 LOSS_CASES = [
@@ -61,3 +62,21 @@ def every_problem():
                 pytest.param((loss, n_outputs, activation, depth, weighted, alpha), id=name)
             )
     return cases
+
+
+def at(objective, theta, mask=None, seed=0, **settings):
+    """The `Problem` of deleting something at these parameters; nothing is deleted by default."""
+    mask = np.ones(theta.size, dtype=bool) if mask is None else mask
+    return Problem(
+        objective, theta, mask, DeletionSettings(**settings), np.random.RandomState(seed)
+    )
+
+
+def make_wide_problem(depth=1):
+    """An `Objective` and parameters; a single deletion rarely kills a unit."""
+    rng = np.random.default_rng(depth)
+    network = Network((8, *(6, 5)[:depth], 3), "tanh")
+    X = rng.normal(size=(30, 8))
+    Y = np.eye(3)[rng.integers(3, size=30)]
+    objective = Objective(network, LOSSES["multinomial_log_loss"], X, Y, None, 0.1)
+    return objective, rng.normal(size=network.n_parameters)

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from joblib import Parallel, delayed
 from sklearn.datasets import make_classification
+from skobd._parallel import _Barrier, _Helper, _team, reproducible_threads, run_lanes, run_phases
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from skobd import OBDMLPClassifier
-from skobd._parallel import _Barrier, _Helper, _team, reproducible_threads, run_lanes, run_phases
 
 
 def blas_threads():

@@ -1,7 +1,7 @@
 """Plots of what pruning did; matplotlib is imported only where something is drawn."""
 
-from ._network import NetworkDisplay
-from ._path import PruningPathDisplay
-from ._saliency import SaliencyDisplay
+from .network import NetworkDisplay
+from .path import PruningPathDisplay
+from .saliency import SaliencyDisplay
 
 __all__ = ["NetworkDisplay", "PruningPathDisplay", "SaliencyDisplay"]

@@ -1,0 +1,103 @@
+"""What the displays share: unwrapping estimators, names, axes and colours."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
+
+from .._mlp.base import BaseOBDMLP
+from .._mlp.path import last_step, steps_before
+from .._net.names import default_names
+from .._sklearn_compat import check_matplotlib_support
+
+# Okabe & Ito's palette, which colour-blind readers can tell apart.
+BLUE, VERMILLION, GREEN, PURPLE, ORANGE = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00"
+COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE)
+GREY = "#6b6b6b"
+
+
+def unwrap(estimator: Any, caller: str) -> tuple[list[Any], BaseOBDMLP]:
+    """Transformers before, and the fitted OBD estimator inside, pipelines and searches.
+
+    Raises
+    ------
+    TypeError
+        If there is no OBD estimator inside.
+    NotFittedError
+        If it, or a search around it, is not fitted.
+    """
+    transformers: list[Any] = []
+    while not isinstance(estimator, BaseOBDMLP):
+        if isinstance(estimator, Pipeline):
+            transformers += steps_before(estimator)
+            estimator = last_step(estimator)
+        elif hasattr(estimator, "best_estimator_"):
+            estimator = estimator.best_estimator_
+        elif hasattr(estimator, "cv") and hasattr(estimator, "refit"):
+            raise NotFittedError(
+                f"This {type(estimator).__name__} has no best_estimator_ yet, which {caller} "
+                "needs: fit it first, with refit enabled."
+            )
+        else:
+            raise TypeError(
+                f"{caller} needs an OBDMLPClassifier or OBDMLPRegressor, or a Pipeline or search "
+                f"around one; got {type(estimator).__name__}."
+            )
+    check_is_fitted(estimator)
+    return transformers, estimator
+
+
+def resolve_feature_names(
+    given: Sequence[str] | None, transformers: list[Any], mlp: BaseOBDMLP
+) -> np.ndarray:
+    """Names of the network's inputs: as given, as fitted, of the steps before, or x0, x1, ..."""
+    n_features = mlp.n_features_in_
+    if given is not None:
+        return check_names(given, n_features, "feature_names")
+    if hasattr(mlp, "feature_names_in_"):
+        return np.asarray(mlp.feature_names_in_, dtype=object)
+    names = None
+    try:
+        for transformer in transformers:
+            names = transformer.get_feature_names_out(names)
+    except (AttributeError, ValueError):
+        # Some step before cannot name what it puts out.
+        names = None
+    if names is not None and len(names) == n_features:
+        return np.asarray(names, dtype=object)
+    return default_names(n_features)
+
+
+def check_names(names: Sequence[Any], n: int, parameter: str) -> np.ndarray:
+    """Names as an array of strings, one for each of ``n`` things."""
+    is_sequence = hasattr(names, "__len__") and not isinstance(names, str)
+    if not is_sequence or len(names) != n:
+        got = f"{len(names)} names" if is_sequence else repr(names)
+        raise ValueError(f"{parameter} must be a sequence of {n} names, got {got}.")
+    return np.array([str(name) for name in names], dtype=object)
+
+
+def check_option(value: Any, allowed: Sequence[Any], parameter: str) -> None:
+    """Refuse a value that is none of those allowed."""
+    if not any(value is option or value == option for option in allowed):
+        options = ", ".join(map(repr, allowed[:-1])) + f" or {allowed[-1]!r}"
+        raise ValueError(f"{parameter} must be {options}, got {value!r}.")
+
+
+def make_axes(ax: Any, display: object, figsize: tuple[float, float]) -> Any:
+    """The given axes, or those of a new figure."""
+    check_matplotlib_support(f"{type(display).__name__}.plot")
+    if ax is not None:
+        return ax
+    import matplotlib.pyplot as plt
+
+    return plt.subplots(figsize=figsize, layout="constrained")[1]
+
+
+def remove_spines(ax: Any, *sides: str) -> None:
+    """Take away the frame at some sides."""
+    for side in sides:
+        ax.spines[side].set_visible(False)

@@ -1,0 +1,442 @@
+"""`PruningPathDisplay`: how score and objective follow the number of weights."""
+
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from .._search.search import PruningSearchCV
+from .._search.selection import best_and_threshold, scored_folds, standard_errors
+from .common import (
+    BLUE,
+    COLOURS,
+    GREY,
+    VERMILLION,
+    check_option,
+    make_axes,
+    remove_spines,
+    unwrap,
+)
+
+_OBJECTIVES = {
+    "after retraining": "objective",
+    "after deletion": "objective_after_deletion",
+    "after deletion, predicted": "predicted_objective",
+    "validation loss": "validation_loss",
+}
+_LOG_RATIO = 5
+
+
+class PruningPathDisplay:
+    """Score or objective against the number of surviving weights, from dense to sparse.
+
+    Build it with `from_estimator`, `from_path` or `from_search`; every parameter becomes an
+    attribute.
+
+    Parameters
+    ----------
+    n_weights : array-like of shape (n_levels,)
+        Surviving weights at each level (their mean over the folds, for a search).
+    scores : array-like of shape (n_levels,) or (n_levels, n_splits), default=None
+        Score on held-out data, of each fold for a search.
+    objective : array-like of shape (n_levels,), default=None
+        Training objective after retraining.
+    objective_after_deletion : array-like of shape (n_levels,), default=None
+        Training objective after the deletion, before retraining; NaN for the dense network.
+    predicted_objective : array-like of shape (n_levels,), default=None
+        The same as the saliencies predicted it.
+    validation_loss : array-like of shape (n_levels,), default=None
+        Loss on validation data, without the penalty.
+    best_index : int, default=None
+        The level that was chosen.
+    score_name : str, default=None
+        What the score is called; None for "Score".
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+    lines_ : list of matplotlib Line2D
+        One for each curve, its label saying which.
+    band_ : matplotlib PolyCollection or None
+        The spread over the folds.
+    threshold_line_ : matplotlib Line2D or None
+        One standard error below the best mean score.
+    best_line_ : matplotlib Line2D or None
+        The marker at the chosen level.
+
+    See Also
+    --------
+    SaliencyDisplay : What each weight is worth.
+    NetworkDisplay : The surviving network as a graph.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skobd import OBDMLPClassifier, PruningPathDisplay
+    >>> X, y = load_iris(return_X_y=True)
+    >>> clf = OBDMLPClassifier((5,), solver="lbfgs", alpha=1, max_iter=1000, random_state=0)
+    >>> display = PruningPathDisplay.from_estimator(clf.fit(X, y), decibels=True)
+    """
+
+    def __init__(
+        self,
+        *,
+        n_weights,
+        scores=None,
+        objective=None,
+        objective_after_deletion=None,
+        predicted_objective=None,
+        validation_loss=None,
+        best_index=None,
+        score_name=None,
+    ):
+        self.n_weights = n_weights
+        self.scores = scores
+        self.objective = objective
+        self.objective_after_deletion = objective_after_deletion
+        self.predicted_objective = predicted_objective
+        self.validation_loss = validation_loss
+        self.best_index = best_index
+        self.score_name = score_name
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator,
+        *,
+        ax=None,
+        kind=None,
+        decibels=False,
+        negate_score=False,
+        xscale=None,
+    ):
+        """Plot the ``pruning_history_`` of a fitted estimator.
+
+        Parameters
+        ----------
+        estimator : OBDMLPClassifier, OBDMLPRegressor, or Pipeline or search around one
+            Fitted.
+        ax, kind, decibels, negate_score, xscale
+            See `plot`.
+
+        Returns
+        -------
+        display : PruningPathDisplay
+        """
+        _, mlp = unwrap(estimator, f"{cls.__name__}.from_estimator")
+        history = mlp.pruning_history_
+        if not len(history["round"]):
+            raise ValueError(
+                f"{type(mlp).__name__} pruned nothing (prune_fraction={mlp.prune_fraction}, "
+                f"n_rounds={mlp.n_rounds}), so it has no path to plot; fit with both positive."
+            )
+        # Not from the present network, which may have been compacted since.
+        n_dense = round(history["n_weights"][0] / (1 - history["sparsity"][0]))
+        first = history["loss_before"][:1]
+        unknown = [np.nan]
+        scores, validation_loss = (
+            np.append(unknown, history[name]) if name in history else None
+            for name in ("validation_score", "validation_loss")
+        )
+        display = cls(
+            n_weights=np.append([n_dense], history["n_weights"]),
+            objective=np.append(first, history["loss_after_retraining"]),
+            objective_after_deletion=np.append(unknown, history["loss_after_deletion"]),
+            predicted_objective=np.append(
+                unknown, history["loss_before"] + history["predicted_increase"]
+            ),
+            scores=scores,
+            validation_loss=validation_loss,
+            score_name="Validation score",
+        )
+        return display.plot(
+            ax, kind=kind, decibels=decibels, negate_score=negate_score, xscale=xscale
+        )
+
+    @classmethod
+    def from_path(
+        cls,
+        path,
+        *,
+        best_index=None,
+        ax=None,
+        kind=None,
+        decibels=False,
+        negate_score=False,
+        xscale=None,
+    ):
+        """Plot what ``pruning_path`` of an estimator returned.
+
+        Parameters
+        ----------
+        path : Bunch
+            Result of ``OBDMLPClassifier.pruning_path`` or ``OBDMLPRegressor.pruning_path``.
+        best_index : int, default=None
+            A level to be marked.
+        ax, kind, decibels, negate_score, xscale
+            See `plot`.
+
+        Returns
+        -------
+        display : PruningPathDisplay
+        """
+        missing = [name for name in ("round", "n_weights") if name not in path]
+        if missing:
+            raise ValueError(
+                f"path must be what pruning_path returns; it has no {' and no '.join(missing)}."
+            )
+        # Nothing was deleted yet in round 0.
+        dense = path["round"] == 0
+        display = cls(
+            n_weights=path["n_weights"],
+            objective=path["loss_after_retraining"],
+            objective_after_deletion=np.where(dense, np.nan, path["loss_after_deletion"]),
+            predicted_objective=np.where(
+                dense, np.nan, path["loss_before"] + path["predicted_increase"]
+            ),
+            scores=path.get("validation_score"),
+            validation_loss=path.get("validation_loss"),
+            best_index=best_index,
+            score_name="Validation score",
+        )
+        return display.plot(
+            ax, kind=kind, decibels=decibels, negate_score=negate_score, xscale=xscale
+        )
+
+    @classmethod
+    def from_search(
+        cls,
+        search,
+        *,
+        scoring=None,
+        ax=None,
+        decibels=False,
+        negate_score=False,
+        band="standard_error",
+        xscale=None,
+    ):
+        """Plot the ``cv_results_`` of a fitted `PruningSearchCV`.
+
+        Parameters
+        ----------
+        search : PruningSearchCV
+            Fitted.
+        scoring : str, default=None
+            Which score, if the search has several.
+        ax, decibels, negate_score, band, xscale
+            See `plot`.
+
+        Returns
+        -------
+        display : PruningPathDisplay
+        """
+        if not isinstance(search, PruningSearchCV):
+            raise TypeError(
+                f"{cls.__name__}.from_search needs a fitted PruningSearchCV, got "
+                f"{type(search).__name__}."
+            )
+        check_is_fitted(search, "cv_results_")
+        results = search.cv_results_
+        name = "score" if scoring is None else scoring
+        prefix = "mean_test_"
+        metrics = [key.removeprefix(prefix) for key in results if key.startswith(prefix)]
+        if name not in metrics:
+            raise ValueError(
+                f"scoring={scoring!r} is not among the scores of this search; give one of "
+                f"{metrics}."
+            )
+        columns = [results[f"split{i}_test_{name}"] for i in range(search.n_splits_)]
+        display = cls(
+            n_weights=results["mean_n_weights"],
+            scores=np.column_stack(columns),
+            best_index=getattr(search, "best_index_", None),
+            score_name=_pretty(
+                search.scoring if scoring is None and isinstance(search.scoring, str) else name
+            ),
+        )
+        return display.plot(
+            ax, decibels=decibels, negate_score=negate_score, band=band, xscale=xscale
+        )
+
+    def plot(
+        self,
+        ax=None,
+        *,
+        kind=None,
+        decibels=False,
+        negate_score=False,
+        band="standard_error",
+        xscale=None,
+        score_name=None,
+    ):
+        """Draw the path.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw; None for a new figure.
+        kind : {"score", "objective"}, default=None
+            What to draw; None for the score where there is one, else the objective.
+        decibels : bool, default=False
+            Whether to draw 10 log10 of the values, as the paper does for its objective. They
+            must be positive.
+        negate_score : bool, default=False
+            Whether to draw the negative of the score, for scorers called ``neg_*``.
+        band : {"standard_error", "std"} or None, default="standard_error"
+            Spread over the folds drawn around their mean.
+        xscale : {"linear", "log"}, default=None
+            None for "log" where the numbers of weights differ by more than a factor of 5.
+        score_name : str, default=None
+            Overrides the attribute ``score_name``.
+
+        Returns
+        -------
+        display : PruningPathDisplay
+            The object itself.
+        """
+        check_option(kind, (None, "score", "objective"), "kind")
+        check_option(band, (None, "standard_error", "std"), "band")
+        check_option(xscale, (None, "linear", "log"), "xscale")
+        if kind is None:
+            kind = "objective" if self.scores is None else "score"
+        if kind == "score" and self.scores is None:
+            raise ValueError(
+                "kind='score' needs scores, which need validation data; draw kind='objective'."
+            )
+        if kind == "score" and np.isnan(np.asarray(self.scores, dtype=float)).all():
+            raise ValueError("kind='score' needs scores, but all of them are NaN.")
+        if kind == "objective" and self.objective is None:
+            raise ValueError("kind='objective' needs the objective, which was not given.")
+        n_levels = len(self.n_weights)
+        index = self.best_index
+        if index is not None and not (
+            isinstance(index, Integral) and int(index) in range(-n_levels, n_levels)
+        ):
+            raise ValueError(
+                f"best_index must be an integer in [{-n_levels}, {n_levels}), got {index!r}."
+            )
+        ax = make_axes(ax, self, (6.0, 4.0))
+        self.ax_, self.figure_ = ax, ax.figure
+        self.lines_, self.band_, self.threshold_line_, self.best_line_ = [], None, None, None
+        n_weights = np.asarray(self.n_weights, dtype=float)
+        if kind == "score":
+            label = self._draw_score(n_weights, decibels, negate_score, band, score_name)
+        else:
+            label = self._draw_objective(n_weights, decibels)
+        ax.set_ylabel(f"{label} [dB]" if decibels else label)
+        ax.set_xlabel("Surviving weights")
+        if xscale is None:
+            xscale = "log" if n_weights.max() > _LOG_RATIO * n_weights.min() > 0 else "linear"
+        _scale_axis(ax, xscale)
+        ax.grid(axis="y", color="0.9", zorder=0)
+        remove_spines(ax, "top", "right")
+        if len(ax.get_legend_handles_labels()[1]) > 1:
+            ax.legend(frameon=False, fontsize="small")
+        return self
+
+    def _draw_score(self, n_weights, decibels, negate_score, band, score_name) -> str:
+        """Mean and band over the folds, the chosen level, the one-standard-error line."""
+        ax = self.ax_
+        scores = np.asarray(self.scores, dtype=float).reshape(len(n_weights), -1)
+        scores = scored_folds(scores)
+        mean, n_splits, errors = scores.mean(axis=1), scores.shape[1], standard_errors(scores)
+        spread = scores.std(axis=1) if band == "std" else errors
+
+        def shown(values: Any) -> Any:
+            return _decibels(-values if negate_score else values, decibels)
+
+        label = f"mean of {n_splits} folds" if n_splits > 1 else "validation data"
+        self.lines_ = ax.plot(n_weights, shown(mean), "o-", color=BLUE, ms=4, label=label)
+        if n_splits > 1 and band is not None:
+            self.band_ = ax.fill_between(
+                n_weights,
+                shown(mean - spread),
+                shown(mean + spread),
+                color=BLUE,
+                alpha=0.18,
+                lw=0,
+                label=f"± 1 {'standard deviation' if band == 'std' else 'standard error'}",
+            )
+        if n_splits > 1 and np.isfinite(mean).any():
+            _, threshold = best_and_threshold(mean, errors)
+            self.threshold_line_ = ax.axhline(
+                shown(threshold),
+                color=GREY,
+                ls="--",
+                lw=1,
+                label="one standard error from the best",
+            )
+        if self.best_index is not None:
+            self._mark_best(n_weights, shown(mean))
+        name = score_name or self.score_name or "Score"
+        return name.removeprefix("Negative ").capitalize() if negate_score else name
+
+    def _draw_objective(self, n_weights, decibels) -> str:
+        """The objective after each stage of a round."""
+        styles = ("o-", "v:", "x--", "s-")
+        for (label, name), colour, style in zip(_OBJECTIVES.items(), COLOURS, styles, strict=False):
+            values = getattr(self, name)
+            if values is None or not np.isfinite(np.asarray(values, dtype=float)).any():
+                continue
+            values = _decibels(np.asarray(values, dtype=float), decibels)
+            self.lines_ += self.ax_.plot(
+                n_weights, values, style, color=colour, ms=4, lw=1.4, label=label
+            )
+        if self.best_index is not None:
+            self._mark_best(n_weights, self.lines_[0].get_ydata())
+        if not decibels:
+            values = np.concatenate([line.get_ydata() for line in self.lines_])
+            values = values[np.isfinite(values)]
+            if values.min() > 0 and values.max() > 10 * values.min():
+                self.ax_.set_yscale("log")
+        return "Objective"
+
+    def _mark_best(self, n_weights, values) -> None:
+        x, y = n_weights[self.best_index], values[self.best_index]
+        self.ax_.axvline(x, color=VERMILLION, lw=0.8, ls=":")
+        (self.best_line_,) = self.ax_.plot(
+            [x],
+            [y],
+            "*",
+            color=VERMILLION,
+            ms=13,
+            mec="white",
+            mew=0.8,
+            zorder=5,
+            ls="none",
+            label=f"chosen: {x:,.0f} weights",
+        )
+
+
+def _pretty(metric: str) -> str:
+    """``neg_log_loss`` as "Negative log loss"."""
+    words = metric.replace("_", " ").strip()
+    if words.startswith("neg "):
+        words = "negative " + words.removeprefix("neg ")
+    return words[:1].upper() + words[1:]
+
+
+def _decibels(values: Any, decibels: bool) -> Any:
+    """10 log10 of positive values, if asked for."""
+    if not decibels:
+        return values
+    if np.any(np.asarray(values) <= 0):
+        raise ValueError(
+            f"decibels=True needs positive values, got {np.nanmin(values):.4g}; use "
+            "decibels=False (or negate_score=True for a scorer called neg_*)."
+        )
+    return 10 * np.log10(values)
+
+
+def _scale_axis(ax: Any, xscale: str) -> None:
+    """Set the scale of the x axis, with plain numbers on a logarithmic one."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    ax.set_xscale(xscale)
+    formatter = FuncFormatter(lambda value, _: f"{value:,.0f}")
+    if xscale == "log":
+        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.xaxis.set_minor_locator(NullLocator())
+    ax.xaxis.set_major_formatter(formatter)

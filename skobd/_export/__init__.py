@@ -1,0 +1,1 @@
+"""How a fitted network leaves: to scikit-learn, ONNX, C, or as a summary."""

@@ -1,0 +1,905 @@
+"""What the estimators share: they validate, call and store; the mathematics is elsewhere."""
+
+import copy
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from numbers import Integral, Real
+from operator import attrgetter
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, clone
+from sklearn.utils import Bunch, check_random_state, check_scalar
+from sklearn.utils.validation import assert_all_finite, check_is_fitted, validate_data
+
+from .._export import c, onnx, perceptron
+from .._export.summary import summarise
+from .._net.names import feature_names
+from .._net.network import Array, Network
+from .._prune.criteria import CRITERIA
+from .._prune.curvature import diagonal_curvature
+from .._prune.obs import check_block_size
+from .._prune.problem import DeletionSettings, Problem
+from .._prune.schedule import check_levels, survivor_schedule, survivors_at
+from .._sklearn_compat import CallbackSupportMixin, _fit_context, with_callbacks
+from .._threads import reproducible_threads
+from .._train.objective import Objective
+from .._train.solvers import Training, check_finite, solve
+from .._train.updates import UPDATES, SolverSettings
+from .callbacks import FitTasks
+from .data import Data, all_or_nothing, check_batch_size, set_aside, validate, validate_held_out
+from .fitted import Fitted, state_of
+from .parameters import PARAMETER_CONSTRAINTS
+from .path import AlongPath
+from .run import INTERRUPTED, Run, recipe_of, settings_of
+from .warning import users_level
+
+
+def _read(path: str, doc: str, assign: str = "") -> property:
+    """A documented attribute read from ``_fitted``; AttributeError before fit, for `hasattr`.
+
+    ``assign`` is the kind of arrays that an assignment replaces, see `PrunedNetwork.with_arrays`.
+    """
+    get = attrgetter(path)
+
+    def read(self: Any) -> Any:
+        return get(self._get_fitted())
+
+    def write(self: Any, values: Any) -> None:
+        fitted = self._get_fitted()
+        self._fitted = replace(fitted, pruned=fitted.pruned.with_arrays(assign, values))
+
+    return property(read, write if assign else None, doc=doc)
+
+
+def _is_ready(X: Any, dtype: np.dtype, n_features: int) -> bool:
+    """Whether scikit-learn's validation would only look for NaN and infinity.
+
+    What else it does, looking for data frames of every kind, takes four times as long as
+    predicting a row.
+    """
+    return (
+        type(X) is np.ndarray
+        and X.dtype == dtype
+        and X.ndim == 2
+        and X.shape[1] == n_features
+        and X.shape[0] > 0
+        and X.flags.c_contiguous
+    )
+
+
+class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
+    """Base of `OBDMLPClassifier` and `OBDMLPRegressor`."""
+
+    _parameter_constraints: dict = PARAMETER_CONSTRAINTS
+
+    def __init__(
+        self,
+        *,
+        hidden_layer_sizes,
+        activation,
+        solver,
+        alpha,
+        batch_size,
+        learning_rate,
+        learning_rate_init,
+        power_t,
+        max_iter,
+        shuffle,
+        random_state,
+        tol,
+        verbose,
+        warm_start,
+        momentum,
+        nesterovs_momentum,
+        early_stopping,
+        validation_fraction,
+        beta_1,
+        beta_2,
+        epsilon,
+        n_iter_no_change,
+        max_fun,
+        prune_fraction,
+        n_rounds,
+        criterion,
+        curvature,
+        granularity,
+        prune_intercepts,
+        retrain_max_iter,
+        prune_tol,
+    ):
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
+        self.prune_fraction = prune_fraction
+        self.n_rounds = n_rounds
+        self.criterion = criterion
+        self.curvature = curvature
+        self.granularity = granularity
+        self.prune_intercepts = prune_intercepts
+        self.retrain_max_iter = retrain_max_iter
+        self.prune_tol = prune_tol
+
+    _fitted: Fitted
+
+    # ------------------------------------------------------------------ attributes
+
+    def _get_fitted(self) -> Fitted:
+        try:
+            return vars(self)["_fitted"]
+        except KeyError:
+            raise AttributeError(f"This {type(self).__name__} is not fitted yet.") from None
+
+    coefs_ = _read(
+        "pruned.coefs", "Weights of each layer, read-only; assign new ones as a whole.", "coefs"
+    )
+    intercepts_ = _read(
+        "pruned.intercepts", "Intercepts of each layer; as for ``coefs_``.", "intercepts"
+    )
+    coef_masks_ = _read("pruned.coef_masks", "True where a weight survives.")
+    intercept_masks_ = _read("pruned.intercept_masks", "True where an intercept survives.")
+    used_features_ = _read("pruned.used_inputs", "Indices of inputs that predictions depend on.")
+    n_weights_ = _read("n_weights", "Surviving weights (and intercepts, if they can be pruned).")
+    sparsity_ = _read("sparsity", "Fraction of the weights deleted.")
+    pruning_history_ = _read("history", "What each round of pruning did, by column.")
+    loss_ = _read("loss", "Objective at the end of training, as the solver saw it.")
+    n_iter_ = _read("n_iter", "Iterations or epochs of the last call.")
+    t_ = _read("state.n_samples_seen", "Training samples seen by the stochastic solvers.")
+    out_activation_ = _read("loss_function.out_activation", "Name of the output activation.")
+
+    @property
+    def feature_importances_(self) -> Array:
+        """Summed OBD saliency of each input's weights after the last fit or prune."""
+        importances = self._get_fitted().importances
+        if importances is None:
+            raise AttributeError("feature_importances_ is known after fit or prune.")
+        return importances
+
+    @property
+    def loss_curve_(self) -> list[float]:
+        """Objective after each epoch or iteration, of dense training and of all retraining."""
+        return list(self._get_fitted().state.loss_curve)
+
+    @property
+    def best_loss_(self) -> float | None:
+        """Lowest of ``loss_curve_``; None with early stopping."""
+        fitted = self._get_fitted()
+        return None if fitted.early_stopping else min(fitted.state.loss_curve, default=fitted.loss)
+
+    @property
+    def validation_loss_curve_(self) -> list[float] | None:
+        """Loss on the validation data after each epoch, without the penalty."""
+        return list(self._get_fitted().state.validation_loss_curve) or None
+
+    @property
+    def validation_scores_(self) -> list[float] | None:
+        """Score on the validation data after each epoch; None without such data."""
+        return list(self._get_fitted().state.validation_scores) or None
+
+    @property
+    def best_validation_score_(self) -> float | None:
+        """Highest of ``validation_scores_``."""
+        scores = self.validation_scores_
+        return np.nanmax([-np.inf, *scores]) if scores else None
+
+    @property
+    def n_layers_(self) -> int:
+        """Number of layers, the input included."""
+        return len(self._get_fitted().pruned.network.layer_sizes)
+
+    @property
+    def n_outputs_(self) -> int:
+        """Number of output units."""
+        return self._get_fitted().pruned.network.layer_sizes[-1]
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return "_fitted" in vars(self)
+
+    def __getstate__(self):
+        state = super().__getstate__()
+        if "_fitted" not in state:
+            return state
+        return state | {"_fitted": state["_fitted"].pack()}
+
+    def __setstate__(self, state):
+        if "_fitted" in state:
+            state = state | {"_fitted": Fitted.unpack(state["_fitted"])}
+        super().__setstate__(state)
+
+    # ------------------------------------------------------------------ fitting
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None, X_val=None, y_val=None, sample_weight_val=None):
+        """Train, then prune in rounds.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training data.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples, non-negative, not all zero.
+        X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
+            Validation data: loss and score on them are recorded after every epoch, and with
+            ``early_stopping=True`` they take the place of the held-out fraction.
+        y_val : array-like of shape (n_val,) or (n_val, n_outputs), default=None
+            Targets of the validation data.
+        sample_weight_val : array-like of shape (n_val,), default=None
+            Weights of the validation data.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            For invalid data or parameters, and if training diverges. The estimator is then left
+            as it was.
+        """
+        self._fit((X, y, sample_weight), (X_val, y_val, sample_weight_val))
+        return self
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def _fit_along(
+        self,
+        levels: Sequence[float] | None,
+        record: Callable[[Fitted, float], None],
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+    ) -> bool:
+        """Fit along levels, or those of the parameters; returns whether it was interrupted.
+
+        ``record`` is shown the network at every level, and the seconds it took.
+        """
+        held_out = X_val, y_val, sample_weight_val
+        return self._fit((X, y, sample_weight), held_out, levels, record)
+
+    def _fit(
+        self,
+        given: tuple[Any, Any, Any],
+        held_out: tuple[Any, Any, Any],
+        levels: Sequence[float] | None = None,
+        record: Callable[[Fitted, float], None] | None = None,
+    ) -> bool:
+        n_rounds = self.n_rounds if self.prune_fraction > 0 else 0
+        tasks = self._tasks(*given, n_rounds if levels is None else len(levels))
+        with all_or_nothing(self), reproducible_threads():
+            run = self._run_of_fit(given, held_out, tasks, levels, record is not None)
+            self._fitted = run.finish(record)
+            # Made here, because the first prediction must not take longer than others.
+            self._fitted.pruned.predictor  # noqa: B018
+            run.warn(stacklevel=users_level() + 1)
+        tasks.end()
+        return run.is_interrupted
+
+    def _run_of_fit(
+        self,
+        given: tuple[Any, Any, Any],
+        held_out: tuple[Any, Any, Any],
+        tasks: FitTasks,
+        levels: Sequence[float] | None,
+        is_path: bool,
+    ) -> Run:
+        """Validate what ``fit`` is given; levels take the place of the parameters' own."""
+        anew = not (self.warm_start and self.__sklearn_is_fitted__())
+        data = validate(self, *given, reset=anew, same_classes=not anew)
+        data_val = validate_held_out(self, *held_out, data)
+        rng = check_random_state(self.random_state)
+        if anew:
+            self._initialise(data, rng)
+        else:
+            self._check_shapes(data)
+        data, data_val = set_aside(self, data, data_val, rng)
+        fitted = self._fitted
+        if levels is None:
+            survivors = survivor_schedule(
+                fitted.n_prunable, fitted.n_weights, self.prune_fraction, self.n_rounds
+            )
+        else:
+            survivors = survivors_at(levels, fitted.n_prunable)
+        # Of a path every level is reached.
+        prune_tol = None if is_path else self.prune_tol
+        return self._run(data, data_val, rng, survivors, tasks, prune_tol)
+
+    @with_callbacks
+    def prune(self, X, y, prune_fraction=None, n_rounds=None, sample_weight=None):
+        """Prune a fitted network further, retraining after each round.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Data on which saliencies are computed and the survivors are retrained. With
+            ``early_stopping=True`` a fraction is held out; with the same data and an integer
+            ``random_state`` it is the one that ``fit`` held out.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
+        prune_fraction : float in [0, 1), default=None
+            Fraction of all weights of the dense network gone at the end; None for the
+            constructor's. Not below the present ``sparsity_``.
+        n_rounds : int, default=None
+            Number of rounds, at least 1; None for the constructor's.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples.
+
+        Returns
+        -------
+        self : object
+            The same estimator, pruned.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        ValueError
+            For a level below the present one, and for invalid data. The estimator is then left
+            as it was.
+        """
+        check_is_fitted(self)
+        self._validate_params()
+        fraction = self.prune_fraction if prune_fraction is None else prune_fraction
+        rounds = self.n_rounds if n_rounds is None else n_rounds
+        check_scalar(
+            fraction, "prune_fraction", Real, min_val=0, max_val=1, include_boundaries="left"
+        )
+        if np.isnan(fraction):
+            raise ValueError("prune_fraction is NaN; it must be in [0, 1).")
+        check_scalar(rounds, "n_rounds", Integral, min_val=1)
+        fitted = replace(self._fitted, prune_intercepts=self.prune_intercepts)
+        if survivors_at([fraction], fitted.n_prunable)[0] > fitted.n_weights:
+            raise ValueError(
+                f"prune_fraction={fraction} is below the present level: sparsity_ is "
+                f"{fitted.sparsity:.6g}, and deleted weights do not come back. Give a fraction in "
+                f"[{fitted.sparsity:.6g}, 1), or fit again."
+            )
+        tasks = self._tasks(X, y, sample_weight, rounds, train=False)
+        with all_or_nothing(self), reproducible_threads():
+            data = validate(self, X, y, sample_weight, reset=False)
+            self._check_shapes(data)
+            self._fitted = fitted
+            rng = check_random_state(self.random_state)
+            if self._stops_early:
+                # As in fit, so that with the same seed and data the same rows are held out: the
+                # others have been trained on.
+                fitted.pruned.network.initialise(rng, data.X.dtype)
+            data, data_val = set_aside(self, data, None, rng)
+            survivors = survivor_schedule(fitted.n_prunable, fitted.n_weights, fraction, rounds)
+            run = self._run(data, data_val, rng, survivors, tasks, self.prune_tol, train=False)
+            self._fitted = run.finish()
+            run.warn(stacklevel=users_level() + 1)
+        tasks.end()
+        return self
+
+    def pruning_path(self, X, y, prune_fractions=None, sample_weight=None, X_val=None, y_val=None):
+        """Train and prune along a path of levels, and keep the network at every one of them.
+
+        This estimator is not changed: the path belongs to a clone of it. ``prune_tol`` is
+        ignored, so that every level is reached.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training data.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
+        prune_fractions : array-like of shape (n_levels,), default=None
+            Fractions of weights deleted, in [0, 1); sorted, and each taken once. One round is
+            made for each. The dense network always comes first, as level 0. None: the levels
+            that ``prune_fraction`` and ``n_rounds`` make in ``fit``.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples.
+        X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
+            Validation data: loss and score on them are recorded at every level.
+        y_val : array-like of shape (n_val,) or (n_val, n_outputs), default=None
+            Targets of the validation data.
+
+        Returns
+        -------
+        path : PruningPath
+            A `Bunch` of arrays of shape (n_steps,), from dense to sparse: ``prune_fractions``,
+            the columns of ``pruning_history_`` (``n_weights``, ``sparsity``, ``loss_before``,
+            ``predicted_increase``, ``loss_after_deletion``, ``loss_after_retraining``,
+            ``n_iter``, and with validation data ``validation_loss`` and ``validation_score``)
+            and ``fit_time``. ``path.estimator_at(index)`` gives the fitted estimator at a step.
+
+        Raises
+        ------
+        ValueError
+            For levels outside [0, 1), and as ``fit`` does.
+        """
+        levels = None
+        if prune_fractions is not None:
+            levels = tuple(level for level in check_levels(prune_fractions) if level)
+        recorder = AlongPath(clone(self), levels)
+        return recorder.fit(X, y, sample_weight=sample_weight, X_val=X_val, y_val=y_val).path_
+
+    def _run(
+        self,
+        data: Data,
+        data_val: Data | None,
+        rng: np.random.RandomState,
+        survivors: Sequence[int],
+        tasks: FitTasks,
+        prune_tol: float | None,
+        train: bool = True,
+    ) -> Run:
+        """Everything that drives the recipe, from validated data and parameters."""
+        check_batch_size(self, data)
+        if survivors:
+            self._check_block_size()
+        return Run(
+            start=replace(
+                self._fitted,
+                prune_intercepts=self.prune_intercepts,
+                early_stopping=self._stops_early,
+            ),
+            objective=self._objective(data),
+            validate=self._validator(data_val),
+            survivors=survivors,
+            settings=self._solver_settings(),
+            recipe=recipe_of(self, prune_tol),
+            rng=rng,
+            tasks=tasks,
+            train=train,
+            verbose=int(self.verbose),
+            keeps_optimizer=self.warm_start,
+        )
+
+    def _tasks(
+        self, X: Any, y: Any, sample_weight: Any, n_rounds: int, train: bool = True
+    ) -> FitTasks:
+        """Begin the tasks that callbacks see, of at most ``n_rounds`` rounds."""
+        again = self.max_iter if self.retrain_max_iter is None else self.retrain_max_iter
+        n_epochs = (self.max_iter if train else 0, again)
+        return FitTasks(self, X, y, sample_weight, n_rounds, n_epochs)
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def _partial_fit(self, X, y, sample_weight):
+        """One epoch over the data with the present masks; see the subclasses."""
+        if self.early_stopping:
+            raise ValueError("partial_fit does not support early_stopping=True")
+        with all_or_nothing(self), reproducible_threads():
+            anew = not self.__sklearn_is_fitted__()
+            data = validate(self, X, y, sample_weight, reset=anew, classes_known=True)
+            rng = check_random_state(self.random_state)
+            if anew:
+                self._initialise(data, rng)
+            else:
+                self._check_shapes(data)
+            check_batch_size(self, data)
+            settings = replace(self._solver_settings(), max_iter=1)
+            objective, fitted = self._objective(data), self._fitted
+            pruned = fitted.pruned
+            training = Training(settings, rng)
+            result = solve(objective, pruned.theta, pruned.mask, fitted.state, training)
+            check_finite(result, settings, objective)
+            self._fitted = fitted.trained(result)
+        if result.status == "interrupted":
+            warnings.warn(INTERRUPTED, stacklevel=users_level())
+        return self
+
+    def _has_epochs(self) -> bool:
+        if self.solver not in UPDATES:
+            raise AttributeError(
+                f"partial_fit is only available for stochastic solvers ({', '.join(UPDATES)}); "
+                f"solver={self.solver!r} is not stochastic."
+            )
+        return True
+
+    # ------------------------------------------------------------------ second derivatives
+
+    def second_derivatives(self, X, y, sample_weight=None):
+        """Diagonal second derivatives of the training objective at the fitted parameters.
+
+        Computed by backward passes as ``curvature`` says (LeCun, Denker & Solla, 1989,
+        equations 6 to 8), averaged over the samples, the penalty ``alpha`` included.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Data of the objective.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples.
+
+        Returns
+        -------
+        derivatives : Bunch
+            ``coefs`` and ``intercepts``: lists of arrays shaped like ``coefs_`` and
+            ``intercepts_``, in units of the objective per squared unit of the parameter.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        ValueError
+            For invalid data or parameters.
+        """
+        with reproducible_threads():
+            problem = self._problem(X, y, sample_weight)
+            return self._unpack(
+                diagonal_curvature(problem.objective, problem.theta, self.curvature)
+            )
+
+    def saliencies(self, X, y, sample_weight=None):
+        """Predicted rise of the training objective if a parameter were deleted, for each.
+
+        For ``criterion="obd"`` h_kk u_k^2 / 2 (LeCun, Denker & Solla, 1989, equation 5); for the
+        other criteria as documented there. A deleted parameter has saliency 0. Those of
+        ``"unit_obs"`` and ``"obs"`` include the damping of the Hessian by 1e-4 of its diagonal,
+        which is felt where inputs are almost collinear; ``predicted_increase`` in
+        ``pruning_history_`` does not.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Data of the objective.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples.
+
+        Returns
+        -------
+        saliencies : Bunch
+            ``coefs`` and ``intercepts``: lists of arrays shaped like ``coefs_`` and
+            ``intercepts_``, in units of the objective (of the weight for ``"magnitude"``).
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        ValueError
+            For invalid data or parameters, and for Hessian blocks too large to invert.
+        """
+        with reproducible_threads():
+            problem = self._problem(X, y, sample_weight)
+            self._check_block_size()
+            return self._unpack(CRITERIA[self.criterion].saliencies(problem))
+
+    def _problem(self, X: Any, y: Any, sample_weight: Any) -> Problem:
+        check_is_fitted(self)
+        self._validate_params()
+        data = validate(self, X, y, sample_weight, reset=False)
+        self._check_shapes(data)
+        pruned, rng = self._fitted.pruned, check_random_state(self.random_state)
+        settings = settings_of(DeletionSettings, self)
+        return Problem(self._objective(data), pruned.theta, pruned.mask, settings, rng)
+
+    def _check_block_size(self) -> None:
+        check_block_size(self.criterion, self._fitted.pruned.network, self._fitted.pruned.mask)
+
+    def _unpack(self, vector: Array) -> Bunch:
+        network = self._fitted.pruned.network
+        return Bunch(coefs=network.coefs(vector), intercepts=network.intercepts(vector))
+
+    # ------------------------------------------------------------------ prediction and export
+
+    def _output(self, X: Any) -> Array:
+        """Output (n_samples, n_outputs) after the inverse link, for unvalidated input."""
+        if not self.__sklearn_is_fitted__():  # the full check takes as long as predicting a row
+            check_is_fitted(self)
+        fitted = self._fitted
+        dtype, n_features = fitted.pruned.theta.dtype, fitted.pruned.network.layer_sizes[0]
+        if _is_ready(X, dtype, n_features) and not hasattr(self, "feature_names_in_"):
+            assert_all_finite(X, estimator_name=type(self).__name__, input_name="X")
+        else:
+            X = validate_data(self, X, accept_sparse="csr", dtype=dtype, order="C", reset=False)
+        return fitted.pruned.predictor.output(X, fitted.loss_function.inverse_link)
+
+    def get_used_feature_names(self) -> np.ndarray:
+        """Names of the inputs that the predictions depend on.
+
+        Returns
+        -------
+        names : ndarray of str
+            From ``feature_names_in_``, or "x0", "x1", ... where ``X`` had no names.
+        """
+        check_is_fitted(self)
+        return feature_names(self)[self.used_features_]
+
+    def compact(self):
+        """A fitted estimator without the dead hidden units.
+
+        Units that lost all incoming weights are folded into the intercepts of the next layer,
+        and units that lost all outgoing weights are dropped; each layer keeps at least one. The
+        inputs are still the original columns; those not in ``used_features_`` may hold anything
+        finite. Levels count from the smaller network on: of the parameters,
+        ``hidden_layer_sizes`` changes, and ``prune_fraction`` becomes its ``sparsity_``, so that
+        going on with ``warm_start=True`` does not prune it again.
+
+        Returns
+        -------
+        smaller : object
+            An independent estimator with the same predictions up to rounding.
+        """
+        check_is_fitted(self)
+        pruned = self._fitted.pruned.compacted()
+        smaller = copy.deepcopy(self)
+        smaller.hidden_layer_sizes = pruned.network.layer_sizes[1:-1]
+        smaller._fitted = replace(smaller._fitted, pruned=pruned).without_optimizer()
+        smaller.prune_fraction = max(smaller.sparsity_, 0.0)
+        return smaller
+
+    def summary(self) -> str:
+        """A few lines on what pruning has achieved.
+
+        Returns
+        -------
+        text : str
+            Layers before and after, weights, multiply-adds for one row (as prediction stores
+            the layers: surviving weights of sparse ones, all of dense ones), bytes on disk, and
+            the inputs that are no longer needed, by name.
+        """
+        check_is_fitted(self)
+        return summarise(self)
+
+    def to_sklearn(self):
+        """A fitted `MLPClassifier` or `MLPRegressor` with the same predictions.
+
+        It can be used, and trained further, like any other; it knows no masks, so that training
+        brings deleted weights back to life. ``compact().to_sklearn()`` gives the smaller one.
+
+        Returns
+        -------
+        mlp : MLPClassifier or MLPRegressor
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        ValueError
+            For ``loss="poisson"`` with scikit-learn before 1.7.
+        """
+        check_is_fitted(self)
+        state = self._fitted.state
+        kind, pruned = self._sklearn_class, self._fitted.pruned
+        return perceptron.to_sklearn(kind, self, pruned, state.n_no_improvement)
+
+    @classmethod
+    def from_sklearn(cls, mlp):
+        """An estimator with the parameters and the network of a fitted scikit-learn one.
+
+        ``from_sklearn(mlp).prune(X, y, prune_fraction=0.9)`` prunes a network that is already
+        trained. The pruning parameters have their defaults; change them by ``set_params``.
+
+        Parameters
+        ----------
+        mlp : MLPClassifier or MLPRegressor
+            Fitted, of the kind that corresponds to this class.
+
+        Returns
+        -------
+        estimator : object
+
+        Raises
+        ------
+        TypeError
+            For anything but the corresponding perceptron.
+        NotFittedError
+            If it has not been fitted.
+        ValueError
+            If its weights are not finite.
+        """
+        perceptron.check_perceptron(cls._sklearn_class, mlp, cls.__name__)
+        estimator = cls()
+        own = estimator.get_params(deep=False)
+        given = mlp.get_params(deep=False)
+        estimator.set_params(**{name: copy.deepcopy(given[name]) for name in own if name in given})
+        for name in ("n_features_in_", "feature_names_in_", "classes_", "_label_binarizer"):
+            if hasattr(mlp, name):
+                setattr(estimator, name, copy.deepcopy(getattr(mlp, name)))
+        pruned = perceptron.network_of(mlp)
+        if estimator._hidden_sizes() != pruned.network.layer_sizes[1:-1]:
+            estimator.hidden_layer_sizes = pruned.network.layer_sizes[1:-1]
+        if not cls._is_classifier:
+            estimator.loss = "poisson" if mlp.out_activation_ == "exp" else "squared_error"
+        untrained = Fitted.untrained(pruned.network, pruned.theta, estimator._loss_name, False)
+        estimator._fitted = replace(
+            untrained,
+            early_stopping=estimator._stops_early,
+            state=state_of(mlp),
+            loss=float(mlp.loss_),
+            n_iter=mlp.n_iter_,
+        )
+        return estimator
+
+    def to_onnx(self, X, **kwargs):
+        """Convert to ONNX.
+
+        To convert a whole pipeline that ends in this estimator, call
+        `skobd.register_onnx_converters` once, then ``skl2onnx.to_onnx(pipeline, X)``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            A sample that gives names and types of the inputs, dense; one row is enough.
+        **kwargs
+            Passed on to ``skl2onnx.to_onnx``. Probabilities are an array unless ``options`` say
+            otherwise.
+
+        Returns
+        -------
+        model : onnx.ModelProto
+            With the outputs "label" and "probabilities", or "variable" for a regressor.
+
+        Raises
+        ------
+        ImportError
+            If skl2onnx is not installed.
+        NotFittedError
+            Before ``fit``.
+        ValueError
+            If ``X`` has other columns than in ``fit``, or is not numeric.
+        """
+        skl2onnx = onnx.import_skl2onnx()
+        check_is_fitted(self)
+        onnx.register(type(self))
+        rows = validate_data(self, X, dtype=(np.float64, np.float32), reset=False)
+        if self._is_classifier:
+            kwargs.setdefault("options", {id(self): {"zipmap": False}})
+        # With the types it has; of a data frame every column is an input of its own.
+        sample = X if hasattr(X, "shape") else rows
+        return skl2onnx.to_onnx(self, sample[:1], **kwargs)
+
+    def to_c(self, name="model", used_features_only=False):
+        """C code of the compacted network for microcontrollers, by emlearn.
+
+        emlearn also compiles it, which needs a C compiler and leaves files in the folder ``tmp``.
+        The code includes ``eml_net.h`` (in the folder ``emlearn.includedir``) and defines
+        ``<name>_predict``, which returns the index of the class, and ``<name>_regress``.
+
+        Parameters
+        ----------
+        name : str, default="model"
+            Prefix of everything that is defined; an identifier of C.
+        used_features_only : bool, default=False
+            Whether the code takes only the columns in ``used_features_``, which saves memory,
+            instead of all.
+
+        Returns
+        -------
+        code : str
+
+        Raises
+        ------
+        ImportError
+            If emlearn is not installed.
+        NotFittedError
+            Before ``fit``.
+        ValueError
+            If ``name`` is no identifier, and for what emlearn cannot express: multilabel targets,
+            Poisson regression, and networks without hidden layers.
+        """
+        check_is_fitted(self)
+        if not (isinstance(name, str) and name.isascii() and name.isidentifier()):
+            raise ValueError(f"name must be an identifier of C, got {name!r}.")
+        inputs = self.used_features_ if used_features_only else None
+        return c.to_c(self, self.compact().to_sklearn(), name, inputs)
+
+    # ------------------------------------------------------------------ what kinds differ in
+
+    _is_classifier: bool
+    _sklearn_class: type
+
+    @property
+    def _loss_name(self) -> str:
+        """Row of `LOSSES` that parameters and targets ask for."""
+        raise NotImplementedError
+
+    def _encode(self, y: Any, dtype: np.dtype, reset: bool, name: str = "y") -> Array:
+        """Targets as a matrix (n_samples, n_outputs)."""
+        raise NotImplementedError
+
+    def _score(self, p: Array, Y: Array, sample_weight: Array | None) -> float:
+        """Score of predictions against encoded targets."""
+        raise NotImplementedError
+
+    def _check_same_classes(self, y: Any) -> None:
+        """What ``warm_start`` asks of the targets."""
+
+    def _class_weight_of(self, y: Any) -> Any:
+        """What the sample weights are multiplied by."""
+        return 1
+
+    # ------------------------------------------------------------------ helpers
+
+    def _hidden_sizes(self) -> tuple[int, ...]:
+        sizes = self.hidden_layer_sizes
+        sizes = tuple(sizes) if hasattr(sizes, "__iter__") else (sizes,)
+        if any(not isinstance(size, Integral) or size < 1 for size in sizes):
+            raise ValueError(
+                f"hidden_layer_sizes must be > 0 and integers, got {list(sizes)}; give one "
+                "positive integer for each hidden layer."
+            )
+        return tuple(int(size) for size in sizes)
+
+    def _solver_settings(self) -> SolverSettings:
+        return settings_of(
+            SolverSettings, self, early_stopping=self._stops_early, verbose=bool(self.verbose)
+        )
+
+    @property
+    def _stops_early(self) -> bool:
+        return self.early_stopping and self.solver in UPDATES
+
+    def _objective(self, data: Data) -> Objective:
+        fitted = self._fitted
+        return Objective(fitted.pruned.network, fitted.loss_function, *data, alpha=self.alpha)
+
+    def _check_shapes(self, data: Data) -> None:
+        """The data and ``hidden_layer_sizes`` must fit the network that is there."""
+        network = self._fitted.pruned.network
+        sizes = (data.X.shape[1], *self._hidden_sizes(), data.Y.shape[1])
+        if sizes != network.layer_sizes:
+            raise ValueError(
+                f"The fitted network has layer sizes {network.layer_sizes}, but "
+                f"hidden_layer_sizes and the data ask for {sizes}. Continue with the same "
+                "sizes, or fit anew with warm_start=False."
+            )
+        for name, fitted, now in (
+            ("activation", network.activation, self.activation),
+            ("loss", self._fitted.loss_name, self._loss_name),
+        ):
+            if now != fitted:
+                raise ValueError(
+                    f"The network was fitted with {name}={fitted!r}, but {name} is now {now!r}. "
+                    "Set it back, or fit anew with warm_start=False."
+                )
+
+    def _validator(self, data: Data | None) -> Callable[[Array], tuple[float, float]] | None:
+        """``validate(theta)`` for `Monitor`: loss and score on validation data."""
+        if data is None:
+            return None
+        network, loss = self._fitted.pruned.network, self._fitted.loss_function
+        X, Y, weight = data
+        total = X.shape[0] if weight is None else float(weight.sum())
+
+        # Overflow is reported once, as divergence, not as a stream of warnings.
+        @np.errstate(over="ignore", invalid="ignore")
+        def validate(theta: Array) -> tuple[float, float]:
+            p = network.raw_output(theta, X)
+            value = loss.value(p, Y, weight) / total
+            return value, self._score(p, Y, weight) if np.isfinite(p).all() else np.nan
+
+        return validate
+
+    def _initialise(self, data: Data, rng: np.random.RandomState) -> None:
+        """A fresh network with nothing recorded."""
+        sizes = (data.X.shape[1], *self._hidden_sizes(), data.Y.shape[1])
+        network = Network(sizes, self.activation)
+        theta = network.initialise(rng, data.X.dtype)
+        self._fitted = Fitted.untrained(network, theta, self._loss_name, self.prune_intercepts)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags

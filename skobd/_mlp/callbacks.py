@@ -1,0 +1,126 @@
+"""Tasks for the callbacks of scikit-learn 1.9 and later; below that, nothing happens.
+
+A fit reports nested tasks, fit -> round -> epoch; round 0 trains the dense network. A callback
+may end the training of a round (and with it the fit) after any epoch, or the fit after any
+round; the estimator is then fitted with what there is.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from .._net.network import Array, Mask
+from .._net.pruned import PrunedNetwork
+from .._sklearn_compat import NoContext, has_callbacks, root_context
+from .fitted import Fitted
+
+
+def metadata_of(sample_weight: Any) -> dict[str, Any] | None:
+    """Metadata as the hooks of scikit-learn's own estimators get them."""
+    return None if sample_weight is None else {"sample_weight": sample_weight}
+
+
+class FitTasks:
+    """The tasks fit -> round -> epoch of one fit.
+
+    Parameters
+    ----------
+    estimator : BaseOBDMLP
+        What is being fitted.
+    X, y, sample_weight : object
+        Training data as the user gave them, shown to the callbacks.
+    n_rounds : int
+        Most rounds that may follow the dense training.
+    n_epochs : tuple of int
+        Most epochs of dense training, and of retraining after a round.
+    """
+
+    def __init__(
+        self,
+        estimator: Any,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        n_rounds: int,
+        n_epochs: tuple[int, int],
+    ) -> None:
+        self._estimator, self._n_epochs = estimator, n_epochs
+        self._data = {"X": X, "y": y, "metadata": metadata_of(sample_weight)}
+        self._fit = root_context(estimator, max_subtasks=1 + n_rounds)
+        # Reporting every epoch costs time and memory that only callbacks make worth it.
+        self._are_told = has_callbacks(estimator)
+        self._n_begun = 0
+        self._round: Any = NoContext()
+        self._epoch: Any = None
+        self._mask: Mask | None = None
+        self.start: Fitted | None = None
+        self._begin(self._fit)
+
+    @property
+    def on_round(self) -> Callable[[Array, Mask], None] | None:
+        """``on_round(theta, mask)`` for `Monitor`; None where nobody is interested."""
+        return self._begin_round if self._are_told else None
+
+    @property
+    def on_epoch(self) -> Callable[[Array], bool] | None:
+        """``on_epoch(theta)`` for `Monitor`; None where nobody is interested."""
+        return self._end_epoch if self._are_told else None
+
+    def end_round(self, attributes: Callable[[], dict[str, Any]]) -> bool:
+        """Report the end of a round; returns True if a callback asks to stop.
+
+        ``attributes()`` gives the attributes of an estimator fitted up to this round.
+        """
+        if not self._are_told:
+            return False
+        if self._epoch is not None:
+            # Training ended before this epoch began.
+            self._epoch.call_on_fit_task_end(estimator=self._estimator)
+            self._epoch = None
+        return self._end(self._round, attributes)
+
+    def end(self) -> None:
+        """Report the end of the fit; the estimator is fitted."""
+        self._end(self._fit, dict)
+
+    def _begin_round(self, theta: Array, mask: Mask) -> None:
+        n_epochs = self._n_epochs[min(self._n_begun, 1)]
+        self._n_begun += 1
+        self._mask = mask
+        self._round = self._fit.subcontext(task_name="round", max_subtasks=n_epochs)
+        self._begin(self._round, self._network(theta))
+        self._n_left = n_epochs
+        self._begin_epoch(theta)
+
+    def _begin_epoch(self, theta: Array) -> None:
+        self._epoch = None
+        if self._n_left > 0:
+            self._n_left -= 1
+            self._epoch = self._round.subcontext(task_name="epoch")
+            self._begin(self._epoch, self._network(theta))
+
+    def _end_epoch(self, theta: Array) -> bool:
+        if self._epoch is None:
+            return False
+        stop = self._end(self._epoch, self._network(theta))
+        self._epoch = None
+        if not stop:
+            self._begin_epoch(theta)
+        return stop
+
+    def _network(self, theta: Array) -> Callable[[], dict[str, Any]]:
+        start, mask = self.start, self._mask
+        assert start is not None
+        assert mask is not None
+        pruned = PrunedNetwork(start.pruned.network, theta.copy(), mask)
+        return lambda: {"_fitted": replace(start, pruned=pruned)}
+
+    def _begin(self, context: Any, attributes: Callable[[], dict[str, Any]] | None = None) -> None:
+        context.call_on_fit_task_begin(
+            estimator=self._estimator, **self._data, reconstruction_attributes=attributes
+        )
+
+    def _end(self, context: Any, attributes: Callable[[], dict[str, Any]]) -> bool:
+        return context.call_on_fit_task_end(
+            estimator=self._estimator, **self._data, reconstruction_attributes=attributes
+        )

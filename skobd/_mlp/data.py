@@ -1,0 +1,190 @@
+"""Checking and encoding what the user gives, before any work is done."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.model_selection import train_test_split
+from sklearn.utils.validation import check_array, check_consistent_length, validate_data
+
+from .._net.network import Array
+from .._sklearn_compat import _check_sample_weight
+from .._train.updates import UPDATES
+from .warning import users_level
+
+_FLOATS = (np.float64, np.float32)
+
+
+class Data(NamedTuple):
+    """Validated and encoded rows; ``sample_weight`` is None or of shape (n_samples,)."""
+
+    X: Any
+    Y: Array
+    sample_weight: Array | None
+
+    def take(self, rows: np.ndarray) -> "Data":
+        """Some of the rows, copied."""
+        weight = None if self.sample_weight is None else self.sample_weight[rows]
+        return Data(self.X[rows], self.Y[rows], weight)
+
+
+@contextmanager
+def all_or_nothing(estimator: BaseEstimator) -> Iterator[None]:
+    """Restore the estimator's attributes if anything goes wrong: nothing fitted is lost."""
+    before = dict(vars(estimator))
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
+
+
+@contextmanager
+def _about(name: str) -> Iterator[None]:
+    """Begin the message of a ValueError with the array that it is about."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
+
+
+def validate(
+    estimator: Any,
+    X: Any,
+    y: Any,
+    sample_weight: Any,
+    *,
+    reset: bool,
+    classes_known: bool = False,
+    same_classes: bool = False,
+) -> Data:
+    """Check and encode training data; set what scikit-learn expects to be set.
+
+    Parameters
+    ----------
+    estimator : BaseOBDMLP
+    X, y, sample_weight : object
+        As the user gave them.
+    reset : bool
+        Whether to learn number and names of the features, and the classes.
+    classes_known, same_classes : bool, default=False
+        Whether the classes are not to be learned, and whether they must be the known ones.
+    """
+    dtype = _FLOATS if reset else estimator._fitted.pruned.theta.dtype
+    X, y = validate_data(
+        estimator,
+        X,
+        y,
+        accept_sparse="csr",
+        multi_output=True,
+        y_numeric=not estimator._is_classifier,
+        dtype=dtype,
+        order="C",
+        reset=reset,
+    )
+    if same_classes:
+        estimator._check_same_classes(y)
+    Y = estimator._encode(y, X.dtype, reset and not classes_known)
+    if sample_weight is None and getattr(estimator, "class_weight", None) is None:
+        return Data(X, Y, None)
+    weight = _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
+    counts = weight > 0
+    if counts.any():
+        # "balanced" must not count samples of no weight.
+        weight = weight.copy()
+        weight[counts] *= estimator._class_weight_of(y[counts])
+    kept = weight > 0
+    if not kept.any():
+        name = "class_weight" if counts.any() else "sample_weight"
+        raise ValueError(f"{name} is zero for every sample; at least one must be positive.")
+    data = Data(X, Y, weight)
+    # A sample of no weight must not count in minibatches or splits.
+    return data if kept.all() else data.take(np.flatnonzero(kept))
+
+
+def validate_held_out(
+    estimator: Any, X: Any, y: Any, sample_weight: Any, data: Data
+) -> Data | None:
+    """Check and encode the validation data that the user gave beside the training data."""
+    if X is None or y is None:
+        for given, missing, value in (("X_val", "y_val", X), ("y_val", "X_val", y)):
+            if value is not None:
+                raise ValueError(f"{given} is provided, but {missing} was not provided.")
+        if sample_weight is not None:
+            raise ValueError("sample_weight_val is provided, but X_val was not provided.")
+        return None
+    with _about("X_val"):
+        X = validate_data(
+            estimator,
+            X,
+            accept_sparse="csr",
+            dtype=data.X.dtype,
+            order="C",
+            ensure_min_samples=2,
+            reset=False,
+        )
+    dtype = None if estimator._is_classifier else "numeric"
+    with _about("y_val"):
+        y = check_array(y, ensure_2d=False, dtype=dtype, accept_sparse="csr")
+        check_consistent_length(X, y)
+    Y = estimator._encode(y, X.dtype, reset=False, name="y_val")
+    if Y.shape[1] != data.Y.shape[1]:
+        raise ValueError(
+            f"y_val has {Y.shape[1]} outputs, but the training targets have {data.Y.shape[1]}."
+        )
+    if sample_weight is not None:
+        with _about("sample_weight_val"):
+            sample_weight = _check_sample_weight(
+                sample_weight, X, dtype=X.dtype, ensure_non_negative=True
+            )
+        if not sample_weight.any():
+            raise ValueError("sample_weight_val is zero for every sample.")
+    return Data(X, Y, sample_weight)
+
+
+def check_batch_size(estimator: Any, data: Data) -> None:
+    """Warn where a minibatch is asked to be larger than the data."""
+    n_samples = data.X.shape[0]
+    if (
+        estimator.solver in UPDATES
+        and estimator.batch_size != "auto"
+        and estimator.batch_size > n_samples
+    ):
+        warnings.warn(
+            f"batch_size={estimator.batch_size} is larger than the number of training samples and "
+            f"is going to be clipped to {n_samples}.",
+            stacklevel=users_level(),
+        )
+
+
+def set_aside(
+    estimator: Any, data: Data, held_out: Data | None, rng: np.random.RandomState
+) -> tuple[Data, Data | None]:
+    """Set aside validation data if early stopping needs them and none were given."""
+    if held_out is not None or not estimator._stops_early:
+        return data, held_out
+    n_samples, is_binary = data.X.shape[0], data.Y.shape[1] == 1 and estimator._is_classifier
+    try:
+        rows, held_out_rows = train_test_split(
+            np.arange(n_samples),
+            random_state=rng,
+            test_size=estimator.validation_fraction,
+            stratify=data.Y[:, 0] if is_binary else None,
+        )
+    except ValueError as error:
+        raise ValueError(
+            f"early_stopping=True with validation_fraction={estimator.validation_fraction} cannot "
+            f"split {n_samples} samples: {error} Increase 'validation_fraction' or the size "
+            "of your dataset, or give X_val and y_val."
+        ) from error
+    if len(held_out_rows) < 2:
+        raise ValueError(
+            "The validation set is too small. Increase 'validation_fraction' "
+            f"(now {estimator.validation_fraction}) or the size of your dataset "
+            f"(now {n_samples} samples)."
+        )
+    return data.take(rows), data.take(held_out_rows)

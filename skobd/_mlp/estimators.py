@@ -1,0 +1,789 @@
+"""`OBDMLPClassifier` and `OBDMLPRegressor`: targets, predictions and documentation."""
+
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.metrics import accuracy_score, r2_score
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.preprocessing import LabelBinarizer
+from sklearn.utils import column_or_1d, compute_class_weight, compute_sample_weight
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
+
+from .._export import onnx
+from .._net.network import Array
+from .._sklearn_compat import StrOptions, _check_partial_fit_first_call
+from .base import BaseOBDMLP
+from .data import all_or_nothing
+
+
+class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
+    """Multilayer perceptron classifier that prunes itself with Optimal Brain Damage.
+
+    Trains like scikit-learn's `MLPClassifier`, whose parameters it takes with the same names,
+    defaults and meanings; then, in ``n_rounds`` rounds, deletes the weights of least saliency
+
+        s_k = h_kk u_k^2 / 2,
+
+    the predicted rise of the objective if weight u_k with second derivative h_kk were deleted,
+    and retrains the others.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : array-like of int or int, default=(100,)
+        Number of units in each hidden layer; ``()`` for none.
+    activation : {"identity", "logistic", "tanh", "relu"}, default="relu"
+        Activation function of the hidden units.
+    solver : {"lbfgs", "sgd", "adam"}, default="adam"
+        How weights are trained: L-BFGS over all samples, or stochastic gradient descent or Adam
+        (Kingma & Ba, 2015) over minibatches.
+    alpha : float, default=0.0001
+        Strength of the squared penalty on the weights, divided by the number of samples.
+    batch_size : int or "auto", default="auto"
+        Rows of a minibatch; "auto" means ``min(200, n_samples)``.
+    learning_rate : {"constant", "invscaling", "adaptive"}, default="constant"
+        Schedule of the learning rate of ``solver="sgd"``: constant;
+        ``learning_rate_init / t**power_t`` after t samples; or divided by 5 on every plateau.
+    learning_rate_init : float, default=0.001
+        Initial learning rate of the stochastic solvers.
+    power_t : float, default=0.5
+        Exponent of "invscaling".
+    max_iter : int, default=200
+        Most iterations, or epochs for the stochastic solvers, of dense training.
+    shuffle : bool, default=True
+        Whether to shuffle the samples in every epoch.
+    random_state : int, RandomState instance or None, default=None
+        Determines initial weights, shuffling and the validation split. The same integer gives
+        bit-identical results, whatever the number of threads or processes.
+    tol : float, default=1e-4
+        Training ends when loss or score has not improved by this for ``n_iter_no_change`` epochs;
+        for ``solver="lbfgs"`` the tolerance on the gradient. The loss of a regressor is the sum
+        over the outputs (scikit-learn's is the mean).
+    verbose : bool or int, default=False
+        1 prints a line for each round (for each epoch if nothing is pruned), 2 also for each
+        epoch.
+    warm_start : bool, default=False
+        Whether ``fit`` goes on from the present weights. Deleted weights stay deleted.
+    momentum : float in [0, 1], default=0.9
+        Momentum of ``solver="sgd"``.
+    nesterovs_momentum : bool, default=True
+        Whether ``solver="sgd"`` uses Nesterov's momentum.
+    early_stopping : bool, default=False
+        Whether the stochastic solvers end training, and keep the best weights, when the score on
+        validation data no longer improves.
+    validation_fraction : float, default=0.1
+        Fraction of the training data set aside for early stopping, unless ``fit`` is given
+        ``X_val`` and ``y_val``.
+    beta_1, beta_2 : float in [0, 1), default=0.9 and 0.999
+        Decay rates of Adam's moments.
+    epsilon : float, default=1e-8
+        Adam's guard against division by zero.
+    n_iter_no_change : int, default=10
+        Epochs without improvement that end training.
+    max_fun : int, default=15000
+        Most evaluations of the objective by ``solver="lbfgs"``.
+    prune_fraction : float in [0, 1), default=0.5
+        Fraction of all weights gone at the end, exactly (rounded to whole weights); 0 gives a
+        plain multilayer perceptron.
+    n_rounds : int, default=5
+        Rounds of deletion and retraining in which it is reached; after round r
+        ``(1 - prune_fraction) ** (r / n_rounds)`` of the weights are left. 0 gives a plain
+        multilayer perceptron.
+    criterion : {"obd", "unit_obs", "obs", "magnitude", "random"}, default="obd"
+        What makes a weight dispensable:
+
+        - "obd": saliency h_kk u_k^2 / 2 with the diagonal of the Hessian (LeCun, Denker & Solla,
+          1989, equation 5);
+        - "unit_obs": u_k^2 / (2 [H^-1]_kk) with one Hessian block for each unit, whose other
+          parameters are corrected (Hassibi & Stork, 1993, equation 5); good even without
+          retraining. Estimated from at most 2000 rows, drawn with ``random_state``;
+        - "obs": the same with the whole Gauss-Newton matrix, for at most 4096 parameters;
+        - "magnitude": abs(u_k);
+        - "random": nothing; a baseline.
+    curvature : {"hessian", "levenberg_marquardt", "gauss_newton"}, default="gauss_newton"
+        Second derivatives used by "obd": the paper's recursion, the same without the f'' terms,
+        or the exact diagonal of the Gauss-Newton matrix (one backward pass for each output). The
+        blocks of "unit_obs" are made of the same, "hessian" counting as "levenberg_marquardt"
+        because a block must not be negative.
+    granularity : {"weight", "unit", "feature"}, default="weight"
+        What is deleted: single weights, whole hidden units, or whole inputs. The saliency of a
+        unit or an input is the summed saliency of what is deleted with it; ``prune_fraction``
+        counts the weights that go with it, and is reached as closely as whole units or inputs
+        allow without exceeding it. A hidden layer never loses its last unit, nor the network its
+        last input.
+    prune_intercepts : bool, default=False
+        Whether intercepts can be deleted too; they then count as weights.
+    retrain_max_iter : int or None, default=None
+        Iterations or epochs of retraining in each round; None means ``max_iter``, 0 none.
+    prune_tol : float or None, default=None
+        Stop, and go back to the smallest network whose objective (or validation score, where
+        there are validation data) is within this of the dense one's; ``prune_fraction`` is then
+        the upper limit. `prune`, and ``fit`` with ``warm_start=True``, compare with the network
+        that they begin with. None: no such limit.
+    class_weight : dict, list of dict, "balanced" or None, default=None
+        Weights of the classes, multiplied into the sample weights; "balanced" makes them
+        inversely proportional to the class frequencies.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Class labels.
+    coefs_ : tuple of ndarray of shape (fan_in, fan_out)
+        Weights of each layer. The arrays are read-only; to change weights, assign new ones for
+        all layers, ``coefs_ = [...]``. Deleted weights stay 0 whatever is assigned to them.
+    intercepts_ : tuple of ndarray of shape (fan_out,)
+        Intercepts of each layer; read-only, and to be changed as ``coefs_`` are.
+    coef_masks_, intercept_masks_ : tuple of ndarray of bool
+        True where a parameter survives, shaped like ``coefs_`` and ``intercepts_``; read-only.
+    n_weights_ : int
+        Surviving weights (and intercepts, with ``prune_intercepts=True``).
+    sparsity_ : float
+        Fraction of them deleted.
+    pruning_history_ : dict of ndarray of shape (n_rounds_done,)
+        One row for each round, ready for ``pandas.DataFrame``: ``round``, ``n_weights``,
+        ``sparsity``, ``loss_before``, ``predicted_increase``, ``loss_after_deletion``,
+        ``loss_after_retraining``, ``n_iter``, and ``validation_loss`` and ``validation_score``
+        where there are validation data.
+    feature_importances_ : ndarray of shape (n_features,)
+        Summed OBD saliency of each input's weights on the training data of the last ``fit`` or
+        ``prune``; not changed by ``partial_fit``. NaN if an interrupt came before they were known.
+    used_features_ : ndarray of int
+        Indices of the features that predictions depend on; the others may hold anything finite.
+    loss_ : float
+        Objective at the end of training, as the solver saw it.
+    best_loss_ : float or None
+        Lowest of ``loss_curve_``; None with early stopping.
+    loss_curve_ : list of float
+        Objective after each epoch or iteration, of dense training and of all retraining.
+    validation_scores_ : list of float or None
+        Score on the validation data after each epoch; None without such data.
+    validation_loss_curve_ : list of float or None
+        Loss on the validation data after each epoch, without the penalty.
+    best_validation_score_ : float or None
+        Highest of ``validation_scores_``.
+    n_iter_ : int
+        Iterations or epochs of the last call of ``fit``, ``partial_fit`` or ``prune``.
+    t_ : int
+        Training samples seen by the stochastic solvers.
+    n_layers_ : int
+        Number of layers, input and output included.
+    n_outputs_ : int
+        Number of output units.
+    out_activation_ : str
+        Name of the output activation.
+    n_features_in_ : int
+        Number of features seen during ``fit``.
+    feature_names_in_ : ndarray of str of shape (n_features_in_,)
+        Names of the features, where ``X`` had names that are all strings.
+
+    See Also
+    --------
+    OBDMLPRegressor : The same for regression.
+
+    References
+    ----------
+    Y. LeCun, J. S. Denker and S. A. Solla, "Optimal Brain Damage", Advances in Neural
+    Information Processing Systems 2, 598-605, 1989.
+
+    B. Hassibi and D. G. Stork, "Second order derivatives for network pruning: Optimal Brain
+    Surgeon", Advances in Neural Information Processing Systems 5, 164-171, 1993.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skobd import OBDMLPClassifier
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> mlp = OBDMLPClassifier(
+    ...     (20,), "tanh", solver="lbfgs", alpha=1, prune_fraction=0.95, random_state=0
+    ... )
+    >>> model = make_pipeline(StandardScaler(), mlp).fit(X, y)
+    >>> mlp.n_weights_
+    31
+    >>> print(round(model.score(X, y), 2))
+    0.99
+    """
+
+    _parameter_constraints: dict = {
+        **BaseOBDMLP._parameter_constraints,
+        "class_weight": [StrOptions({"balanced"}), dict, list, None],
+    }
+    _is_classifier = True
+    _sklearn_class = MLPClassifier
+
+    def __init__(
+        self,
+        hidden_layer_sizes=(100,),
+        activation="relu",
+        *,
+        solver="adam",
+        alpha=0.0001,
+        batch_size="auto",
+        learning_rate="constant",
+        learning_rate_init=0.001,
+        power_t=0.5,
+        max_iter=200,
+        shuffle=True,
+        random_state=None,
+        tol=1e-4,
+        verbose=False,
+        warm_start=False,
+        momentum=0.9,
+        nesterovs_momentum=True,
+        early_stopping=False,
+        validation_fraction=0.1,
+        beta_1=0.9,
+        beta_2=0.999,
+        epsilon=1e-8,
+        n_iter_no_change=10,
+        max_fun=15000,
+        prune_fraction=0.5,
+        n_rounds=5,
+        criterion="obd",
+        curvature="gauss_newton",
+        granularity="weight",
+        prune_intercepts=False,
+        retrain_max_iter=None,
+        prune_tol=None,
+        class_weight=None,
+    ):
+        super().__init__(
+            hidden_layer_sizes=hidden_layer_sizes,
+            activation=activation,
+            solver=solver,
+            alpha=alpha,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            learning_rate_init=learning_rate_init,
+            power_t=power_t,
+            max_iter=max_iter,
+            shuffle=shuffle,
+            random_state=random_state,
+            tol=tol,
+            verbose=verbose,
+            warm_start=warm_start,
+            momentum=momentum,
+            nesterovs_momentum=nesterovs_momentum,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            beta_1=beta_1,
+            beta_2=beta_2,
+            epsilon=epsilon,
+            n_iter_no_change=n_iter_no_change,
+            max_fun=max_fun,
+            prune_fraction=prune_fraction,
+            n_rounds=n_rounds,
+            criterion=criterion,
+            curvature=curvature,
+            granularity=granularity,
+            prune_intercepts=prune_intercepts,
+            retrain_max_iter=retrain_max_iter,
+            prune_tol=prune_tol,
+        )
+        self.class_weight = class_weight
+
+    @property
+    def _loss_name(self) -> str:
+        is_multiclass = self._label_binarizer.y_type_ == "multiclass"
+        return "multinomial_log_loss" if is_multiclass else "binary_log_loss"
+
+    def _check_same_classes(self, y: Any) -> None:
+        classes = unique_labels(np.ravel(y) if y.shape[1:] == (1,) else y)
+        if set(classes) != set(self.classes_):
+            raise ValueError(
+                "warm_start can only be used where `y` has the same classes as in the previous "
+                f"call to fit. Previously got {self.classes_}, `y` has {classes}"
+            )
+
+    def _learn_classes(self, labels: Any, name: str) -> None:
+        binarizer = LabelBinarizer().fit(labels)
+        if len(binarizer.classes_) < 2 and not binarizer.y_type_.startswith("multilabel"):
+            raise ValueError(
+                f"{name} has one class only, {binarizer.classes_.tolist()}; "
+                f"{type(self).__name__} needs at least 2 classes."
+            )
+        self._label_binarizer, self.classes_ = binarizer, binarizer.classes_
+
+    def _encode(self, y: Any, dtype: np.dtype, reset: bool, name: str = "y") -> Array:
+        """Targets as a boolean indicator matrix (n_samples, n_outputs)."""
+        check_classification_targets(y)
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        if reset:
+            self._learn_classes(y, name)
+        given, known = type_of_target(y), self._label_binarizer.y_type_
+        if given.startswith("multilabel") != known.startswith("multilabel"):
+            raise ValueError(f"{name} is {given}, but the network is one for {known} targets.")
+        if given.startswith("multilabel") and y.shape[1] != len(self.classes_):
+            raise ValueError(
+                f"{name} has {y.shape[1]} labels, but the network is one for {len(self.classes_)}."
+            )
+        unseen = np.setdiff1d(unique_labels(y), self.classes_)
+        if len(unseen):
+            raise ValueError(
+                f"`{name}` has classes not in `self.classes_`: {unseen.tolist()}. "
+                f"`self.classes_` has {self.classes_.tolist()}."
+            )
+        return self._label_binarizer.transform(y).astype(bool)
+
+    def _class_weight_of(self, y: Any) -> Any:
+        given = self.class_weight
+        if given is None:
+            return 1
+        for table in given if isinstance(given, list) else [given]:
+            for label, value in table.items() if isinstance(table, dict) else ():
+                if not isinstance(value, Real) or not 0 <= float(value) < np.inf:
+                    raise ValueError(
+                        f"class_weight[{label!r}] must be a finite number >= 0, got {value!r}."
+                    )
+        if isinstance(given, dict) and y.ndim == 1:
+            # By all classes that are known, because a batch need not have every one of them.
+            of_class = compute_class_weight(given, classes=self.classes_, y=self.classes_)
+            return of_class[np.searchsorted(self.classes_, y)]
+        return compute_sample_weight(given, y)
+
+    def _score(self, p: Array, Y: Array, sample_weight: Array | None) -> float:
+        if self._loss_name == "binary_log_loss":
+            return accuracy_score(Y, p > 0.5, sample_weight=sample_weight)
+        labels = Y.argmax(axis=1)
+        return accuracy_score(labels, p.argmax(axis=1), sample_weight=sample_weight)
+
+    @available_if(lambda self: self._has_epochs())
+    def partial_fit(self, X, y, sample_weight=None, classes=None):
+        """Train for one epoch over the given data, with the present masks; nothing is pruned.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training data.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples.
+        classes : array-like of shape (n_classes,), default=None
+            All classes that any call will see; required in the first call.
+
+        Returns
+        -------
+        self : object
+            The estimator, trained further.
+
+        Raises
+        ------
+        AttributeError
+            For ``solver="lbfgs"``, which has no epochs.
+        ValueError
+            For invalid data or parameters, with ``early_stopping=True``, and if training
+            diverges. The estimator is then left as it was.
+        """
+        if self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight='balanced' is not supported by partial_fit, which does not see all "
+                "of the data: compute the weights with sklearn.utils.compute_class_weight and "
+                "pass them as a dict."
+            )
+        with all_or_nothing(self):
+            if _check_partial_fit_first_call(self, classes):
+                labels = y if type_of_target(y).startswith("multilabel") else classes
+                self._learn_classes(labels, "classes")
+            return self._partial_fit(X, y, sample_weight)
+
+    def predict(self, X):
+        """Predict class labels.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to predict; columns as in ``fit``.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_classes)
+            Labels; an indicator matrix for multilabel targets.
+        """
+        p = self._output(X)
+        return self._label_binarizer.inverse_transform(p.ravel() if p.shape[1] == 1 else p)
+
+    def predict_proba(self, X):
+        """Predict class probabilities.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to predict; columns as in ``fit``.
+
+        Returns
+        -------
+        p : ndarray of shape (n_samples, n_classes)
+            Probability of each class in the order of ``classes_``; of each label for multilabel
+            targets.
+        """
+        p = self._output(X)
+        return np.hstack([1 - p, p]) if p.shape[1] == 1 else p
+
+    def predict_log_proba(self, X):
+        """Predict logarithms of class probabilities.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to predict; columns as in ``fit``.
+
+        Returns
+        -------
+        log_p : ndarray of shape (n_samples, n_classes)
+            ``np.log(predict_proba(X))``.
+        """
+        p = self.predict_proba(X)
+        return np.log(p, out=p)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
+
+
+class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
+    """Multilayer perceptron regressor that prunes itself with Optimal Brain Damage.
+
+    Trains like scikit-learn's `MLPRegressor`, whose parameters it takes with the same names,
+    defaults and meanings; then, in ``n_rounds`` rounds, deletes the weights of least saliency
+
+        s_k = h_kk u_k^2 / 2,
+
+    the predicted rise of the objective if weight u_k with second derivative h_kk were deleted,
+    and retrains the others.
+
+    Parameters
+    ----------
+    loss : {"squared_error", "poisson"}, default="squared_error"
+        Half the squared error (summed over the outputs), or half the Poisson deviance with a
+        logarithmic link, for ``y >= 0``.
+    hidden_layer_sizes : array-like of int or int, default=(100,)
+        Number of units in each hidden layer; ``()`` for none.
+    activation : {"identity", "logistic", "tanh", "relu"}, default="relu"
+        Activation function of the hidden units.
+    solver : {"lbfgs", "sgd", "adam"}, default="adam"
+        How weights are trained: L-BFGS over all samples, or stochastic gradient descent or Adam
+        (Kingma & Ba, 2015) over minibatches.
+    alpha : float, default=0.0001
+        Strength of the squared penalty on the weights, divided by the number of samples.
+    batch_size : int or "auto", default="auto"
+        Rows of a minibatch; "auto" means ``min(200, n_samples)``.
+    learning_rate : {"constant", "invscaling", "adaptive"}, default="constant"
+        Schedule of the learning rate of ``solver="sgd"``: constant;
+        ``learning_rate_init / t**power_t`` after t samples; or divided by 5 on every plateau.
+    learning_rate_init : float, default=0.001
+        Initial learning rate of the stochastic solvers.
+    power_t : float, default=0.5
+        Exponent of "invscaling".
+    max_iter : int, default=200
+        Most iterations, or epochs for the stochastic solvers, of dense training.
+    shuffle : bool, default=True
+        Whether to shuffle the samples in every epoch.
+    random_state : int, RandomState instance or None, default=None
+        Determines initial weights, shuffling and the validation split. The same integer gives
+        bit-identical results, whatever the number of threads or processes.
+    tol : float, default=1e-4
+        Training ends when loss or score has not improved by this for ``n_iter_no_change`` epochs;
+        for ``solver="lbfgs"`` the tolerance on the gradient. The loss of a regressor is the sum
+        over the outputs (scikit-learn's is the mean).
+    verbose : bool or int, default=False
+        1 prints a line for each round (for each epoch if nothing is pruned), 2 also for each
+        epoch.
+    warm_start : bool, default=False
+        Whether ``fit`` goes on from the present weights. Deleted weights stay deleted.
+    momentum : float in [0, 1], default=0.9
+        Momentum of ``solver="sgd"``.
+    nesterovs_momentum : bool, default=True
+        Whether ``solver="sgd"`` uses Nesterov's momentum.
+    early_stopping : bool, default=False
+        Whether the stochastic solvers end training, and keep the best weights, when the score on
+        validation data no longer improves.
+    validation_fraction : float, default=0.1
+        Fraction of the training data set aside for early stopping, unless ``fit`` is given
+        ``X_val`` and ``y_val``.
+    beta_1, beta_2 : float in [0, 1), default=0.9 and 0.999
+        Decay rates of Adam's moments.
+    epsilon : float, default=1e-8
+        Adam's guard against division by zero.
+    n_iter_no_change : int, default=10
+        Epochs without improvement that end training.
+    max_fun : int, default=15000
+        Most evaluations of the objective by ``solver="lbfgs"``.
+    prune_fraction : float in [0, 1), default=0.5
+        Fraction of all weights gone at the end, exactly (rounded to whole weights); 0 gives a
+        plain multilayer perceptron.
+    n_rounds : int, default=5
+        Rounds of deletion and retraining in which it is reached; after round r
+        ``(1 - prune_fraction) ** (r / n_rounds)`` of the weights are left. 0 gives a plain
+        multilayer perceptron.
+    criterion : {"obd", "unit_obs", "obs", "magnitude", "random"}, default="obd"
+        What makes a weight dispensable:
+
+        - "obd": saliency h_kk u_k^2 / 2 with the diagonal of the Hessian (LeCun, Denker & Solla,
+          1989, equation 5);
+        - "unit_obs": u_k^2 / (2 [H^-1]_kk) with one Hessian block for each unit, whose other
+          parameters are corrected (Hassibi & Stork, 1993, equation 5); good even without
+          retraining. Estimated from at most 2000 rows, drawn with ``random_state``;
+        - "obs": the same with the whole Gauss-Newton matrix, for at most 4096 parameters;
+        - "magnitude": abs(u_k);
+        - "random": nothing; a baseline.
+    curvature : {"hessian", "levenberg_marquardt", "gauss_newton"}, default="gauss_newton"
+        Second derivatives used by "obd": the paper's recursion, the same without the f'' terms,
+        or the exact diagonal of the Gauss-Newton matrix (one backward pass for each output). The
+        blocks of "unit_obs" are made of the same, "hessian" counting as "levenberg_marquardt"
+        because a block must not be negative.
+    granularity : {"weight", "unit", "feature"}, default="weight"
+        What is deleted: single weights, whole hidden units, or whole inputs. The saliency of a
+        unit or an input is the summed saliency of what is deleted with it; ``prune_fraction``
+        counts the weights that go with it, and is reached as closely as whole units or inputs
+        allow without exceeding it. A hidden layer never loses its last unit, nor the network its
+        last input.
+    prune_intercepts : bool, default=False
+        Whether intercepts can be deleted too; they then count as weights.
+    retrain_max_iter : int or None, default=None
+        Iterations or epochs of retraining in each round; None means ``max_iter``, 0 none.
+    prune_tol : float or None, default=None
+        Stop, and go back to the smallest network whose objective (or validation score, where
+        there are validation data) is within this of the dense one's; ``prune_fraction`` is then
+        the upper limit. `prune`, and ``fit`` with ``warm_start=True``, compare with the network
+        that they begin with. None: no such limit.
+
+    Attributes
+    ----------
+    coefs_ : tuple of ndarray of shape (fan_in, fan_out)
+        Weights of each layer. The arrays are read-only; to change weights, assign new ones for
+        all layers, ``coefs_ = [...]``. Deleted weights stay 0 whatever is assigned to them.
+    intercepts_ : tuple of ndarray of shape (fan_out,)
+        Intercepts of each layer; read-only, and to be changed as ``coefs_`` are.
+    coef_masks_, intercept_masks_ : tuple of ndarray of bool
+        True where a parameter survives, shaped like ``coefs_`` and ``intercepts_``; read-only.
+    n_weights_ : int
+        Surviving weights (and intercepts, with ``prune_intercepts=True``).
+    sparsity_ : float
+        Fraction of them deleted.
+    pruning_history_ : dict of ndarray of shape (n_rounds_done,)
+        One row for each round, ready for ``pandas.DataFrame``: ``round``, ``n_weights``,
+        ``sparsity``, ``loss_before``, ``predicted_increase``, ``loss_after_deletion``,
+        ``loss_after_retraining``, ``n_iter``, and ``validation_loss`` and ``validation_score``
+        where there are validation data.
+    feature_importances_ : ndarray of shape (n_features,)
+        Summed OBD saliency of each input's weights on the training data of the last ``fit`` or
+        ``prune``; not changed by ``partial_fit``. NaN if an interrupt came before they were known.
+    used_features_ : ndarray of int
+        Indices of the features that predictions depend on; the others may hold anything finite.
+    loss_ : float
+        Objective at the end of training, as the solver saw it.
+    best_loss_ : float or None
+        Lowest of ``loss_curve_``; None with early stopping.
+    loss_curve_ : list of float
+        Objective after each epoch or iteration, of dense training and of all retraining.
+    validation_scores_ : list of float or None
+        Score on the validation data after each epoch; None without such data.
+    validation_loss_curve_ : list of float or None
+        Loss on the validation data after each epoch, without the penalty.
+    best_validation_score_ : float or None
+        Highest of ``validation_scores_``.
+    n_iter_ : int
+        Iterations or epochs of the last call of ``fit``, ``partial_fit`` or ``prune``.
+    t_ : int
+        Training samples seen by the stochastic solvers.
+    n_layers_ : int
+        Number of layers, input and output included.
+    n_outputs_ : int
+        Number of output units.
+    out_activation_ : str
+        Name of the output activation.
+    n_features_in_ : int
+        Number of features seen during ``fit``.
+    feature_names_in_ : ndarray of str of shape (n_features_in_,)
+        Names of the features, where ``X`` had names that are all strings.
+
+    See Also
+    --------
+    OBDMLPClassifier : The same for classification.
+
+    References
+    ----------
+    Y. LeCun, J. S. Denker and S. A. Solla, "Optimal Brain Damage", Advances in Neural
+    Information Processing Systems 2, 598-605, 1989.
+
+    B. Hassibi and D. G. Stork, "Second order derivatives for network pruning: Optimal Brain
+    Surgeon", Advances in Neural Information Processing Systems 5, 164-171, 1993.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skobd import OBDMLPRegressor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> mlp = OBDMLPRegressor(
+    ...     hidden_layer_sizes=(20,), activation="tanh", solver="lbfgs", alpha=10,
+    ...     prune_fraction=0.9, random_state=0,
+    ... )
+    >>> model = make_pipeline(StandardScaler(), mlp).fit(X, (y - y.mean()) / y.std())
+    >>> mlp.n_weights_
+    22
+    """
+
+    _parameter_constraints: dict = {
+        **BaseOBDMLP._parameter_constraints,
+        "loss": [StrOptions({"squared_error", "poisson"})],
+    }
+    _is_classifier = False
+    _sklearn_class = MLPRegressor
+
+    def __init__(
+        self,
+        loss="squared_error",
+        hidden_layer_sizes=(100,),
+        activation="relu",
+        *,
+        solver="adam",
+        alpha=0.0001,
+        batch_size="auto",
+        learning_rate="constant",
+        learning_rate_init=0.001,
+        power_t=0.5,
+        max_iter=200,
+        shuffle=True,
+        random_state=None,
+        tol=1e-4,
+        verbose=False,
+        warm_start=False,
+        momentum=0.9,
+        nesterovs_momentum=True,
+        early_stopping=False,
+        validation_fraction=0.1,
+        beta_1=0.9,
+        beta_2=0.999,
+        epsilon=1e-8,
+        n_iter_no_change=10,
+        max_fun=15000,
+        prune_fraction=0.5,
+        n_rounds=5,
+        criterion="obd",
+        curvature="gauss_newton",
+        granularity="weight",
+        prune_intercepts=False,
+        retrain_max_iter=None,
+        prune_tol=None,
+    ):
+        super().__init__(
+            hidden_layer_sizes=hidden_layer_sizes,
+            activation=activation,
+            solver=solver,
+            alpha=alpha,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            learning_rate_init=learning_rate_init,
+            power_t=power_t,
+            max_iter=max_iter,
+            shuffle=shuffle,
+            random_state=random_state,
+            tol=tol,
+            verbose=verbose,
+            warm_start=warm_start,
+            momentum=momentum,
+            nesterovs_momentum=nesterovs_momentum,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            beta_1=beta_1,
+            beta_2=beta_2,
+            epsilon=epsilon,
+            n_iter_no_change=n_iter_no_change,
+            max_fun=max_fun,
+            prune_fraction=prune_fraction,
+            n_rounds=n_rounds,
+            criterion=criterion,
+            curvature=curvature,
+            granularity=granularity,
+            prune_intercepts=prune_intercepts,
+            retrain_max_iter=retrain_max_iter,
+            prune_tol=prune_tol,
+        )
+        self.loss = loss
+
+    @property
+    def _loss_name(self) -> str:
+        return self.loss
+
+    def _encode(self, y: Any, dtype: np.dtype, reset: bool, name: str = "y") -> Array:
+        """Targets as a matrix (n_samples, n_outputs) in the precision of ``X``."""
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        Y = (y.reshape(-1, 1) if y.ndim == 1 else y).astype(dtype, copy=False)
+        if self.loss == "poisson" and (Y < 0).any():
+            raise ValueError(f"loss='poisson' needs {name} >= 0, but its minimum is {Y.min()}.")
+        return Y
+
+    def _score(self, p: Array, Y: Array, sample_weight: Array | None) -> float:
+        return r2_score(Y, p, sample_weight=sample_weight)
+
+    @available_if(lambda self: self._has_epochs())
+    def partial_fit(self, X, y, sample_weight=None):
+        """Train for one epoch over the given data, with the present masks; nothing is pruned.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training data.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples.
+
+        Returns
+        -------
+        self : object
+            The estimator, trained further.
+
+        Raises
+        ------
+        AttributeError
+            For ``solver="lbfgs"``, which has no epochs.
+        ValueError
+            For invalid data or parameters, with ``early_stopping=True``, and if training
+            diverges. The estimator is then left as it was.
+        """
+        return self._partial_fit(X, y, sample_weight)
+
+    def predict(self, X):
+        """Predict targets.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to predict; columns as in ``fit``.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        """
+        y = self._output(X)
+        return y.ravel() if y.shape[1] == 1 else y
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.positive_only = self.loss == "poisson"
+        tags.target_tags.multi_output = True
+        return tags
+
+
+def register_onnx_converters() -> None:
+    """Tell skl2onnx how the estimators are converted, for pipelines that end in one.
+
+    Call it once before ``skl2onnx.to_onnx(pipeline, X)``; the estimators' own ``to_onnx`` needs
+    no such call.
+
+    Raises
+    ------
+    ImportError
+        If skl2onnx is not installed.
+    """
+    onnx.register(OBDMLPClassifier, OBDMLPRegressor)

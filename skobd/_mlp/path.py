@@ -1,0 +1,183 @@
+"""The pruning path: the networks that a fit passes through, from dense to sparse."""
+
+import copy
+from collections.abc import Iterator, Sequence
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, MetaEstimatorMixin
+from sklearn.pipeline import Pipeline
+from sklearn.utils import Bunch
+
+from .._prune.schedule import geometric_levels
+from .._sklearn_compat import CallbackSupportMixin, hand_down_callbacks, without_callback_state
+from .fitted import Fitted, history
+
+
+def _pipelines(estimator: Any) -> Iterator[Pipeline]:
+    """A pipeline, the pipeline that it ends in, and so on; nothing for a bare estimator."""
+    while isinstance(estimator, Pipeline):
+        yield estimator
+        estimator = estimator.steps[-1][1]
+
+
+def last_step(estimator: Any) -> Any:
+    """The last step of a pipeline, of pipelines within pipelines, or the estimator itself."""
+    for pipeline in _pipelines(estimator):
+        estimator = pipeline.steps[-1][1]
+    return estimator
+
+
+def last_step_name(estimator: Any) -> str:
+    """Name by which ``set_params`` reaches the last step; empty for a bare estimator."""
+    return "__".join(pipeline.steps[-1][0] for pipeline in _pipelines(estimator))
+
+
+def steps_before(estimator: Any) -> list[Pipeline]:
+    """What comes before the last step: a list of pipelines of transformers, mostly one or none."""
+    return [pipeline[:-1] for pipeline in _pipelines(estimator) if len(pipeline.steps) > 1]
+
+
+def put_last(estimator: Any, last: Any) -> Any:
+    """The pipeline itself with another last step; of a bare estimator ``last``."""
+    name = last_step_name(estimator)
+    return estimator.set_params(**{name: last}) if name else last
+
+
+def replace_last(estimator: Any, last: Any) -> Any:
+    """A shallow copy of the pipeline with another last step; of a bare estimator ``last``."""
+    if not isinstance(estimator, Pipeline):
+        return last
+    pipeline = without_callback_state(copy.copy(estimator))
+    name, step = estimator.steps[-1]
+    pipeline.steps = [*estimator.steps[:-1], (name, replace_last(step, last))]
+    return pipeline
+
+
+class PruningPath(Bunch):
+    """The networks after each round, from dense to sparse.
+
+    A `Bunch`: what follows are its keys, readable as attributes. Made by
+    `OBDMLPClassifier.pruning_path`, `OBDMLPRegressor.pruning_path` and, for each fold, by
+    `PruningSearchCV` with ``store_path=True``.
+
+    Attributes
+    ----------
+    prune_fractions : ndarray of shape (n_steps,)
+        The levels; the first, 0, is the dense network's.
+    round, n_weights, sparsity, loss_before, predicted_increase, loss_after_deletion, \
+    loss_after_retraining, n_iter : ndarray of shape (n_steps,)
+        As in ``pruning_history_``, with the dense network first.
+    validation_loss, validation_score : ndarray of shape (n_steps,)
+        Only where there are validation data.
+    fit_time : ndarray of shape (n_steps,)
+        Seconds from the start of training.
+    steps : list
+        What training left after each step.
+    estimator : object
+        What `estimator_at` completes.
+    own_levels : bool
+        Whether the levels are those that the estimator's own parameters make.
+    """
+
+    def __repr__(self) -> str:
+        weights = self["n_weights"]
+        return (
+            f"PruningPath({len(weights)} networks of {weights[0]} to {weights[-1]} weights, "
+            f"keys: {', '.join(self)})"
+        )
+
+    def estimator_at(self, index: int) -> Any:
+        """Fitted estimator at a step of the path, without any training.
+
+        Parameters
+        ----------
+        index : int
+            Position on the path; negative counts from the sparse end.
+
+        Returns
+        -------
+        estimator : object
+            Its attributes equal those of an estimator fitted along the same levels, bit for
+            bit. ``prune_fraction`` is the step's level. Further `partial_fit` starts the
+            optimiser afresh, as its state is not kept on the path.
+        """
+        steps: list[Fitted] = self["steps"]
+        n_steps = len(steps)
+        if not isinstance(index, Integral):
+            raise TypeError(f"index must be an integer, got {index!r}.")
+        if not -n_steps <= index < n_steps:
+            raise IndexError(f"index must be in [{-n_steps}, {n_steps}), got {index}.")
+        index %= n_steps
+        mlp = copy.copy(last_step(self["estimator"]))
+        mlp._fitted = steps[index]
+        mlp.prune_fraction = float(self["prune_fractions"][index])
+        if self["own_levels"]:
+            mlp.n_rounds = index
+        return replace_last(self["estimator"], mlp)
+
+
+class AlongPath(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
+    """Fits an estimator along levels and keeps the network at every one of them.
+
+    It stands in for the estimator as the last step of a pipeline. What was reached before an
+    error or an interrupt is kept.
+
+    Parameters
+    ----------
+    estimator : OBDMLPClassifier or OBDMLPRegressor
+    levels : tuple of float or None
+        Levels above 0, ascending; None for those of the estimator's parameters.
+
+    Attributes
+    ----------
+    is_interrupted_ : bool
+        Whether the user interrupted the fit.
+    """
+
+    def __init__(self, estimator: Any, levels: Sequence[float] | None = None) -> None:
+        self.estimator = estimator
+        self.levels = levels
+
+    def fit(self, X: Any, y: Any = None, **fit_params: Any) -> "AlongPath":
+        """Fit along the path."""
+        self._template: Any = None
+        self._steps: list[Fitted] = []
+        self._seconds: list[float] = []
+        hand_down_callbacks(self, self.estimator)
+
+        def record(fitted: Fitted, seconds: float) -> None:
+            if self._template is None:
+                self._template = without_callback_state(copy.copy(self.estimator))
+            self._steps.append(fitted)
+            self._seconds.append(seconds)
+
+        self.is_interrupted_ = self.estimator._fit_along(self.levels, record, X, y, **fit_params)
+        return self
+
+    @property
+    def path_(self) -> PruningPath | None:
+        """The path as far as it was reached; None if not even dense training ended."""
+        # There are none where a step of a pipeline before this one has failed.
+        if not getattr(self, "_steps", None):
+            return None
+        template, levels = self._template, self.levels
+        if levels is None:
+            levels = geometric_levels(template.prune_fraction, template.n_rounds)
+        latest = [fitted.latest for fitted in self._steps if fitted.latest is not None]
+        return PruningPath(
+            prune_fractions=np.array([0.0, *levels][: len(self._steps)]),
+            **history(latest),
+            fit_time=np.array(self._seconds),
+            steps=list(self._steps),
+            estimator=template,
+            own_levels=self.levels is None,
+        )
+
+    def __sklearn_tags__(self):
+        return self.estimator.__sklearn_tags__()
+
+    def get_metadata_routing(self) -> Any:
+        """What metadata the estimator asks for."""
+        return self.estimator.get_metadata_routing()

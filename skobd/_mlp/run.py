@@ -1,0 +1,176 @@
+"""One call of fit, prune or pruning_path, after validation: what drives the recipe."""
+
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from .._net.network import Array
+from .._prune.criteria import obd_saliencies
+from .._prune.problem import DeletionSettings, Problem
+from .._prune.recipe import Recipe, Round, prune
+from .._train.objective import Objective
+from .._train.solvers import Monitor, Training
+from .._train.updates import UPDATES, SolverSettings
+from .callbacks import FitTasks
+from .fitted import Fitted
+
+INTERRUPTED = "Training interrupted by user."
+
+
+@dataclass
+class Run:
+    """The network before, and everything that the recipe needs.
+
+    Attributes
+    ----------
+    start : Fitted
+    objective : Objective
+    validate : callable or None
+        See `Monitor`.
+    survivors : sequence of int
+        See `prune`.
+    settings : SolverSettings
+        Of retraining; ``train`` says whether to train before the first round, too.
+    recipe : Recipe
+    rng : RandomState
+    tasks : FitTasks
+    train : bool
+    verbose : int
+    keeps_optimizer : bool
+        Whether ``partial_fit`` is to go on with the moments of the last training.
+    """
+
+    start: Fitted
+    objective: Objective
+    validate: Callable[[Array], tuple[float, float]] | None
+    survivors: Sequence[int]
+    settings: SolverSettings
+    recipe: Recipe
+    rng: np.random.RandomState
+    tasks: FitTasks
+    train: bool
+    verbose: int
+    keeps_optimizer: bool
+
+    def __post_init__(self) -> None:
+        self.fitted = self.tasks.start = self.start
+        self.done: list[Round] = []
+        self.is_interrupted = False
+
+    def rounds(self) -> Iterator[Fitted]:
+        """The networks that are accepted, the dense one first."""
+        monitor = Monitor(self.validate, self.tasks.on_epoch, self.tasks.on_round)
+        # Of pruning, a line for each round says enough.
+        is_verbose = self.verbose > (1 if self.survivors else 0)
+        training = Training(replace(self.settings, verbose=is_verbose), self.rng, monitor)
+        start = self.start
+        steps = prune(
+            self.objective,
+            start.pruned,
+            start.state,
+            self.survivors,
+            self.recipe,
+            training,
+            train=self.train,
+        )
+        n_iter = 0
+        for step in steps:
+            if self.verbose and self.survivors:
+                print(step.round.describe())
+            if step.round.within_tol:
+                n_iter += step.round.n_iter
+                self.done.append(step.round)
+                self.fitted = self.fitted.after(step, n_iter)
+                if not self.keeps_optimizer:
+                    self.fitted = self.fitted.without_optimizer()
+                yield self.fitted
+            if self.tasks.end_round(lambda: {"_fitted": self.with_importances(self.fitted)}):
+                return
+
+    def finish(self, record: Callable[[Fitted, float], None] | None = None) -> Fitted:
+        """Drive the recipe to its end, or to an interrupt; returns the last network.
+
+        ``record`` is shown every network, with the importances of its inputs, and the seconds
+        since the start.
+        """
+        fitted, start = self.start, time.perf_counter()
+        try:
+            for fitted in self.rounds():
+                if record is not None:
+                    fitted = self.with_importances(fitted)
+                    record(fitted, time.perf_counter() - start)
+        except KeyboardInterrupt:
+            if not self.done:
+                raise
+            self.is_interrupted = True
+        if fitted.importances is None or fitted.pruned is not self.fitted.pruned:
+            fitted = self.fitted
+            try:
+                fitted = self.with_importances(fitted)
+            except KeyboardInterrupt:
+                # The network is there, and whoever interrupts wants no second pass.
+                self.is_interrupted = True
+                importances = np.full(fitted.pruned.network.layer_sizes[0], np.nan)
+                fitted = replace(fitted, importances=importances)
+        self.is_interrupted |= self.done[-1].status == "interrupted"
+        return fitted
+
+    def with_importances(self, fitted: Fitted) -> Fitted:
+        """The same, with the summed OBD saliency of the weights of each input."""
+        pruned = fitted.pruned
+        problem = Problem(self.objective, pruned.theta, pruned.mask, self.recipe.deletion, self.rng)
+        saliencies = pruned.network.coefs(obd_saliencies(problem))[0]
+        return replace(fitted, importances=saliencies.sum(axis=1))
+
+    def warn(self, stacklevel: int) -> None:
+        """Say what the user should know about how training ended."""
+        if self.is_interrupted:
+            warnings.warn(INTERRUPTED, stacklevel=stacklevel)
+        trained = [record for record in self.done if record.n_iter]
+        diverged = [record for record in trained if record.status == "diverged"]
+        if diverged:
+            warnings.warn(
+                f"Training diverged ({diverged[0].message}); the best network on the validation "
+                "data is kept. To cure this, lower learning_rate_init "
+                f"(now {self.settings.learning_rate_init}) or standardise the input.",
+                ConvergenceWarning,
+                stacklevel=stacklevel,
+            )
+        short = [record for record in trained if record.status == "max_iter"]
+        if self.recipe.retrain_max_iter is not None:
+            # A small number of retraining iterations was asked for.
+            short = [record for record in short if record.round == 0]
+        if short:
+            warnings.warn(self._shortfall(short), ConvergenceWarning, stacklevel=stacklevel)
+
+    def _shortfall(self, short: list[Round]) -> str:
+        rounds = [str(record.round) for record in short if record.round]
+        where = f" In retraining after round {', '.join(rounds)}." if rounds else ""
+        settings = self.settings
+        if settings.solver in UPDATES:
+            return (
+                f"Stochastic Optimizer: Maximum iterations ({settings.max_iter}) reached and the "
+                f"optimization hasn't converged yet.{where}"
+            )
+        return (
+            f"lbfgs failed to converge after {short[0].n_iter} iteration(s): "
+            f"{short[0].message}.{where} Increase max_iter (now {settings.max_iter}) or "
+            f"max_fun (now {settings.max_fun}), or scale the data."
+        )
+
+
+def settings_of(kind: Any, estimator: Any, **others: Any) -> Any:
+    """A record of settings whose fields are parameters of the estimator."""
+    values = {name: getattr(estimator, name) for name in kind.__dataclass_fields__}
+    return kind(**values | others)
+
+
+def recipe_of(estimator: Any, prune_tol: float | None) -> Recipe:
+    """The recipe that the parameters of an estimator describe."""
+    deletion = settings_of(DeletionSettings, estimator)
+    return Recipe(deletion, estimator.retrain_max_iter, prune_tol)

@@ -1,0 +1,100 @@
+"""Units that lost all incoming, or all outgoing, weights: the one place that knows them.
+
+A hidden unit without incoming weights is a constant, f(b); it can be folded into the intercepts
+of the next layer, b' + f(b) w. A unit without outgoing weights computes nothing.
+"""
+
+import numpy as np
+
+from .network import Array, Indices, Mask, Network
+
+
+def constant_units(layer: Mask) -> Mask:
+    """True for units without incoming weights; ``layer`` is (fan_in + 1, fan_out)."""
+    return np.logical_not(layer[:-1].any(axis=0))
+
+
+def unused_units(following: Mask) -> Mask:
+    """True for units without outgoing weights; ``following`` is the layer after them."""
+    return np.logical_not(following[:-1].any(axis=1))
+
+
+def without_dead_units(
+    network: Network, mask: Mask, prunable: Mask, revive_intercepts: bool = False
+) -> Mask:
+    """The mask after deleting everything in ``prunable`` that belongs to dead hidden units.
+
+    Parameters
+    ----------
+    network : Network
+    mask, prunable : ndarray of bool of shape (n_parameters,)
+    revive_intercepts : bool, default=False
+        Whether a deleted intercept may come back to take over a constant; else constants that
+        only it could take over stay where they are.
+    """
+    mask = mask.copy()
+    layers, may = network.layers(mask), network.layers(prunable)
+    # One sweep in each direction suffices: folding can only make constants further on, and
+    # dropping unused units can only make units unused further back.
+    for layer, following, may_follow in zip(layers[:-1], layers[1:], may[1:], strict=True):
+        constant = constant_units(layer)
+        if revive_intercepts:
+            following[-1] |= following[:-1][constant].any(axis=0)
+        following[:-1] &= ~(constant[:, np.newaxis] & following[-1] & may_follow[:-1])
+    for layer, following, may_go in zip(layers[-2::-1], layers[:0:-1], may[-2::-1], strict=True):
+        layer &= ~(unused_units(following) & may_go)
+    return mask
+
+
+def outgoing_of_constants(network: Network, mask: Mask) -> Mask:
+    """True at weights from constant units to units whose intercepts can take the constants over."""
+    flags = np.zeros_like(mask)
+    layers, outgoing = network.layers(mask), network.layers(flags)
+    for layer, following, out in zip(layers[:-1], layers[1:], outgoing[1:], strict=True):
+        out[:-1] = constant_units(layer)[:, np.newaxis] & following[-1]
+    return flags
+
+
+def in_order_of_deletion(network: Network, mask: Mask, dead: Mask) -> Indices:
+    """Positions of dead parameters in an order in which any first part can go at no cost.
+
+    The intercept of a constant unit may only go after what comes out of the unit.
+    """
+    outgoing = dead & outgoing_of_constants(network, mask & ~(dead & network.is_weight))
+    return np.concatenate([np.flatnonzero(outgoing), np.flatnonzero(dead & ~outgoing)])
+
+
+def fold_constants(network: Network, theta: Array, mask: Mask, freed: Mask) -> Array:
+    """Add what freed outgoing weights of constant units contributed to the next intercepts.
+
+    Parameters
+    ----------
+    network : Network
+    theta : ndarray of shape (n_parameters,)
+        Before the deletion: freed parameters still have their values.
+    mask : ndarray of bool of shape (n_parameters,)
+        After the deletion.
+    freed : ndarray of bool of shape (n_parameters,)
+        What was deleted at no cost.
+    """
+    theta = theta.copy()
+    layers, masks, free = network.layers(theta), network.layers(mask), network.layers(freed)
+    for index in range(len(layers) - 1):
+        constant = constant_units(masks[index])
+        if not constant.any():
+            continue
+        # In double precision, because it is done once and costs nothing.
+        output = layers[index][-1].astype(np.float64)
+        network.f.apply(output)
+        following = layers[index + 1]
+        lost = np.where(free[index + 1][:-1] & constant[:, np.newaxis], following[:-1], 0)
+        following[-1] += output @ lost.astype(np.float64)
+    return theta
+
+
+def connects(network: Network, mask: Mask) -> bool:
+    """Whether any output depends on any input."""
+    reached: Mask = np.ones(network.layer_sizes[0], dtype=bool)
+    for layer in network.layers(mask):
+        reached = np.any(layer[:-1][reached], axis=0)
+    return bool(reached.any())

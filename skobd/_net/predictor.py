@@ -1,0 +1,179 @@
+"""Prediction by a network made ready for it."""
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy import sparse
+
+from .._threads import (
+    count_chunks,
+    reproducible_threads,
+    row_blocks,
+    run_chunks,
+    single_threaded_blas,
+    split_evenly,
+)
+from .compaction import compact
+from .network import Array, Mask, Network
+
+Link = Callable[[Array], None]
+
+# With fewer rows than this a CSR product cannot use vector instructions: only large and very
+# sparse layers gain by it.
+_MANY_ROWS = 16
+# Rows are predicted in blocks whose activations fit the cache; a chunk is worth a thread from
+# about so many multiply-adds on.
+_BLOCK_ELEMENTS = 2**18
+_MIN_BLOCK_ROWS, _MAX_BLOCK_ROWS = 64, 2048
+_CHUNK_MULTIPLY_ADDS, _MAX_CHUNKS = 2e7, 8
+# BLAS leaves smaller products than this to one thread, so that it need not be told to.
+_SMALL_PRODUCT = 9000
+
+
+class Costs(NamedTuple):
+    """Costs in units of a multiply-add of a dense product, as benchmarks/deployment.py measures.
+
+    Attributes
+    ----------
+    sparse : float
+        A non-zero weight of a CSR product with many rows.
+    transpose : float
+        Copying an element into the transposed layout.
+    sparse_of_one, sparse_call_of_one : float
+        A non-zero weight of a CSR product with few rows, and such a product as a whole.
+    gather : float
+        Taking an input out of a row.
+    """
+
+    sparse: float = 7.0
+    transpose: float = 19.0
+    sparse_of_one: float = 6.0
+    sparse_call_of_one: float = 120_000.0
+    gather: float = 50.0
+
+
+class Predictor:
+    """A fitted network made ready for prediction: compacted, in the cheaper of two layouts.
+
+    Dense products run on rows, ``x @ W``. Where enough weights are zero the block is transposed
+    instead and layers are multiplied as ``W.T @ x.T`` with ``W.T`` in SciPy's CSR format, whose
+    innermost loop then runs over the rows.
+
+    Parameters
+    ----------
+    network : Network
+    theta : ndarray of shape (n_parameters,)
+    mask : ndarray of bool of shape (n_parameters,)
+    costs : Costs, default=Costs()
+        What the layout is chosen by.
+    """
+
+    def __init__(self, network: Network, theta: Array, mask: Mask, costs: Costs = Costs()) -> None:
+        compaction = compact(network, theta, mask)
+        self.network, self.inputs = compaction.network, compaction.kept[0]
+        self._layers = self.network.layers(compaction.theta)
+        self._dense_layers = self._layers
+        n_inputs, n_live, n_units = network.layer_sizes[0], *self.network.layer_sizes[:2]
+        self._gathers = n_live * costs.gather < (n_inputs - n_live) * n_units
+        if n_live < n_inputs and not self._gathers:
+            # Multiplying dead inputs by 0 costs less than leaving them out.
+            wide = np.zeros((n_inputs + 1, n_units), dtype=self._layers[0].dtype)
+            wide[[*self.inputs, -1]] = self._layers[0]
+            self._dense_layers = [wide, *self._layers[1:]]
+        self._largest = max(layer.size for layer in self._dense_layers)
+        n_rows = _BLOCK_ELEMENTS // max(self.network.layer_sizes)
+        self._n_block_rows = min(max(n_rows, _MIN_BLOCK_ROWS), _MAX_BLOCK_ROWS)
+        is_used = self.network.coefs(compaction.mask)[0].any(axis=1)
+        self.used_inputs = self.inputs[is_used]
+        n_nonzero = [int(layer.sum()) for layer in self.network.coefs(compaction.mask)]
+        self._for_one = self._plan(n_nonzero, costs.sparse_of_one, costs.sparse_call_of_one, 0.0)
+        self._for_many = self._plan(n_nonzero, costs.sparse, 0.0, costs.transpose)
+
+    @property
+    def n_multiply_adds(self) -> int:
+        """Multiplications for one row of a bulk prediction, those by dead inputs left out."""
+        plan = self._for_many or [None] * len(self._layers)
+        return sum(
+            layer[:-1].size if csr is None else csr.nnz
+            for layer, csr in zip(self._layers, plan, strict=True)
+        )
+
+    def _plan(
+        self, n_nonzero: list[int], per_nonzero: float, per_call: float, per_element: float
+    ) -> list[Any] | None:
+        """CSR form of each layer that gains by it (else None); None if transposing costs more."""
+        gains = [
+            layer[:-1].size - per_nonzero * nnz - per_call
+            for layer, nnz in zip(self._layers, n_nonzero, strict=True)
+        ]
+        n_copied = self.network.layer_sizes[0] + self.network.layer_sizes[-1]
+        if sum(gain for gain in gains if gain > 0) <= per_element * n_copied:
+            return None
+        return [
+            sparse.csr_array(np.ascontiguousarray(layer[:-1].T)) if gain > 0 else None
+            for layer, gain in zip(self._layers, gains, strict=True)
+        ]
+
+    def output(self, X: Any, link: Link | None = None) -> Array:
+        """Output (n_samples, n_outputs) for ``X`` (n_samples, n_features), in row blocks.
+
+        Parameters
+        ----------
+        X : {ndarray, CSR matrix} of shape (n_samples, n_features)
+            In the precision of the network.
+        link : callable or None
+            Inverse link, applied in place; None for the raw output.
+        """
+        n_samples, n_rows = X.shape[0], self._n_block_rows
+        out = np.empty((n_samples, self.network.layer_sizes[-1]), dtype=self._layers[0].dtype)
+        if n_samples <= n_rows:
+            small = n_samples * self._largest < _SMALL_PRODUCT
+            with nullcontext() if small else single_threaded_blas():
+                self._block(X, out, link)
+            return out
+        n_chunks = count_chunks(
+            n_samples,
+            n_samples * self.network.n_parameters,
+            worth=_CHUNK_MULTIPLY_ADDS,
+            min_rows=n_rows,
+            most=_MAX_CHUNKS,
+        )
+        chunks = split_evenly(n_samples, n_chunks)
+
+        def work(index: int) -> float:
+            for rows in row_blocks(chunks[index], n_rows):
+                self._block(X[rows], out[rows], link)
+            return 0.0
+
+        # Starting threads pays for many rows only; the number of chunks does not depend on them.
+        with reproducible_threads() if n_chunks > 1 else single_threaded_blas():
+            run_chunks(work, n_chunks)
+        return out
+
+    def _block(self, X: Any, out: Array, link: Link | None) -> None:
+        """Output of some rows."""
+        self._raw(X, out)
+        if link is not None:
+            link(out)
+
+    def _raw(self, X: Any, out: Array) -> None:
+        is_dense = isinstance(X, np.ndarray)
+        plan = self._for_many if X.shape[0] >= _MANY_ROWS else self._for_one
+        if plan is None or not is_dense:
+            if self._gathers:
+                X = np.take(X, self.inputs, axis=1) if is_dense else X[:, self.inputs]
+            buffers = self.network.buffers(X.shape[0], out.dtype)
+            buffers[-1] = out
+            self.network.forward(self._dense_layers, X, buffers)
+            return
+        # Rows of the transpose are taken and copied in one go.
+        whole = len(self.inputs) == X.shape[1]
+        x = np.ascontiguousarray(X.T if whole else X.T[self.inputs])
+        for index, (layer, csr) in enumerate(zip(self._layers, plan, strict=True)):
+            x = layer[:-1].T @ x if csr is None else csr @ x
+            x += layer[-1][:, np.newaxis]
+            if index < len(self._layers) - 1:
+                self.network.f.apply(x)
+        out[...] = x.T

@@ -1,0 +1,115 @@
+"""Second derivatives of the training objective by backward passes.
+
+For a weight from activation x_j to pre-activation a_i (an intercept has x_j = 1)
+
+    d2E/dW_ji^2 = (1/S) sum_n s_n x_j^2 h_i,      h_i = d2loss/da_i^2,
+
+plus alpha/S for weights. The kinds differ in what h_i keeps:
+
+``"hessian"``
+    LeCun, Denker & Solla (1989), equations 6 to 8: output units have the curvature of the loss,
+    hidden units  h_i = f'(a_i)^2 sum_l W_il^2 h_l + f''(a_i) dloss/dx_i.
+    Cross terms between the units of a layer are neglected; exact for no hidden layer, and for one
+    hidden layer below a single output unit. (The paper prints a minus before the f'' term of its
+    equation 7; the chain rule, and its own equation 8, have a plus.)
+``"levenberg_marquardt"``
+    The same without the f'' term, hence never negative.
+``"gauss_newton"``
+    The exact diagonal of the Gauss-Newton matrix: h_i = sum_c (dz_c/da_i)^2 where the output
+    Hessian is factored as sum_c z_c z_c^T; one backward pass for each output.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from .._net.network import Array, backpropagate, multiply_transposed
+from .._train.objective import Block, Objective, Workspace
+
+# unit_curvatures(objective, layers, activations, Y) -> [h_1, ..., h_L], each (n_rows, fan_out);
+# the last activation already holds the predictions.
+UnitCurvatures = Callable[..., list[Array]]
+
+
+def diagonal_curvature(objective: Objective, theta: Array, kind: str) -> Array:
+    """Diagonal second derivatives of the objective.
+
+    Parameters
+    ----------
+    objective : Objective
+    theta : ndarray of shape (n_parameters,)
+    kind : {"hessian", "levenberg_marquardt", "gauss_newton"}
+
+    Returns
+    -------
+    curvature : ndarray of shape (n_parameters,)
+        In units of the objective per squared unit of the parameter.
+    """
+    network, loss = objective.network, objective.loss
+    layers = network.layers(theta)
+    unit_curvatures = UNIT_CURVATURES[kind]
+    scale = 1 / objective.total_weight
+
+    def kernel(block: Block, workspace: Workspace, out: Array) -> float:
+        activations = network.forward(layers, block.X, workspace.activations)
+        loss.inverse_link(activations[-1])
+        h = unit_curvatures(objective, layers, activations, block.Y)
+        for x, h_l, result in zip(activations[:-1], h, network.layers(out), strict=True):
+            h_l *= scale if block.sample_weight is None else block.sample_weight[:, None] * scale
+            squares = x * x if isinstance(x, np.ndarray) else x.power(2)
+            multiply_transposed(squares, h_l, result[:-1])
+            np.add.reduce(h_l, axis=0, out=result[-1])
+        return 0.0
+
+    _, total = objective.accumulate(kernel)
+    return total + objective.penalty.curvature(objective.total_weight).astype(total.dtype)
+
+
+def _recursion(with_second_derivative: bool) -> UnitCurvatures:
+    def unit_curvatures(
+        objective: Objective, layers: list[Array], activations: list[Array], Y: Array
+    ) -> list[Array]:
+        f, p = objective.network.f, activations[-1]
+        second_derivative = f.second_derivative if with_second_derivative else None
+        h = [objective.loss.curvature(p)]
+        delta: Array = p - Y
+        for layer, x in zip(layers[:0:-1], activations[-2:0:-1], strict=True):
+            weights = layer[:-1]
+            h_l = np.empty_like(x)
+            backpropagate(h[0], weights * weights, h_l)
+            f.multiply_by_derivative(h_l, x)
+            f.multiply_by_derivative(h_l, x)
+            if second_derivative is not None:
+                upstream = np.empty_like(x)
+                backpropagate(delta, weights, upstream)
+                h_l += second_derivative(x) * upstream
+                f.multiply_by_derivative(upstream, x)
+                delta = upstream
+            h.insert(0, h_l)
+        return h
+
+    return unit_curvatures
+
+
+def _gauss_newton(
+    objective: Objective, layers: list[Array], activations: list[Array], Y: Array
+) -> list[Array]:
+    f, p = objective.network.f, activations[-1]
+    h = [np.zeros_like(x) for x in activations[1:]]
+    for factor in objective.loss.factors(p):
+        h[-1] += factor * factor
+        for index in range(len(layers) - 1, 0, -1):
+            x = activations[index]
+            upstream = np.empty_like(x)
+            backpropagate(factor, layers[index][:-1], upstream)
+            f.multiply_by_derivative(upstream, x)
+            h[index - 1] += upstream * upstream
+            factor = upstream
+    return h
+
+
+UNIT_CURVATURES: dict[str, UnitCurvatures] = {
+    "hessian": _recursion(with_second_derivative=True),
+    "levenberg_marquardt": _recursion(with_second_derivative=False),
+    "gauss_newton": _gauss_newton,
+}

@@ -1,0 +1,49 @@
+"""How many are left after each round: the levels on the way to a fraction."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+
+def check_levels(prune_fractions: Any) -> tuple[float, ...]:
+    """Levels sorted from dense to sparse, each once; those outside [0, 1) are refused."""
+    levels = np.asarray(prune_fractions)
+    if levels.ndim != 1 or levels.size == 0 or levels.dtype.kind not in "fiu":
+        raise ValueError(
+            "prune_fractions must be a non-empty sequence of numbers in [0, 1), got "
+            f"{prune_fractions!r}."
+        )
+    # Written so that NaN is refused too.
+    wrong = levels[~((levels >= 0) & (levels < 1))]
+    if wrong.size:
+        raise ValueError(f"prune_fractions must be in [0, 1), got {wrong.tolist()}.")
+    return tuple(np.unique(levels.astype(np.float64)).tolist())
+
+
+def geometric_levels(prune_fraction: float, n_rounds: int, present: float = 0.0) -> list[float]:
+    """Fractions gone after each round: what is left falls geometrically.
+
+    After round r of R a fraction ``(1 - present) * ((1 - prune_fraction) / (1 - present))^(r/R)``
+    is left.
+    """
+    if n_rounds == 0 or prune_fraction <= present:
+        return []
+    ratio = (1 - prune_fraction) / (1 - present)
+    between = [1 - (1 - present) * ratio ** (r / n_rounds) for r in range(1, n_rounds)]
+    return [*between, float(prune_fraction)]
+
+
+def survivors_at(levels: Iterable[float], n_total: int) -> list[int]:
+    """How many of ``n_total`` are left at each level, rounded."""
+    return [round((1 - level) * n_total) for level in levels]
+
+
+def survivor_schedule(
+    n_total: int, n_present: int, prune_fraction: float, n_rounds: int
+) -> list[int]:
+    """How many of ``n_total`` are left after each round, beginning with ``n_present`` of them."""
+    if survivors_at([prune_fraction], n_total)[0] >= n_present:
+        return []
+    levels = geometric_levels(prune_fraction, n_rounds, present=1 - n_present / n_total)
+    return survivors_at(levels, n_total)

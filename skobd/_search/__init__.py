@@ -1,0 +1,1 @@
+"""Which level, by cross-validation."""

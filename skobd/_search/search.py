@@ -1,0 +1,521 @@
+"""Choosing the pruning level by cross-validation, with one path for each fold."""
+
+import os
+import time
+import warnings
+from collections.abc import Callable
+from copy import deepcopy
+from numbers import Integral, Real
+from typing import Any, NamedTuple
+
+import numpy as np
+from joblib import cpu_count, effective_n_jobs
+from sklearn import get_config
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone, is_classifier
+from sklearn.metrics import check_scoring
+from sklearn.model_selection import check_cv
+from sklearn.utils import get_tags, indexable
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.validation import check_is_fitted
+
+from .._mlp.base import BaseOBDMLP
+from .._mlp.data import all_or_nothing
+from .._mlp.path import last_step, last_step_name, put_last
+from .._prune.schedule import check_levels
+from .._sklearn_compat import (
+    CallbackSupportMixin,
+    StrOptions,
+    _check_method_params,
+    _fit_context,
+    accepts_sample_weight,
+    parallel_block,
+    root_context,
+    take_callbacks,
+)
+from .folds import Fold, FoldResult, FoldTask, Rows, along, fit_along, fit_task, outcome, run_fold
+from .results import score_names, tabulate, warn_of_failures
+from .selection import select_level
+
+# Ten levels, each deleting about 30 % of the weights that the one before left.
+DEFAULT_LEVELS = (0.0, 0.3, 0.5, 0.65, 0.75, 0.82, 0.88, 0.92, 0.95, 0.97)
+
+
+class _Routed(NamedTuple):
+    """Metadata for the estimator, the scorer and the splitter."""
+
+    fit: dict[str, Any]
+    score: dict[str, Any]
+    split: dict[str, Any]
+
+
+def _parameter_name(estimator: Any) -> str:
+    """Name by which ``set_params`` of the estimator reaches the pruning level."""
+    if not isinstance(last_step(estimator), BaseOBDMLP):
+        raise TypeError(
+            "estimator must be an OBDMLPClassifier, an OBDMLPRegressor or a Pipeline that ends "
+            f"in one, got {estimator!r}."
+        )
+    name = last_step_name(estimator)
+    return f"{name}__prune_fraction" if name else "prune_fraction"
+
+
+def _is_routing() -> bool:
+    return get_config()["enable_metadata_routing"]
+
+
+def _best_has(name: str) -> Callable[[Any], bool]:
+    """Condition of a method that the best estimator, or the one to be fitted, must have."""
+
+    def check(search: Any) -> bool:
+        if not search.refit:
+            raise AttributeError(f"{name} needs best_estimator_, which refit=False does not make.")
+        getattr(getattr(search, "best_estimator_", search.estimator), name)
+        return True
+
+    return check
+
+
+class PruningSearchCV(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
+    """Search for the pruning level by cross-validation, training once for each fold.
+
+    The levels lie on one path: a network pruned to 90 % was pruned to 50 % before. So each fold
+    trains one network, prunes it round by round, and is scored on its held-out rows after every
+    round; then the whole data are fitted along the path to the chosen level. `GridSearchCV` over
+    ``prune_fraction`` would train from scratch for every level.
+
+    Parameters
+    ----------
+    estimator : OBDMLPClassifier, OBDMLPRegressor or Pipeline
+        What is fitted; of a `Pipeline`, the last step is pruned and the transformers are fitted
+        on the training rows of each fold. ``prune_fraction``, ``n_rounds`` and ``prune_tol``
+        are ignored: one round is made for each level.
+    prune_fractions : array-like of shape (n_levels,), default=(0, 0.3, ..., 0.95, 0.97)
+        Levels to choose from, in [0, 1). They are sorted, and each is taken once. The default
+        ones are ten, each deleting about 30 % of the weights that the one before left.
+    scoring : str, callable, list, tuple, dict or None, default=None
+        As in `GridSearchCV`; None for the estimator's ``score``.
+    cv : int, cross-validation generator or iterable, default=None
+        As in `GridSearchCV`; None for five folds, stratified for classifiers.
+    n_jobs : int or None, default=None
+        Folds fitted in parallel by joblib; see `joblib.parallel_config`.
+    refit : bool or str, default=True
+        Whether to fit all data along the path to the chosen level. With several scores the name
+        of the one that chooses the level, or False.
+    selection : {"one_standard_error", "best"} or callable, default="one_standard_error"
+        "one_standard_error": the sparsest level whose mean score is within one standard error of
+        the best one's; "best": the level with the best mean score, the sparsest of equal ones.
+        A callable is given ``cv_results_`` and returns the index of the level, as in
+        ``GridSearchCV(refit=callable)``.
+    verbose : int, default=0
+        1 prints a line for each fold, 2 also one for each round.
+    error_score : "raise" or numeric, default=np.nan
+        Score of a level whose training or scoring failed. Levels that a fold reached before it
+        failed keep their scores.
+    return_train_score : bool, default=False
+        Whether to compute scores on the training rows as well.
+    store_path : bool, default=False
+        Whether to keep the networks of every fold and level in ``paths_``.
+
+    Attributes
+    ----------
+    cv_results_ : dict of ndarrays of shape (n_levels,)
+        Ready for `pandas.DataFrame`; the rows go from dense to sparse and the columns are those
+        of `GridSearchCV`, and ``split<i>_n_weights`` and ``mean_n_weights``, the surviving
+        weights, and ``sem_test_<score>``, the standard error of the mean over the folds.
+        ``fit_time`` is the time it took to reach the level. A fold whose score is NaN at every
+        level is left out of the statistics over folds.
+    best_index_ : int
+        Row of the chosen level.
+    best_params_ : dict
+        The chosen level, as ``set_params`` takes it. ``best_estimator_`` was pruned along the
+        levels up to it, so fitting a clone, in ``n_rounds`` rounds, gives another network.
+    best_score_ : float
+        Mean score of the chosen level.
+    best_estimator_ : estimator
+        Fitted on all data along the path to the chosen level. With ``refit`` only.
+    refit_time_ : float
+        Seconds that took. With ``refit`` only.
+    scorer_ : callable or dict
+        The scorer, or the scorers by name.
+    multimetric_ : bool
+        Whether there are several scores.
+    n_splits_ : int
+        Number of folds.
+    paths_ : list of PruningPath or None
+        The path of every fold, None for one that failed before its first level. With
+        ``store_path`` only.
+    classes_ : ndarray of shape (n_classes,)
+        Class labels. Classifiers with ``refit`` only.
+    n_features_in_ : int
+        Number of features. With ``refit`` only.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names, where ``X`` had any. With ``refit`` only.
+
+    References
+    ----------
+    L. Breiman, J. Friedman, R. Olshen and C. Stone, "Classification and Regression Trees",
+    Wadsworth, 1984, section 3.4.3: the one-standard-error rule.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skobd import OBDMLPClassifier, PruningSearchCV
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> mlp = OBDMLPClassifier(
+    ...     (10,), solver="lbfgs", alpha=5, tol=1e-3, retrain_max_iter=30, random_state=0
+    ... )
+    >>> search = PruningSearchCV(
+    ...     make_pipeline(StandardScaler(), mlp), prune_fractions=[0, 0.5, 0.8, 0.99]
+    ... )
+    >>> search.fit(X, y).best_params_
+    {'obdmlpclassifier__prune_fraction': 0.8}
+    >>> bool(search.best_score_ > 0.96)
+    True
+    """
+
+    _parameter_constraints: dict = {
+        "estimator": "no_validation",
+        "prune_fractions": ["array-like"],
+        "scoring": [str, callable, list, tuple, dict, None],
+        "cv": ["cv_object"],
+        "n_jobs": [Integral, None],
+        "refit": ["boolean", str],
+        "selection": [StrOptions({"best", "one_standard_error"}), callable],
+        "verbose": ["verbose"],
+        "error_score": [StrOptions({"raise"}), Real],
+        "return_train_score": ["boolean"],
+        "store_path": ["boolean"],
+    }
+
+    def __init__(
+        self,
+        estimator,
+        *,
+        prune_fractions=DEFAULT_LEVELS,
+        scoring=None,
+        cv=None,
+        n_jobs=None,
+        refit=True,
+        selection="one_standard_error",
+        verbose=0,
+        error_score=np.nan,
+        return_train_score=False,
+        store_path=False,
+    ):
+        self.estimator = estimator
+        self.prune_fractions = prune_fractions
+        self.scoring = scoring
+        self.cv = cv
+        self.n_jobs = n_jobs
+        self.refit = refit
+        self.selection = selection
+        self.verbose = verbose
+        self.error_score = error_score
+        self.return_train_score = return_train_score
+        self.store_path = store_path
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y=None, **params):
+        """Fit one path for each fold, choose a level, and fit all data along the path to it.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training data.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
+        **params : dict of str -> object
+            Parameters of the estimator's ``fit``, of the scorer and of the splitter, as in
+            `GridSearchCV`: those with one entry for each sample are split with the data.
+
+        Returns
+        -------
+        self : object
+            The fitted search.
+        """
+        with all_or_nothing(self):
+            for attribute in [name for name in vars(self) if name.endswith("_")]:
+                # An earlier fit may have had other options.
+                delattr(self, attribute)
+            self._fit(X, y, params)
+        return self
+
+    def _fit(self, X: Any, y: Any, params: dict[str, Any]) -> None:
+        levels, name = check_levels(self.prune_fractions), _parameter_name(self.estimator)
+        scorer = self._scorer()
+        X, y = indexable(X, y)
+        routed = self._split_metadata(_check_method_params(X, params=params))
+        rows = Rows(X, y, routed.fit, routed.score)
+        root = root_context(self, max_subtasks=1 + (self.refit is not False))
+        root.call_on_fit_task_begin(**rows.shown(self))
+        folds = self._run_folds(rows, levels, scorer, routed.split, root)
+        warn_of_failures(folds, self.error_score)
+        names = score_names(folds)
+        self.multimetric_ = names is not None
+        if names is not None:
+            self._check_refit_is_among(names)
+        self.cv_results_ = tabulate([{name: level} for level in levels], folds)
+        self.scorer_ = self._scorers() if self._has_several_scorers() else scorer
+        if self.store_path:
+            self.paths_ = [fold.path for fold in folds]
+        if self.refit or not self.multimetric_:
+            self._choose(self.refit if self.multimetric_ else "score")
+        if self.refit:
+            self._refit(rows, levels, root)
+        root.call_on_fit_task_end(**rows.shown(self))
+
+    def _scorer(self) -> Any:
+        """What is called; it returns a dict for several scores."""
+        scorer = check_scoring(self.estimator, self.scoring, raise_exc=self.error_score == "raise")
+        if self._has_several_scorers():
+            self._check_refit_is_among(self.scoring)
+        return scorer
+
+    def _has_several_scorers(self) -> bool:
+        return not (self.scoring is None or isinstance(self.scoring, str) or callable(self.scoring))
+
+    def _scorers(self) -> dict[str, Any]:
+        """Several scorers by name."""
+        by_name = (
+            self.scoring if isinstance(self.scoring, dict) else {one: one for one in self.scoring}
+        )
+        return {name: check_scoring(self.estimator, one) for name, one in by_name.items()}
+
+    def _check_refit_is_among(self, names: Any) -> None:
+        """Of several scores one must choose the level, or the user later."""
+        if self.refit is not False and self.refit not in names:
+            raise ValueError(
+                "For multi-metric scoring, the parameter refit must be set to the scorer key that "
+                f"chooses the level, one of {sorted(names)}, or to False if there is to be no "
+                f"best_estimator_; got refit={self.refit!r}."
+            )
+
+    def _run_folds(
+        self,
+        rows: Rows,
+        levels: tuple[float, ...],
+        scorer: Any,
+        split_params: dict[str, Any],
+        root: Any,
+    ) -> list[FoldResult]:
+        """One path for each fold, in parallel."""
+        cv = check_cv(self.cv, rows.y, classifier=is_classifier(self.estimator))
+        splits = list(cv.split(rows.X, rows.y, **split_params))
+        self.n_splits_ = len(splits)
+        if not splits:
+            raise ValueError(f"cv={self.cv!r} made no splits.")
+        _check_splits(splits)
+        task = FoldTask(
+            caller=self,
+            everything=rows,
+            levels=levels,
+            scorer=scorer,
+            return_train_score=self.return_train_score,
+            error_score=self.error_score,
+            store_path=self.store_path,
+            verbose=int(self.verbose),
+            n_threads=max(1, cpu_count() // min(effective_n_jobs(self.n_jobs), len(splits))),
+            pid=os.getpid(),
+        )
+        context = root.subcontext(
+            task_name="search", max_subtasks=len(splits), sequential_subtasks=False
+        )
+        context.call_on_fit_task_begin(estimator=self)
+        # Made before the parallel loop, which pickles the tree that their contexts are part of.
+        folds = [
+            Fold(
+                index=index,
+                estimator=clone(self.estimator),
+                train=train,
+                test=test,
+                context=context.subcontext(task_name="fold", task_id=index),
+            )
+            for index, (train, test) in enumerate(splits)
+        ]
+        results = Parallel(n_jobs=self.n_jobs)(delayed(run_fold)(task, fold) for fold in folds)
+        context.call_on_fit_task_end(estimator=self)
+        return results
+
+    def _choose(self, metric: str) -> None:
+        """Set ``best_index_`` and what follows from it."""
+        results = self.cv_results_
+        if not self.refit and not callable(self.selection):
+            if not np.isfinite(results[f"mean_test_{metric}"]).any():
+                return
+        self.best_index_ = select_level(results, metric, self.selection)
+        self.best_score_ = results[f"mean_test_{metric}"][self.best_index_]
+        self.best_params_ = results["params"][self.best_index_]
+
+    def _refit(self, rows: Rows, levels: tuple[float, ...], root: Any) -> None:
+        """Fit all data along the path to the chosen level."""
+        estimator = along(clone(self.estimator), levels[: self.best_index_ + 1])
+        context = root.subcontext(task_name="refit")
+        start = time.perf_counter()
+        with fit_task(context, estimator, rows.shown(self)):
+            fit_along(estimator, rows)
+        self.refit_time_ = time.perf_counter() - start
+        path = last_step(estimator).path_
+        if self.verbose:
+            print(f"refit  : {outcome(path, self.refit_time_)}")
+        mlp = path.estimator_at(-1)
+        take_callbacks(last_step(self.estimator), mlp)
+        self.best_estimator_ = put_last(estimator, mlp).set_params(**self.best_params_)
+
+    # ------------------------------------------------------------------ metadata
+
+    def _split_metadata(self, params: dict[str, Any]) -> _Routed:
+        """Who gets which parameters of ``fit``."""
+        if _is_routing():
+            routed = process_routing(self, "fit", **params)
+            return _Routed(routed.estimator.fit, routed.scorer.score, routed.splitter.split)
+        to_fit = {name: value for name, value in params.items() if name != "groups"}
+        to_score = {}
+        if params.get("sample_weight") is not None and self._weights_are_scored():
+            to_score["sample_weight"] = params["sample_weight"]
+        return _Routed(to_fit, to_score, {"groups": params.get("groups")})
+
+    def _weights_are_scored(self) -> bool:
+        """Whether any scorer can be given sample weights; warns of those that cannot."""
+        scorers = self._scorers() if self._has_several_scorers() else {"score": self._scorer()}
+        accepting = {name: accepts_sample_weight(scorer) for name, scorer in scorers.items()}
+        for name, accepts in accepting.items():
+            if accepts is False:
+                warnings.warn(
+                    f"The scorer {scorers[name]} does not support sample_weight: rows count alike "
+                    "in the scores, but not in the fit.",
+                    stacklevel=6,
+                )
+        return any(accepting.values())
+
+    def get_metadata_routing(self):
+        """Who may ask for metadata: the estimator, the scorer and the splitter.
+
+        Returns
+        -------
+        routing : MetadataRouter
+        """
+        to_fit = MethodMapping().add(caller="fit", callee="fit")
+        to_split = MethodMapping().add(caller="fit", callee="split")
+        to_score = MethodMapping()
+        for caller in ("fit", "score"):
+            to_score.add(caller=caller, callee="score")
+        return (
+            MetadataRouter(owner=self)
+            .add(estimator=self.estimator, method_mapping=to_fit)
+            .add(scorer=self._scorer(), method_mapping=to_score)
+            .add(splitter=self.cv, method_mapping=to_split)
+        )
+
+    # ------------------------------------------------------------------ the best estimator
+
+    @available_if(_best_has("predict"))
+    def predict(self, X):
+        """Predict with ``best_estimator_``.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        """
+        check_is_fitted(self)
+        return self.best_estimator_.predict(X)
+
+    @available_if(_best_has("predict_proba"))
+    def predict_proba(self, X):
+        """Probabilities of the classes by ``best_estimator_``.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        p : ndarray of shape (n_samples, n_classes)
+        """
+        check_is_fitted(self)
+        return self.best_estimator_.predict_proba(X)
+
+    @available_if(_best_has("predict_log_proba"))
+    def predict_log_proba(self, X):
+        """Logarithms of the probabilities of the classes by ``best_estimator_``.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        log_p : ndarray of shape (n_samples, n_classes)
+        """
+        check_is_fitted(self)
+        return self.best_estimator_.predict_log_proba(X)
+
+    @available_if(_best_has("score"))
+    def score(self, X, y=None, **params):
+        """Score of ``best_estimator_``, by the scorer that chose the level.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        **params : dict of str -> object
+            Metadata for the scorer; with scikit-learn's metadata routing only.
+
+        Returns
+        -------
+        score : float
+        """
+        check_is_fitted(self)
+        if params and not _is_routing():
+            raise ValueError(
+                f"score takes {sorted(params)} only with enable_metadata_routing=True; see "
+                "sklearn.set_config."
+            )
+        to_score = process_routing(self, "score", **params).scorer.score
+        scorer = self.scorer_[self.refit] if isinstance(self.scorer_, dict) else self.scorer_
+        score = scorer(self.best_estimator_, X, y, **to_score)
+        return score[self.refit] if isinstance(score, dict) else score
+
+    @property
+    def classes_(self):
+        """Class labels; classifiers with ``refit`` only."""
+        return self.best_estimator_.classes_
+
+    @property
+    def n_features_in_(self):
+        """Number of features; with ``refit`` only."""
+        return self.best_estimator_.n_features_in_
+
+    @property
+    def feature_names_in_(self):
+        """Names of the features, where ``X`` had any; with ``refit`` only."""
+        return self.best_estimator_.feature_names_in_
+
+    def __sklearn_tags__(self):
+        tags, own = super().__sklearn_tags__(), get_tags(self.estimator)
+        tags.estimator_type = own.estimator_type
+        tags.classifier_tags = deepcopy(own.classifier_tags)
+        tags.regressor_tags = deepcopy(own.regressor_tags)
+        tags.input_tags.pairwise = own.input_tags.pairwise
+        tags.input_tags.sparse = own.input_tags.sparse
+        return tags
+
+    def _sk_visual_block_(self):
+        """What notebooks show."""
+        name = "best_estimator_" if hasattr(self, "best_estimator_") else "estimator"
+        return parallel_block(name, getattr(self, name))
+
+
+def _check_splits(splits: list[tuple[np.ndarray, np.ndarray]]) -> None:
+    """Splits with nothing to train or to score on are refused before any work."""
+    for index, (train, test) in enumerate(splits):
+        for rows, use in ((train, "training"), (test, "test")):
+            if len(rows) == 0:
+                raise ValueError(f"Split {index} of cv has no {use} rows.")

@@ -1,0 +1,90 @@
+"""Rules that choose a level from cross-validated scores."""
+
+from collections.abc import Callable
+from numbers import Integral
+
+import numpy as np
+
+
+def scored_folds(values: np.ndarray) -> np.ndarray:
+    """The columns (folds) that are not NaN at every level; all of them where none has a value.
+
+    A fold that failed at every level says nothing about the levels, but a NaN in every mean
+    would let it decide everything.
+    """
+    kept = ~np.isnan(values).all(axis=0)
+    return values[:, kept] if kept.any() else values
+
+
+def standard_errors(scores: np.ndarray) -> np.ndarray:
+    """Standard error of the mean over folds, shape (n_levels,), from (n_levels, n_folds).
+
+    With a single fold there is none to be had, and 0 is returned.
+    """
+    n_folds = scores.shape[1]
+    if n_folds < 2:
+        return np.zeros(len(scores))
+    with np.errstate(invalid="ignore"):  # infinite scores have no spread
+        return scores.std(axis=1, ddof=1) / np.sqrt(n_folds)
+
+
+def best_and_threshold(means: np.ndarray, errors: np.ndarray) -> tuple[int, float]:
+    """The level of the best mean score, and the least score within one standard error of it.
+
+    Levels go from dense to sparse. Of equal means the sparsest counts as the best; means that
+    are not finite do not count.
+
+    Parameters
+    ----------
+    means, errors : ndarray of shape (n_levels,)
+        Mean scores, at least one of them finite, and their standard errors.
+
+    Returns
+    -------
+    best : int
+    threshold : float
+    """
+    means = np.where(np.isfinite(means), means, -np.inf)
+    best = int(np.flatnonzero(means == means.max())[-1])
+    return best, float(means[best] - np.nan_to_num(errors[best]))
+
+
+def select_level(results: dict, metric: str, selection: str | Callable) -> int:
+    """Index of the chosen level in ``cv_results_``, whose rows go from dense to sparse.
+
+    Levels whose mean score is not finite cannot be chosen.
+
+    Parameters
+    ----------
+    results : dict of ndarray
+        As `PruningSearchCV.cv_results_`: ``mean_test_<metric>`` and ``sem_test_<metric>``.
+    metric : str
+        Name of the score.
+    selection : {"best", "one_standard_error"} or callable
+        "best": the highest mean score. "one_standard_error": the sparsest level whose mean score
+        is at least the best one's minus its standard error (Breiman, Friedman, Olshen & Stone,
+        1984, section 3.4.3). A callable is given ``results`` and returns the index.
+
+    Returns
+    -------
+    index : int
+    """
+    n_levels = len(results["params"])
+    if callable(selection):
+        index = selection(results)
+        if not isinstance(index, Integral):
+            raise TypeError(f"selection returned {index!r}; it must return an integer.")
+        if int(index) not in range(n_levels):
+            raise IndexError(f"selection returned {index}; it must be in [0, {n_levels}).")
+        return int(index)
+    means = np.asarray(results[f"mean_test_{metric}"], dtype=np.float64)
+    errors = np.asarray(results[f"sem_test_{metric}"], dtype=np.float64)
+    if not np.isfinite(means).any():
+        raise ValueError(
+            f"No level can be chosen: mean_test_{metric} is finite at none, {means.tolist()}. "
+            "Use error_score='raise' to see what went wrong, or refit=False to get cv_results_."
+        )
+    best, threshold = best_and_threshold(means, errors)
+    if selection == "best":
+        return best
+    return int(np.flatnonzero(np.isfinite(means) & (means >= threshold))[-1])

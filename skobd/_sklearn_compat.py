@@ -1,0 +1,130 @@
+"""Private and version-dependent names of scikit-learn: all of them, and nowhere else."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from inspect import signature
+from typing import Any
+
+from sklearn.base import _fit_context
+from sklearn.metrics import get_scorer
+from sklearn.utils._optional_dependencies import check_matplotlib_support
+from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils.metaestimators import _safe_split
+from sklearn.utils.multiclass import _check_partial_fit_first_call
+from sklearn.utils.validation import _check_method_params, _check_sample_weight
+
+__all__ = [
+    "CALLBACK_STATE",
+    "CallbackSupportMixin",
+    "Interval",
+    "NoContext",
+    "Options",
+    "StrOptions",
+    "_check_method_params",
+    "_check_partial_fit_first_call",
+    "_check_sample_weight",
+    "_fit_context",
+    "_safe_split",
+    "accepts_sample_weight",
+    "check_matplotlib_support",
+    "hand_down_callbacks",
+    "has_callbacks",
+    "parallel_block",
+    "root_context",
+    "take_callbacks",
+    "with_callbacks",
+    "without_callback_state",
+]
+
+try:
+    from sklearn.utils._repr_html.estimator import _VisualBlock
+except ImportError:  # scikit-learn < 1.7
+    from sklearn.utils._estimator_html_repr import _VisualBlock
+
+try:
+    from sklearn.callback import CallbackSupportMixin, with_callbacks
+except ImportError:  # scikit-learn < 1.9
+
+    class CallbackSupportMixin:  # type: ignore[no-redef]
+        """Nothing: there are no callbacks to support."""
+
+    def with_callbacks(method):  # type: ignore[no-redef]
+        """Nothing: there are no callbacks to tear down."""
+        return method
+
+
+# What scikit-learn keeps on an estimator for its callbacks.
+CALLBACK_STATE = (
+    "_skl_callbacks",
+    "_skl_callbacks_to_teardown",
+    "_callback_fit_ctx",
+    "_parent_callback_ctx",
+)
+
+
+class NoContext:
+    """Stands in for `sklearn.callback.CallbackContext` where there is none."""
+
+    def subcontext(self, **kwargs: Any) -> "NoContext":
+        """A task within this one."""
+        return self
+
+    def call_on_fit_task_begin(self, **kwargs: Any) -> "NoContext":
+        """Report the beginning of the task."""
+        return self
+
+    def call_on_fit_task_end(self, **kwargs: Any) -> bool:
+        """Report the end of the task; returns whether to stop."""
+        return False
+
+    @contextmanager
+    def propagate_callback_context(self, estimator: Any) -> Iterator[None]:
+        """Hand the callbacks down to another estimator."""
+        yield
+
+
+def root_context(estimator: Any, **kwargs: Any) -> Any:
+    """Context of the outermost task of an estimator, with its callbacks set up."""
+    if not hasattr(estimator, "_init_callback_context"):
+        return NoContext()
+    return estimator._init_callback_context(**kwargs)
+
+
+def without_callback_state(estimator: Any) -> Any:
+    """The estimator itself, once what scikit-learn keeps on it for callbacks is taken away."""
+    for name in CALLBACK_STATE:
+        vars(estimator).pop(name, None)
+    return estimator
+
+
+def has_callbacks(estimator: Any) -> bool:
+    """Whether anybody is to be told of its fit."""
+    return bool(getattr(estimator, "_skl_callbacks", ()))
+
+
+def hand_down_callbacks(outer: Any, inner: Any) -> None:
+    """Let an estimator that stands in for another one pass its callbacks on to it."""
+    for name in CALLBACK_STATE:
+        if name in vars(outer):
+            setattr(inner, name, getattr(outer, name))
+
+
+def take_callbacks(source: Any, target: Any) -> None:
+    """Give an estimator the callbacks of another one."""
+    if has_callbacks(source):
+        target.set_callbacks(*source._skl_callbacks)
+
+
+def accepts_sample_weight(scorer: Any) -> bool | None:
+    """Whether a scorer can be given sample weights; None where scikit-learn cannot tell (< 1.8)."""
+    if not hasattr(get_scorer("accuracy"), "_accept_sample_weight"):
+        return None
+    if hasattr(scorer, "_accept_sample_weight"):
+        return scorer._accept_sample_weight()
+    return "sample_weight" in signature(scorer).parameters
+
+
+def parallel_block(name: str, estimator: Any) -> Any:
+    """What ``_sk_visual_block_`` of a meta-estimator returns."""
+    title = f"{name}: {type(estimator).__name__}"
+    return _VisualBlock("parallel", [estimator], names=[title], name_details=[str(estimator)])

@@ -1,0 +1,259 @@
+"""Solvers over the surviving parameters: Adam, stochastic gradient descent, L-BFGS.
+
+All three have one signature and return one record:
+
+    solve(objective, theta, mask, state, training) -> SolverResult
+
+They work on the vector ``theta[mask]``, so a deleted parameter cannot move.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+import numpy as np
+from scipy import optimize
+
+from .._net.network import Array, Mask
+from .minibatch import make_epochs
+from .objective import Objective
+from .state import SolverResult, TrainingState
+from .updates import SolverSettings, Survivors, resume
+
+
+class Monitor(NamedTuple):
+    """What is told of training while it goes on.
+
+    Attributes
+    ----------
+    validate : callable or None
+        ``validate(theta)`` returns loss and score on the validation data.
+    on_epoch : callable or None
+        ``on_epoch(theta)`` is called after every epoch and returns True to stop training.
+    on_round : callable or None
+        ``on_round(theta, mask)`` is called before the training of every round.
+    """
+
+    validate: Callable[[Array], tuple[float, float]] | None = None
+    on_epoch: Callable[[Array], bool] | None = None
+    on_round: Callable[[Array, Mask], None] | None = None
+
+
+@dataclass(frozen=True)
+class Training:
+    """How to train: settings, randomness, and who is told.
+
+    Attributes
+    ----------
+    settings : SolverSettings
+    rng : RandomState
+    monitor : Monitor
+    """
+
+    settings: SolverSettings
+    rng: np.random.RandomState
+    monitor: Monitor = field(default_factory=Monitor)
+
+
+class DivergenceError(ValueError):
+    """Training produced non-finite values."""
+
+
+class _Recorder:
+    """Records the epochs, or iterations, of one call of a solver."""
+
+    def __init__(self, state: TrainingState, training: Training) -> None:
+        self._start, self._training = state, training
+        self._losses: list[float] = []
+        self._validation: list[tuple[float, float]] = []
+        self.best_loss, self.best_score = state.best_loss, state.best_validation_score
+        self.n_no_improvement = state.n_no_improvement
+        self.n_samples_seen = state.n_samples_seen
+
+    def record(self, n_iter: int, loss: float, theta: Array) -> None:
+        """Enter an epoch, with loss and score on the validation data."""
+        settings, validate = self._training.settings, self._training.monitor.validate
+        validation = None if validate is None else validate(theta)
+        self._losses.append(loss)
+        if validation is not None:
+            self._validation.append(validation)
+        if settings.verbose:
+            print(f"Iteration {n_iter}, loss = {loss:.8f}")
+            if settings.early_stopping and validation is not None:
+                print(f"Validation score: {validation[1]:f}")
+
+    def judge(self) -> bool:
+        """Count epochs without improvement; returns whether the last one is the best so far."""
+        settings = self._training.settings
+        if settings.early_stopping:
+            score = self._validation[-1][1]
+            is_idle = score < self.best_score + settings.tol
+            improved = score > self.best_score
+            self.best_score = score if improved else self.best_score
+        else:
+            loss = self._losses[-1]
+            is_idle = loss > self.best_loss - settings.tol
+            improved = loss < self.best_loss
+            self.best_loss = loss if improved else self.best_loss
+        self.n_no_improvement = self.n_no_improvement + 1 if is_idle else 0
+        return improved
+
+    def state(self) -> TrainingState:
+        """The state that training began with, continued by what was recorded."""
+        start, validation = self._start, self._validation
+        return replace(
+            start,
+            loss_curve=start.loss_curve.extended(self._losses),
+            validation_loss_curve=start.validation_loss_curve.extended(v[0] for v in validation),
+            validation_scores=start.validation_scores.extended(v[1] for v in validation),
+            best_loss=self.best_loss,
+            best_validation_score=self.best_score,
+            n_no_improvement=self.n_no_improvement,
+            n_samples_seen=self.n_samples_seen,
+        )
+
+
+def solve_stochastic(
+    objective: Objective, theta: Array, mask: Mask, state: TrainingState, training: Training
+) -> SolverResult:
+    """Minimise by minibatches; see `SolverSettings` and `SolverResult`."""
+    settings, monitor, rng = training.settings, training.monitor, training.rng
+    survivors = Survivors(theta, mask)
+    update = resume(state.optimizer, settings, survivors.values.size, theta.dtype)
+    recorder = _Recorder(state, training)
+    best_theta = survivors.theta.copy() if settings.early_stopping else None
+    order = np.arange(objective.n_samples)
+    batch_size = 200 if settings.batch_size == "auto" else int(settings.batch_size)
+    epochs = make_epochs(objective, min(batch_size, objective.n_samples))
+    loss, n_iter, status, message = np.inf, 0, "max_iter", ""
+    try:
+        for _ in range(settings.max_iter):
+            if settings.shuffle:
+                permutation = np.arange(objective.n_samples)
+                rng.shuffle(permutation)
+                order = order[permutation]
+            # Overflow is reported once, as divergence, not as a stream of warnings.
+            with np.errstate(over="ignore", invalid="ignore"):
+                loss = epochs.run(survivors, update, order)
+            n_iter += 1
+            recorder.n_samples_seen += objective.n_samples
+            recorder.record(n_iter, loss, survivors.theta)
+            if recorder.judge() and settings.early_stopping:
+                best_theta = survivors.theta.copy()
+            if not np.isfinite(loss):
+                status, message = "diverged", f"the training loss became {loss}"
+                break
+            update.end_epoch(recorder.n_samples_seen)
+            if recorder.n_no_improvement > settings.n_iter_no_change:
+                reason = update.plateau()
+                if reason is not None:
+                    status, message = "converged", _plateau_message(settings, reason)
+                    break
+                recorder.n_no_improvement = 0
+            if monitor.on_epoch is not None and monitor.on_epoch(survivors.theta):
+                status, message = "stopped", "a callback asked to stop"
+                break
+    except KeyboardInterrupt:
+        status, message = "interrupted", "interrupted by the user"
+    theta = survivors.theta if best_theta is None else best_theta
+    state = replace(recorder.state(), optimizer=update)
+    return SolverResult(theta, loss, n_iter, state, status, message)
+
+
+def _plateau_message(settings: SolverSettings, reason: str) -> str:
+    what = "Validation score" if settings.early_stopping else "Training loss"
+    message = (
+        f"{what} did not improve more than tol={settings.tol:f} for "
+        f"{settings.n_iter_no_change} consecutive epochs. {reason}"
+    )
+    if settings.verbose:
+        print(message)
+    return message
+
+
+def solve_lbfgs(
+    objective: Objective, theta: Array, mask: Mask, state: TrainingState, training: Training
+) -> SolverResult:
+    """Minimise by SciPy's L-BFGS-B; see `SolverSettings` and `SolverResult`."""
+    settings, monitor = training.settings, training.monitor
+    survivors = Survivors(theta, mask)
+    recorder = _Recorder(state, training)
+    best, loss, n_iter, is_stopped = survivors.theta.copy(), np.inf, 0, False
+
+    def evaluate(values: Array) -> tuple[float, Array]:
+        survivors.assign(values)
+        value, gradient = objective.value_and_gradient(survivors.theta)
+        return value, survivors.gather(gradient).astype(np.float64)
+
+    def after_iteration(intermediate_result: optimize.OptimizeResult) -> None:
+        nonlocal loss, n_iter, is_stopped
+        survivors.assign(intermediate_result.x)
+        best[:] = survivors.theta
+        loss = float(intermediate_result.fun)
+        n_iter += 1
+        recorder.record(n_iter, loss, best)
+        if monitor.on_epoch is not None and monitor.on_epoch(best):
+            is_stopped = True
+            raise StopIteration
+
+    options = {"maxfun": settings.max_fun, "maxiter": settings.max_iter, "gtol": settings.tol}
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):
+            found = optimize.minimize(
+                evaluate,
+                survivors.values.astype(np.float64),
+                method="L-BFGS-B",
+                jac=True,
+                callback=after_iteration,
+                options=options,
+            )
+    except KeyboardInterrupt:
+        message = "interrupted by the user"
+        return SolverResult(best, loss, n_iter, recorder.state(), "interrupted", message)
+    survivors.assign(found.x)
+    loss, n_iter = float(found.fun), min(found.nit, settings.max_iter)
+    status, message = "converged" if found.status == 0 else "max_iter", str(found.message)
+    if not (np.isfinite(loss) and np.isfinite(survivors.theta).all()):
+        status, message = "diverged", f"the objective became {loss}"
+    elif is_stopped:
+        status, message = "stopped", "a callback asked to stop"
+    return SolverResult(survivors.theta, loss, n_iter, recorder.state(), status, message)
+
+
+Solver = Callable[[Objective, Array, Mask, TrainingState, Training], SolverResult]
+SOLVERS: dict[str, Solver] = {
+    "adam": solve_stochastic,
+    "sgd": solve_stochastic,
+    "lbfgs": solve_lbfgs,
+}
+
+
+def solve(
+    objective: Objective, theta: Array, mask: Mask, state: TrainingState, training: Training
+) -> SolverResult:
+    """Train by the solver in the settings, if there is anything to train."""
+    settings = training.settings
+    if settings.max_iter == 0 or not mask.any():
+        return SolverResult(theta, np.nan, 0, state, "converged")
+    return SOLVERS[settings.solver](objective, theta, mask, state, training)
+
+
+def check_finite(result: SolverResult, settings: SolverSettings, objective: Objective) -> None:
+    """Raise `DivergenceError` if there is no finite network to keep.
+
+    The objective is looked at anew, because the last update comes after the last loss.
+    """
+    if result.status == "diverged" and settings.early_stopping:
+        # The best network on the validation data is kept; training merely ended there.
+        if np.isfinite(result.theta).all() and result.n_iter > 1:
+            return
+    if result.status == "diverged" or not objective.is_finite_at(result.theta):
+        cure = "standardise the input, "
+        if settings.solver != "lbfgs":
+            cure += f"lower learning_rate_init (now {settings.learning_rate_init}), "
+        raise DivergenceError(
+            "Solver produced non-finite parameter weights. The input data may contain large "
+            f"values and need to be preprocessed. Training with solver={settings.solver!r} "
+            f"diverged after {result.n_iter} iterations: {result.message or 'overflow'}. "
+            f"To cure this, {cure}or raise alpha."
+        )

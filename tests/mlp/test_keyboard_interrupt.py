@@ -1,0 +1,125 @@
+"""Ctrl-C keeps what has been learnt."""
+
+import io
+from contextlib import redirect_stdout
+
+import numpy as np
+import pytest
+from models import ESTIMATORS, SOLVERS, assert_deleted_are_zero, digest, make
+
+from skobd import OBDMLPClassifier
+from skobd._prune import criteria
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+class Interrupting(io.StringIO):
+    """A standard output that is interrupted when it is told something for the n-th time."""
+
+    def __init__(self, text, n):
+        super().__init__()
+        self._text, self._n_left = text, n
+
+    def write(self, text):
+        if text.startswith(self._text):
+            self._n_left -= 1
+            if self._n_left == 0:
+                raise KeyboardInterrupt
+        return super().write(text)
+
+
+class TestInterrupt:
+    @pytest.mark.parametrize("where", ["obd_saliencies", "value"])
+    def test_after_training(self, where, iris, monkeypatch):
+        """What is only to be judged any more has been learnt."""
+
+        def interrupt(*args, **kwargs):
+            raise KeyboardInterrupt
+
+        if where == "value":
+            monkeypatch.setattr("skobd._train.objective.Objective.value", interrupt)
+        else:
+            monkeypatch.setattr("skobd._mlp.run.obd_saliencies", interrupt)
+        model = OBDMLPClassifier((5,), max_iter=20, n_rounds=1)
+        with pytest.warns(UserWarning, match="interrupted by user") as caught:
+            model.fit(*iris)
+        assert caught[-1].filename == __file__
+        assert model.n_iter_ >= 20
+        assert len(model.loss_curve_) == model.n_iter_
+        assert model.predict(iris[0]).shape == iris[1].shape
+
+    def test_in_partial_fit(self, iris, monkeypatch):
+        model = OBDMLPClassifier((5,)).partial_fit(*iris, classes=[0, 1, 2])
+        loss, p = model.loss_, model.predict_proba(iris[0])
+
+        def interrupt(*args, **kwargs):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("skobd._train.minibatch.DenseEpochs.run", interrupt)
+        with pytest.warns(UserWarning, match="interrupted by user"):
+            model.partial_fit(*iris)
+        assert model.loss_ == loss
+        np.testing.assert_array_equal(model.predict_proba(iris[0]), p)
+
+    @pytest.mark.parametrize("kind", ESTIMATORS)
+    @pytest.mark.parametrize("solver", SOLVERS)
+    @pytest.mark.parametrize("after", [1, 25])
+    def test_keeps_a_usable_estimator(self, kind, solver, after, data):
+        """Ctrl-C in dense training, or in retraining after the second round."""
+        X, y = data[kind]
+        model = make(kind, solver=solver, tol=0, n_iter_no_change=100, verbose=2)
+        with (
+            pytest.warns(UserWarning, match="Training interrupted by user"),
+            redirect_stdout(Interrupting("Iteration", after)),
+        ):
+            model.fit(X, y)
+        assert len(model.loss_curve_) == after
+        assert np.isfinite(model.predict(X)).all()
+        assert model.score(X, y) <= 1
+        assert len(model.pruning_history_["round"]) == (0 if after == 1 else 2)
+        assert_deleted_are_zero(model)
+        model.set_params(verbose=0).prune(X, y, prune_fraction=0.95)
+        model.fit(X, y)
+
+    def test_in_deletion(self, iris, monkeypatch):
+        calls = 0
+        curvature = criteria.diagonal_curvature
+
+        def interrupting(*args):
+            nonlocal calls
+            calls += 1
+            if calls == 2:
+                raise KeyboardInterrupt
+            return curvature(*args)
+
+        monkeypatch.setattr(criteria, "diagonal_curvature", interrupting)
+        model = make("classifier")
+        with pytest.warns(UserWarning, match="Training interrupted by user"):
+            model.fit(*iris)
+        assert len(model.pruning_history_["round"]) == 1
+        model.predict(iris[0])
+
+    def test_in_prune(self, iris):
+        """The rounds that are complete are kept."""
+        model = make("classifier", prune_fraction=0).fit(*iris).set_params(verbose=1)
+        with (
+            pytest.warns(UserWarning, match="Training interrupted by user") as caught,
+            redirect_stdout(Interrupting("round  2", 1)),
+        ):
+            model.prune(*iris, prune_fraction=0.9)
+        assert caught[-1].filename == __file__
+        assert len(model.pruning_history_["round"]) == 1
+        assert_deleted_are_zero(model)
+
+    def test_before_anything_is_learnt(self, iris, monkeypatch):
+        def interrupting(*args, **kwargs):
+            raise KeyboardInterrupt
+
+        fitted = make("classifier").fit(*iris)
+        before, model = digest(fitted), make("classifier")
+        monkeypatch.setattr("skobd._mlp.base.Objective", interrupting)
+        for estimator in (fitted, model):
+            with pytest.raises(KeyboardInterrupt):
+                estimator.fit(*iris)
+        assert digest(fitted) == before
+        assert not hasattr(model, "coefs_")

@@ -1,0 +1,37 @@
+"""Estimators to be tested, and what is always true of them."""
+
+import hashlib
+
+from skobd import OBDMLPClassifier, OBDMLPRegressor
+
+ESTIMATORS = {"classifier": OBDMLPClassifier, "regressor": OBDMLPRegressor}
+SOLVERS = ("adam", "sgd", "lbfgs")
+
+
+def make(kind, **params):
+    """An unfitted estimator that is quick to fit."""
+    defaults = {
+        "hidden_layer_sizes": (6, 4),
+        "max_iter": 10,
+        "n_rounds": 3,
+        "prune_fraction": 0.8,
+        "random_state": 0,
+        "learning_rate_init": 0.01,
+    }
+    return ESTIMATORS[kind](**defaults | params)
+
+
+def digest(model):
+    """A hash of every bit of the network."""
+    arrays = model.coefs_ + model.intercepts_ + model.coef_masks_ + model.intercept_masks_
+    return hashlib.sha256(b"".join(array.tobytes() for array in arrays)).hexdigest()
+
+
+def assert_deleted_are_zero(model):
+    """Masks have the shapes of the parameters, and what is deleted is 0."""
+    parameters = model.coefs_ + model.intercepts_
+    masks = model.coef_masks_ + model.intercept_masks_
+    for values, mask in zip(parameters, masks, strict=True):
+        assert values.shape == mask.shape
+        assert mask.dtype == bool
+        assert (values[~mask] == 0).all()

@@ -1,0 +1,222 @@
+"""Deleting whole units and whole inputs."""
+
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from problems import at, make_wide_problem
+from sklearn.datasets import make_classification
+from sklearn.feature_selection import SelectFromModel
+from sklearn.preprocessing import StandardScaler
+
+from skobd import OBDMLPClassifier
+from skobd._net.dead_units import connects
+from skobd._net.losses import LOSSES
+from skobd._net.network import Network
+from skobd._prune.criteria import CRITERIA
+from skobd._prune.granularity import delete_groups
+from skobd._train.objective import Objective
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*(converge|Maximum):UserWarning")
+
+
+@pytest.fixture(scope="module")
+def data():
+    X, y = make_classification(
+        200, 12, n_informative=5, n_redundant=2, n_classes=3, random_state=0, shuffle=False
+    )
+    return StandardScaler().fit_transform(X), y
+
+
+def fit(data, **params):
+    defaults = {
+        "hidden_layer_sizes": (10, 8),
+        "solver": "lbfgs",
+        "alpha": 0.1,
+        "max_iter": 60,
+        "random_state": 0,
+        "retrain_max_iter": 5,
+        "prune_fraction": 0.6,
+        "granularity": "unit",
+    }
+    return OBDMLPClassifier(**{**defaults, **params}).fit(*data)
+
+
+def alive_units(model):
+    """For every hidden layer, whether a unit has incoming weights, and outgoing ones."""
+    masks = model.coef_masks_
+    return [(before.any(axis=0), after.any(axis=1)) for before, after in itertools.pairwise(masks)]
+
+
+@pytest.mark.parametrize("criterion", list(CRITERIA))
+def test_whole_units_go_and_the_level_is_not_exceeded(data, criterion):
+    model = fit(data, criterion=criterion)
+    assert model.sparsity_ <= 0.6
+    for incoming, outgoing in alive_units(model):
+        assert_array_equal(incoming, outgoing)
+        assert incoming.any()
+    # One more unit would have been too much: a unit of the wider layer holds at most this.
+    first, second = (int(incoming.sum()) for incoming, _ in alive_units(model))
+    smallest = min(12 + second, first + 3)
+    assert model.sparsity_ + smallest / 224 > 0.6
+    for mask in model.coef_masks_[:1]:
+        rows, columns = mask.any(axis=1), mask.any(axis=0)
+        assert_array_equal(mask, rows[:, None] & columns)
+
+
+@pytest.mark.parametrize("criterion", list(CRITERIA))
+def test_whole_features_go(data, criterion):
+    model = fit(data, criterion=criterion, granularity="feature", prune_fraction=0.3)
+    mask = model.coef_masks_[0]
+    kept = mask.any(axis=1)
+    assert_array_equal(mask, np.broadcast_to(kept[:, None], mask.shape))
+    # 67.2 weights may go, ten with each input.
+    assert kept.sum() == 12 - 6
+    assert all(m.all() for m in model.coef_masks_[1:])
+    X = data[0].copy()
+    X[:, ~kept] = 1e3
+    assert_array_equal(model.predict_proba(X), model.predict_proba(data[0]))
+
+
+def test_noise_features_go_first(data):
+    model = fit(data, granularity="feature", prune_fraction=0.2, hidden_layer_sizes=(10,))
+    kept = model.coef_masks_[0].any(axis=1)
+    assert kept[:7].sum() > kept[7:].sum()
+    selector = SelectFromModel(model, threshold=1e-12, prefit=True)
+    assert_array_equal(selector.get_support(), kept)
+
+
+@pytest.mark.parametrize("granularity", ["unit", "feature"])
+@pytest.mark.parametrize("criterion", ["obd", "unit_obs", "random"])
+def test_the_last_one_stays(data, granularity, criterion):
+    model = fit(data, granularity=granularity, criterion=criterion, prune_fraction=0.99)
+    if granularity == "unit":
+        assert [int(incoming.sum()) for incoming, _ in alive_units(model)] == [1, 1]
+    else:
+        assert model.coef_masks_[0].any(axis=1).sum() == 1
+    assert np.isfinite(model.predict_proba(data[0])).all()
+
+
+@pytest.mark.parametrize("granularity", ["unit", "feature"])
+def test_the_last_way_through_stays(granularity):
+    """Where single weights went before, one unit of several may be the only one that counts."""
+    rng = np.random.default_rng(0)
+    network = Network((3, 3, 3, 1), "relu")
+    # All units of both layers have weights on both sides, but only one way leads through.
+    mask = np.ones(network.n_parameters, dtype=bool)
+    first, second, third = network.coefs(mask)
+    first[...] = [[0, 1, 1], [0, 1, 1], [1, 0, 0]]
+    second[...] = [[1, 0, 0], [0, 1, 1], [0, 0, 0]]
+    third[...] = [[1], [0], [0]]
+    theta = np.where(mask, 1.0, 0.0)
+    # By its weights alone it would be the first to go.
+    network.coefs(theta)[0][2] = network.coefs(theta)[1][0] = 0.01
+    theta = np.where(mask, theta, 0)
+    X, Y = rng.normal(size=(40, 3)), rng.normal(size=(40, 1))
+    objective = Objective(network, LOSSES["squared_error"], X, Y)
+    settings = {"criterion": "magnitude", "granularity": granularity}
+    n_prunable = int((mask & network.is_weight).sum())
+    left = delete_groups(at(objective, theta, mask, **settings), n_prunable).mask
+    assert connects(network, left)
+    assert left.sum() < mask.sum()
+    # Until nothing else is left.
+    while (mask != left).any():
+        mask = left
+        left = delete_groups(at(objective, theta, mask, **settings), n_prunable).mask
+    assert connects(network, left)
+    assert_array_equal(np.flatnonzero(network.coefs(left)[0].any(axis=1)), [2])
+
+
+@pytest.mark.parametrize("activation", ["identity", "logistic", "tanh", "relu"])
+def test_constant_units_are_folded_where_they_are_deleted(activation):
+    rng = np.random.default_rng(0)
+    network = Network((4, 3, 2), activation)
+    theta, mask = rng.normal(size=network.n_parameters), np.ones(network.n_parameters, dtype=bool)
+    # Nothing goes into the first unit any more: it is a constant.
+    network.coefs(mask)[0][:, 0] = False
+    theta = np.where(mask, theta, 0)
+    network.coefs(theta)[1][0] *= 1e-3
+    X, Y = rng.normal(size=(20, 4)), rng.normal(size=(20, 2))
+    objective = Objective(network, LOSSES["squared_error"], X, Y)
+    settings = {"criterion": "magnitude", "granularity": "unit"}
+    deletion = delete_groups(at(objective, theta, mask, **settings), 2)
+    assert_array_equal(
+        np.flatnonzero(mask & ~deletion.mask), network.n_parameters - 8 + np.arange(2)
+    )
+    expected = network.raw_output(theta, X)
+    assert_allclose(network.raw_output(deletion.theta, X), expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize("granularity", ["unit", "feature"])
+@pytest.mark.parametrize("criterion", list(CRITERIA))
+def test_no_more_goes_than_asked_for(granularity, criterion):
+    objective, theta = make_wide_problem(depth=2)
+    n_prunable = int(objective.network.is_weight.sum())
+    # An input has 6 weights, a unit of the first layer 8 + 5, one of the second 6 + 3.
+    smallest = {"feature": 6, "unit": 9}[granularity]
+    for n_delete in (0, 5, 6, 8, 9, 12, 50, n_prunable):
+        problem = at(objective, theta, criterion=criterion, granularity=granularity)
+        deletion = delete_groups(problem, n_delete)
+        n_deleted = int((~deletion.mask).sum())
+        assert n_deleted <= n_delete
+        assert connects(objective.network, deletion.mask)
+        assert (n_deleted > 0) == (n_delete >= smallest)
+        assert_array_equal(deletion.theta[~deletion.mask], 0)
+        assert np.isfinite(deletion.theta).all()
+
+
+def test_a_round_that_deletes_nothing_retrains_nothing(data):
+    model = fit(data, hidden_layer_sizes=(), granularity="unit", prune_fraction=0.5)
+    assert model.sparsity_ == 0
+    assert (model.pruning_history_["n_iter"] == 0).all()
+
+
+def test_obd_saliency_of_a_unit_is_the_sum_of_what_goes_with_it(data):
+    dense = fit(data, prune_fraction=0, max_iter=300)
+    saliencies = dense.saliencies(*data).coefs
+    first = saliencies[0].sum(axis=0) + saliencies[1].sum(axis=1)
+    second = saliencies[1].sum(axis=0) + saliencies[2].sum(axis=1)
+    totals = np.concatenate([first, second])
+    # Enough for one unit of either layer, not for two.
+    dense.set_params(retrain_max_iter=0).prune(*data, prune_fraction=21 / 224, n_rounds=1)
+    gone = np.concatenate([~incoming for incoming, _ in alive_units(dense)])
+    fits = np.concatenate([np.full(10, 12 + 8), np.full(8, 10 + 3)]) <= 21
+    assert gone.sum() == 1
+    assert totals[gone] == totals[fits].min()
+    assert dense.pruning_history_["predicted_increase"][0] == pytest.approx(totals[gone][0])
+
+
+def test_unused_columns_may_hold_anything_finite(data):
+    X, y = data
+    model = fit(data, granularity="feature", prune_fraction=0.3)
+    unused = ~model.coef_masks_[0].any(axis=1)
+    wild = X.copy()
+    wild[:, unused] = 1e200
+    assert np.isfinite(model.saliencies(wild, y).coefs[0]).all()
+    model.prune(wild, y, prune_fraction=0.4)
+    assert np.isfinite(model.feature_importances_).all()
+
+
+@pytest.mark.parametrize("criterion", ["unit_obs", "obs"])
+def test_next_layer_is_corrected_jointly(criterion):
+    """Duplicated hidden units: one of each pair is deleted, and its twin takes over."""
+    rng = np.random.default_rng(0)
+    network = Network((4, 6, 1), "tanh")
+    theta = rng.normal(size=network.n_parameters)
+    hidden, output = network.layers(theta)
+    hidden[:, 3:] = hidden[:, :3]
+    output[3:6] = output[:3]
+    X = rng.normal(size=(150, 4))
+    raw = network.raw_output(theta, X)
+    objective = Objective(network, LOSSES["squared_error"], X, raw)
+    problem = at(objective, theta, criterion=criterion, granularity="unit")
+    for _ in range(3):
+        # A unit has four incoming weights and one outgoing.
+        deletion = delete_groups(problem, 5)
+        problem = replace(problem, theta=deletion.theta, mask=deletion.mask)
+    kept = network.coefs(problem.mask)[0].any(axis=0)
+    assert kept.sum() == 3
+    assert all(kept[i] != kept[i + 3] for i in range(3))
+    assert_allclose(network.raw_output(problem.theta, X), raw, atol=1e-2 * np.ptp(raw))

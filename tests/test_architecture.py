@@ -1,0 +1,229 @@
+"""The house: which package may import which, and how large a room may be."""
+
+import ast
+import io
+import itertools
+import re
+import tokenize
+from pathlib import Path
+
+import pytest
+
+import skobd
+
+ROOT = Path(skobd.__file__).parent
+# What a package may import, besides itself and the ground floor.
+MAY_IMPORT = {
+    "_threads": (),
+    "_sklearn_compat": (),
+    "_net": (),
+    "_train": ("_net",),
+    "_prune": ("_net", "_train"),
+    "_export": ("_net", "_train"),
+    "_mlp": ("_net", "_train", "_prune", "_export"),
+    "_search": ("_net", "_train", "_prune", "_export", "_mlp"),
+    "_displays": ("_net", "_train", "_prune", "_export", "_mlp", "_search"),
+    "__init__": ("_mlp", "_search", "_displays"),
+}
+GROUND_FLOOR = {"_threads", "_sklearn_compat"}
+# Words that mean something to nobody but us; see the vocabulary in docs/development.md.
+HOUSE_WORDS = {
+    *("lane", "lanes", "stretch", "stretches", "share", "shares", "able", "rise", "rises"),
+    *("living", "route", "routes", "watch", "watches"),
+}
+MOST_LINES, MOST_LINES_OF_A_FUNCTION = 300, 60
+LONG_MODULES = {
+    "_mlp/base.py": "one class, most of whose lines are the signatures and calls of its methods",
+}
+LONG_FUNCTIONS = {"__init__": "scikit-learn's 23 parameters and ours, a line for each"}
+
+FILES = sorted(ROOT.rglob("*.py"))
+MODULES = {path.relative_to(ROOT).as_posix(): path for path in FILES}
+TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in MODULES.items()}
+
+
+def package_of(name):
+    return Path(name).parts[0].removesuffix(".py")
+
+
+def resolve(name, node):
+    """Modules of skobd that an import statement names, as paths relative to the package."""
+    parts = list(Path(name).parts[:-1])
+    if isinstance(node, ast.Import):
+        targets = [alias.name.split(".") for alias in node.names]
+        targets = [target[1:] for target in targets if target[0] == "skobd"]
+    elif node.level:
+        base = parts[: len(parts) - (node.level - 1)] + (node.module or "").split(".")
+        base = [part for part in base if part]
+        targets = [[*base, alias.name] for alias in node.names]
+    elif node.module.split(".")[0] == "skobd":
+        targets = [[*node.module.split(".")[1:], alias.name] for alias in node.names]
+    else:
+        targets = []
+    for target in targets:
+        # The last name may be a module, or something that a module holds.
+        for length in (len(target), len(target) - 1):
+            path = "/".join(target[:length])
+            found = [p for p in (f"{path}.py", f"{path}/__init__.py".lstrip("/")) if p in MODULES]
+            if found:
+                yield found[0]
+                break
+
+
+def imports(name):
+    """Every import in a module, also those within functions."""
+    statements = (ast.Import, ast.ImportFrom)
+    return [node for node in ast.walk(TREES[name]) if isinstance(node, statements)]
+
+
+GRAPH = {name: {to for node in imports(name) for to in resolve(name, node)} for name in MODULES}
+
+
+def test_every_package_has_its_place():
+    assert {package_of(name) for name in MODULES} == set(MAY_IMPORT)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_arrows_point_the_right_way(name):
+    package = package_of(name)
+    allowed = {package, *GROUND_FLOOR, *MAY_IMPORT[package]}
+    if package in GROUND_FLOOR:
+        allowed = {package}
+    wrong = {to for to in GRAPH[name] if package_of(to) not in allowed}
+    assert not wrong
+
+
+def test_there_is_no_circle():
+    left = {name: set(targets) for name, targets in GRAPH.items()}
+    while left:
+        leaves = {name for name, targets in left.items() if not targets & left.keys()}
+        assert leaves, f"a circle among {sorted(left)}"
+        left = {name: targets for name, targets in left.items() if name not in leaves}
+
+
+def test_private_names_of_scikit_learn_are_in_one_place():
+    private = []
+    for name in MODULES:
+        for node in imports(name):
+            if isinstance(node, ast.ImportFrom) and not node.level:
+                dotted = [f"{node.module}.{alias.name}" for alias in node.names]
+            elif isinstance(node, ast.Import):
+                dotted = [alias.name for alias in node.names]
+            else:
+                continue
+            private += [
+                f"{name}: {found}"
+                for found in dotted
+                if re.match(r"sklearn\.(.*\.)?_", found) and name != "_sklearn_compat.py"
+            ]
+    assert private == []
+
+
+def identifiers(tree):
+    """Every name that a module gives or uses, with its line."""
+    for node in ast.walk(tree):
+        for field in ("id", "attr", "arg", "name", "asname"):
+            value = getattr(node, field, None)
+            if isinstance(value, str):
+                yield value, getattr(node, "lineno", 0)
+        if isinstance(node, ast.Global | ast.Nonlocal):
+            yield from ((value, node.lineno) for value in node.names)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_no_house_words(name):
+    found = set()
+    for identifier, line in identifiers(TREES[name]):
+        words = re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", identifier)
+        if identifier == "Part" or HOUSE_WORDS & {word.lower() for word in words}:
+            found.add((line, identifier))
+    assert not found
+
+
+def lines_of_code(name):
+    """Numbers of the lines that hold code: no blank ones, comments or docstrings."""
+    source = MODULES[name].read_text(encoding="utf-8")
+    layout = {
+        *(tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT),
+        tokenize.ENDMARKER,
+    }
+    lines = set()
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type not in layout:
+            lines.update(range(token.start[0], token.end[0] + 1))
+    for node in ast.walk(TREES[name]):
+        documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+        if isinstance(node, documented) and ast.get_docstring(node, clean=False) is not None:
+            lines -= set(range(node.body[0].lineno, node.body[0].end_lineno + 1))
+    return lines
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_modules_and_functions_are_of_readable_size(name):
+    lines = lines_of_code(name)
+    if name not in LONG_MODULES:
+        assert len(lines) <= MOST_LINES
+    for node in ast.walk(TREES[name]):
+        if isinstance(node, ast.FunctionDef) and node.name not in LONG_FUNCTIONS:
+            n_lines = len(lines & set(range(node.lineno, node.end_lineno + 1)))
+            assert n_lines <= MOST_LINES_OF_A_FUNCTION, node.name
+
+
+def test_exceptions_are_still_needed():
+    for name in LONG_MODULES:
+        assert len(lines_of_code(name)) > MOST_LINES
+    sizes = {name: lines_of_code(name) for name in MODULES}
+    for function in LONG_FUNCTIONS:
+        assert any(
+            len(sizes[name] & set(range(node.lineno, node.end_lineno + 1)))
+            > MOST_LINES_OF_A_FUNCTION
+            for name, tree in TREES.items()
+            for node in ast.walk(tree)
+            if isinstance(node, ast.FunctionDef) and node.name == function
+        )
+
+
+def sections(cls):
+    """The numpydoc entries of a class docstring, as {section: {heading of an entry: its text}}."""
+    entries, section, heading = {}, None, None
+    lines = cls.__doc__.splitlines()
+    indent = min(len(line) - len(line.lstrip()) for line in lines[1:] if line.strip())
+    lines = [line[indent:] for line in lines]
+    for line, following in itertools.pairwise([*lines, ""]):
+        if following and set(following) == {"-"}:
+            section, heading = entries.setdefault(line, {}), None
+        elif section is not None and line and not line.startswith((" ", "-")):
+            heading = line
+            section[heading] = []
+        elif section is not None and heading is not None:
+            section[heading].append(line)
+    return {
+        title: {head: "\n".join(text).rstrip() for head, text in section.items()}
+        for title, section in entries.items()
+    }
+
+
+def test_repeated_parameters_are_documented_in_the_same_words():
+    classifier, regressor = (
+        sections(cls)["Parameters"] for cls in (skobd.OBDMLPClassifier, skobd.OBDMLPRegressor)
+    )
+    own = {"loss", "class_weight"}
+    names = [
+        {name for head in documented for name in head.split(" : ")[0].split(", ")}
+        for documented in (classifier, regressor)
+    ]
+    assert names[0] - own == names[1] - own
+    for head, text in classifier.items():
+        if head.split(" : ")[0] not in own:
+            assert text
+            assert regressor[head] == text
+    for cls, documented in zip((skobd.OBDMLPClassifier, skobd.OBDMLPRegressor), names, strict=True):
+        assert documented == set(cls().get_params())
+
+
+def test_repeated_attributes_are_documented_in_the_same_words():
+    classifier, regressor = (
+        sections(cls)["Attributes"] for cls in (skobd.OBDMLPClassifier, skobd.OBDMLPRegressor)
+    )
+    for head in classifier.keys() & regressor.keys():
+        assert classifier[head] == regressor[head]
