@@ -1,200 +1,58 @@
-"""Threads that never change a bit of the result.
+"""Threads that never change a bit of the result, and that no interrupt leaves behind.
 
 BLAS splits a product over its threads, and the last bits of the result depend on how many
 there are: a fit in a worker process of joblib (one BLAS thread) would differ from the same fit
-in the main process. Here BLAS is held to one thread, the rows are divided into *chunks* whose
+in the main process. Here BLAS is held to one thread, the work is divided into *chunks* whose
 number depends on the shapes alone, and the chunks are computed by as many threads as BLAS would
 have used. The sums over chunks are taken in chunk order, so the number of threads cannot matter.
+
+An interrupt (Ctrl-C, the handler of any signal) can come between any two byte codes of the
+calling thread, those of the standard library included, where it may leave the lock inside a
+future, a barrier or a starting thread locked for ever. Hence
+
+- what must be undone is undone in two nested ``finally`` clauses, the second of which makes up
+  for an interrupt of the first;
+- executor and barrier are used by a thread that no signal reaches, the leader. The calling
+  thread deals with it by single calls of C: `SimpleQueue`, `_claim`, ``start_new_thread``.
 """
 
+import _thread
 import itertools
+import os
 import threading
+import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager, suppress
 from contextvars import ContextVar, copy_context
 from functools import lru_cache, partial
-from typing import Any
+from io import IOBase
+from queue import Empty, SimpleQueue
+from typing import Any, cast
 
 from threadpoolctl import ThreadpoolController
 
 
-@lru_cache(maxsize=1)
-def _blas() -> ThreadpoolController:
-    return ThreadpoolController().select(user_api="blas")
+def reproducible_threads(n_threads: int | None = None) -> AbstractContextManager[None]:
+    """Hold BLAS to one thread, and let `run_chunks` use the threads that BLAS gave up.
 
-
-def _set_num_threads(library: Any, n_threads: int) -> None:
-    _let_any_thread_control(library)
-    library.set_num_threads(n_threads)
-
-
-def _let_any_thread_control(library: Any) -> None:
-    """Since threadpoolctl 3.8 OpenBLAS obeys the first thread only that has set a limit."""
-    clear = getattr(library, "clear_controlling_thread", None)
-    if clear is not None:
-        clear(force=True)
-
-
-class _SharedLimit:
-    """One BLAS limit for all concurrent fits: the first sets it, the last one lifts it."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._users = 0
-        self._n_threads = 1
-
-    def acquire(self) -> int:
-        with self._lock:
-            if self._users == 0:
-                # Directly, because ThreadpoolController.limit takes longer than predicting a row.
-                libraries = _blas().lib_controllers
-                self._original = [(library, library.num_threads) for library in libraries]
-                self._n_threads = max((n for _, n in self._original), default=1)
-                for library in libraries:
-                    _set_num_threads(library, 1)
-            self._users += 1
-            return self._n_threads
-
-    def release(self) -> None:
-        with self._lock:
-            self._users -= 1
-            if self._users == 0:
-                for library, n_threads in self._original:
-                    _set_num_threads(library, n_threads)
-                    _let_any_thread_control(library)
-
-
-_shared_limit = _SharedLimit()
-
-
-class _Helper(threading.Thread):
-    """A thread that does one task after the other, woken by a bare lock.
-
-    An executor's future cannot be awaited safely: an interrupt can come between any two steps of
-    the calling thread. Here what counts is which task was finished last, and a lock that is open
-    too early only makes a loop go round once more.
+    ``n_threads`` limits them further, for fits that share the cores with others. Within another
+    such context of the same thread this one does nothing.
     """
-
-    def __init__(self) -> None:
-        super().__init__(daemon=True)
-        self._go, self._done = threading.Lock(), threading.Lock()
-        self._go.acquire()
-        self._done.acquire()
-        self._task: Callable[[], None] | None = None
-        self._finished: Callable[[], None] | None = None
-        self._error: BaseException | None = None
-
-    def begin(self, task: Callable[[], None] | None) -> None:
-        """Start the task in the background; None ends the thread."""
-        self._task = task
-        _open(self._go)
-
-    def finish(self, task: Callable[[], None]) -> BaseException | None:
-        """Wait for the task, in spite of interrupts; returns what it raised, or an interrupt."""
-        interrupt: BaseException | None = None
-        while True:
-            try:
-                while self._finished is not task:
-                    self._done.acquire()
-                break
-            except KeyboardInterrupt as error:
-                interrupt = error
-        return interrupt or self._error
-
-    def run(self) -> None:
-        while True:
-            self._go.acquire()
-            task = self._task
-            if task is None:
-                return
-            self._error = None
-            try:
-                task()
-            except BaseException as error:
-                self._error = error
-            self._finished = task
-            _open(self._done)
+    return cast(AbstractContextManager[None], _Context(_hold_blas(n_threads)))
 
 
-def _open(lock: threading.Lock) -> None:
-    if lock.locked():
-        lock.release()
+def single_threaded_blas() -> AbstractContextManager[None]:
+    """Hold BLAS to one thread without starting any: for work too small to be divided."""
+    return reproducible_threads(1)
 
 
-_team: ContextVar[list[_Helper] | None] = ContextVar("_team", default=None)
-
-
-@contextmanager
-def reproducible_threads(n_threads: int | None = None) -> Iterator[None]:
-    """Hold BLAS to one thread and let `run_chunks` use the threads that BLAS gave up.
-
-    ``n_threads`` limits them further, for fits that share the cores with others.
-    """
-    if _team.get() is not None:
-        yield
-        return
-    # The calling thread works too, hence one helper fewer than threads.
-    n_free = _shared_limit.acquire()
-    team = [_Helper() for _ in range(min(n_free, n_threads or n_free) - 1)]
-    token = _team.set(team)
-    try:
-        for helper in team:
-            helper.start()
-        yield
-    finally:
-        try:
-            _team.reset(token)
-            for helper in team:
-                helper.begin(None)
-        finally:
-            _shared_limit.release()
-
-
-@contextmanager
-def single_threaded_blas() -> Iterator[None]:
-    """Hold BLAS to one thread without starting any: for work too small to be shared."""
-    _shared_limit.acquire()
-    try:
-        yield
-    finally:
-        _shared_limit.release()
-
-
-def _in_this_context(task: Callable[[], None]) -> Callable[[], None]:
-    """The task with NumPy's treatment of overflow as it is here, and no team of its own."""
-    context = copy_context()
-    context.run(_team.set, None)
-    return partial(context.run, task)
-
-
-def _free_threads(n_chunks: int) -> int:
-    """Threads for so many chunks, the calling one included, which is there even for none."""
-    return max(1, min(len(_team.get() or []) + 1, n_chunks))
-
-
-def _run_together(
-    tasks: Sequence[Callable[[], None]], abort: Callable[[], None] = lambda: None
-) -> None:
-    """Run the first task here and the others on the team; raise the first error of any.
-
-    ``abort`` is called where this thread fails, so that the others do not wait for it.
-    """
-    busy: list[tuple[_Helper, Callable[[], None]]] = []
-    try:
-        for helper, task in zip(_team.get() or [], tasks[1:], strict=False):
-            task = _in_this_context(task)
-            helper.begin(task)
-            busy.append((helper, task))
-        tasks[0]()
-    except BaseException:
-        abort()
-        raise
-    finally:
-        # Whatever interrupts this thread, no other is left at work.
-        errors = [helper.finish(task) for helper, task in busy]
-    for error in errors:
-        if error is not None:
-            raise error
+def count_chunks(
+    n_rows: int, multiply_adds: float, *, worth: float, min_rows: int, most: int
+) -> int:
+    """Number of chunks, by the shapes alone: each is ``worth`` so many multiply-adds."""
+    return max(1, min(int(multiply_adds / worth), n_rows // min_rows, most))
 
 
 def split_evenly(n: int, n_chunks: int) -> list[slice]:
@@ -203,66 +61,28 @@ def split_evenly(n: int, n_chunks: int) -> list[slice]:
     return [slice(a, b) for a, b in itertools.pairwise(edges)]
 
 
-def count_chunks(
-    n_rows: int, multiply_adds: float, *, worth: float, min_rows: int, most: int
-) -> int:
-    """Number of chunks, from the shapes alone: never from the number of threads.
-
-    max(1, min(int(multiply_adds / worth), n_rows // min_rows, most)), where ``worth`` is how many
-    multiply-adds are worth waking a thread for.
-    """
-    return max(1, min(int(multiply_adds / worth), n_rows // min_rows, most))
-
-
 def row_blocks(rows: slice, size: int) -> list[slice]:
     """Cut ``rows`` into blocks of ``size`` rows; the last one may be smaller."""
     starts = range(rows.start, rows.stop, size)
     return [slice(start, min(start + size, rows.stop)) for start in starts]
 
 
-def run_chunks(chunk: Callable[[int], float], n_chunks: int) -> list[float]:
-    """Return ``[chunk(0), ..., chunk(n_chunks - 1)]``, on as many threads as are free."""
+def run_chunks(work: Callable[[int], float], n_chunks: int) -> list[float]:
+    """Return ``[work(0), ..., work(n_chunks - 1)]``, on as many threads as are free."""
     results = [0.0] * n_chunks
     # Threads draw chunks from one iterator, so that a slow one does not hold up the others.
     waiting = iter(range(n_chunks))
 
-    def work() -> None:
-        for index in waiting:
-            results[index] = chunk(index)
+    def draw() -> None:
+        for chunk in waiting:
+            results[chunk] = work(chunk)
 
-    _run_together([work] * _free_threads(n_chunks))
+    n_others = count_threads(n_chunks) - 1
+    if n_others:
+        _run_together([draw] * n_others, abort=partial(deque, waiting, 0), here=draw)
+    else:
+        draw()
     return results
-
-
-class _Barrier:
-    """threading.Barrier of bare locks, which costs each thread one lock instead of four."""
-
-    def __init__(self, n_threads: int) -> None:
-        self._lock, self._n_waiting, self._is_broken = threading.Lock(), 0, False
-        self._gates = [threading.Lock() for _ in range(n_threads)]
-        for gate in self._gates:
-            gate.acquire()
-
-    def wait(self, thread: int) -> None:
-        """Return when all threads have come here, or raise if one has failed."""
-        with self._lock:
-            self._n_waiting += 1
-            if self._n_waiting == len(self._gates):
-                self._n_waiting = 0
-                self._open()
-        self._gates[thread].acquire()
-        if self._is_broken:
-            raise threading.BrokenBarrierError
-
-    def abort(self) -> None:
-        """Let no thread wait in vain for one that has failed."""
-        with self._lock:
-            self._is_broken = True
-            self._open()
-
-    def _open(self) -> None:
-        for gate in self._gates:
-            _open(gate)
 
 
 def run_phases(phases: Sequence[Callable[[int, int], None]], n_steps: int, n_chunks: int) -> None:
@@ -271,23 +91,274 @@ def run_phases(phases: Sequence[Callable[[int, int], None]], n_steps: int, n_chu
     The chunks of a phase may run concurrently; a phase begins when all chunks of the one before
     are done. Threads are woken once for all steps, and wait for one another after each phase.
     """
-    n_threads = _free_threads(n_chunks)
-    barrier = _Barrier(n_threads)
+    n_threads = count_threads(n_chunks)
+    barrier = threading.Barrier(n_threads)
 
-    def work(thread: int) -> None:
-        chunks = range(thread, n_chunks, n_threads)
+    def walk(thread: int) -> None:
+        # The barrier breaks where another thread fails, which then tells why.
+        with suppress(threading.BrokenBarrierError):
+            for step, phase in itertools.product(range(n_steps), phases):
+                for chunk in range(thread, n_chunks, n_threads):
+                    phase(step, chunk)
+                if n_threads > 1:
+                    barrier.wait()
+
+    if n_threads > 1:
+        _run_together([partial(walk, thread) for thread in range(n_threads)], barrier.abort)
+    else:
+        walk(0)
+
+
+def count_threads(n_chunks: int) -> int:
+    """Number of threads that compute so many chunks: one or more."""
+    team = _my_team()
+    return max(1, min(team.n_threads, n_chunks)) if team is not None else 1
+
+
+class _Context(IOBase):
+    """`contextlib.contextmanager` without a byte code of its own.
+
+    A Python ``__exit__`` can be interrupted before its first line, and then gives nothing back.
+    Here entering is the generator's ``__next__``, and leaving is IOBase's ``__exit__``, which
+    calls ``close``, as does the death of an object whose ``__exit__`` was never reached. All are
+    written in C, so that the ``finally`` of the generator is always entered.
+    """
+
+    __slots__ = ("__enter__",)
+
+    def __init__(self, generator: Any) -> None:
+        self.__enter__ = generator.__next__  # type: ignore[method-assign]
+        self.close = generator.close  # type: ignore[method-assign]
+
+
+def _hold_blas(n_threads: int | None) -> Iterator[None]:
+    if _my_team() is not None:
+        yield
+        return
+    token, team, has_left = object(), None, False
+
+    def leave() -> None:
+        _limit.release(token)
+        if _team.get() is team:
+            _team.set(None)
+        if team is not None:
+            team.close()
+
+    try:
         try:
-            for step in range(n_steps):
-                for phase in phases:
-                    for chunk in chunks:
-                        phase(step, chunk)
-                    if n_threads > 1:
-                        barrier.wait(thread)
-        except threading.BrokenBarrierError:
-            # Another thread has failed, and tells why.
-            pass
-        except BaseException:
-            barrier.abort()
-            raise
+            n_free = _limit.acquire(token)
+            team = _Team(min(n_free, n_threads or n_free))
+            _team.set(team)
+            yield
+        finally:
+            leave()
+            has_left = True
+    finally:
+        if not has_left:
+            leave()
 
-    _run_together([partial(work, thread) for thread in range(n_threads)], barrier.abort)
+
+def _claim(claims: dict[str, object], claimant: object) -> bool:
+    """Whether the claimant has come first; asked again, the answer is the same."""
+    return claims.setdefault("first", claimant) is claimant
+
+
+@lru_cache(maxsize=1)
+def _blas() -> list[Any]:
+    return ThreadpoolController().select(user_api="blas").lib_controllers
+
+
+def _set_blas_threads(limits: Sequence[tuple[Any, int]]) -> None:
+    # Directly, because ThreadpoolController.limit takes longer than predicting a row.
+    for library, n_threads in limits:
+        # Since threadpoolctl 3.8 OpenBLAS obeys only the thread that was first to set a limit.
+        let_any_thread_control = getattr(library, "clear_controlling_thread", lambda force: None)
+        let_any_thread_control(force=True)
+        library.set_num_threads(n_threads)
+        let_any_thread_control(force=True)
+
+
+class _Limit:
+    """BLAS at one thread for all who hold the limit: the first sets it, the last lifts it.
+
+    They take turns. Who is interrupted in it goes on in `release`, with the same token.
+    """
+
+    def __init__(self) -> None:
+        self._holders: set[object] = set()
+        self._turn: dict[str, object] = {}
+        self._original: list[tuple[Any, int]] = []
+        self._is_set = False
+
+    def acquire(self, token: object) -> int:
+        """Hold BLAS to one thread; returns how many it had."""
+        self._holders.add(token)
+        while not _claim(self._turn, token):
+            time.sleep(1e-5)
+        if not self._is_set:
+            if not self._original:
+                self._original = [(library, library.num_threads) for library in _blas()]
+            _set_blas_threads([(library, 1) for library, _ in self._original])
+            self._is_set = True
+        self._turn.clear()
+        return max((n_threads for _, n_threads in self._original), default=1)
+
+    def release(self, token: object) -> None:
+        """Give back what `acquire` took; may be repeated.
+
+        It never waits, because the garbage collector may call it at any place. Whoever has the
+        turn looks afterwards whether the limit is to be lifted.
+        """
+        self._holders.discard(token)
+        while _claim(self._turn, token):
+            if not self._holders:
+                self._lift()
+            self._turn.clear()
+            if self._holders or not self._original:
+                break
+
+    def forget_holders(self) -> None:
+        """Begin anew in a forked child, where the threads that hold the limit do not exist."""
+        self._holders, self._turn = set(), {}
+        self._lift()
+
+    def _lift(self) -> None:
+        self._is_set = False
+        _set_blas_threads(self._original)
+        self._original = []
+
+
+_limit = _Limit()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_limit.forget_holders)
+
+
+class _Job:
+    """Tasks for as many threads; ``abort`` makes the others end where one fails."""
+
+    def __init__(self, tasks: Sequence[Callable[[], None]], abort: Callable[[], Any]) -> None:
+        # A context has NumPy's treatment of overflow; it lets in one thread at a time.
+        self._tasks = [cast(Any, partial)(copy_context().run, task) for task in tasks]
+        self.abort = abort
+        self.claims: dict[str, object] = {}
+        self.has_ended = False
+        self.ended: SimpleQueue[None] = SimpleQueue()
+        self.errors: list[BaseException] = []
+
+    def lead(self, executor: ThreadPoolExecutor) -> None:
+        """Do the first task, and have the executor do the others."""
+        if not _claim(self.claims, "leader"):
+            return
+        futures: list[Future] = []
+        try:
+            try:
+                for task in self._tasks[1:]:
+                    futures.append(executor.submit(task))
+                    futures[-1].add_done_callback(self._abort_after)
+                self._tasks[0]()
+            finally:
+                self.abort()
+                wait(futures)
+            self.errors += [error for future in futures if (error := future.exception())]
+        except BaseException as error:
+            self.errors.append(error)
+        finally:
+            self.has_ended = True
+            self.ended.put(None)
+
+    def _abort_after(self, future: Future) -> None:
+        if future.exception() is not None:
+            self.abort()
+
+
+class _Team:
+    """Threads of one `reproducible_threads`, started when there is work for more than one."""
+
+    def __init__(self, n_threads: int) -> None:
+        self.n_threads = n_threads
+        # A forked child does not have its threads; another thread may inherit the context.
+        self._owner = os.getpid(), threading.get_ident()
+        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._claims: dict[str, object] = {}
+        self._leader: threading.Thread | None = None
+
+    def is_mine(self) -> bool:
+        return self._owner == (os.getpid(), threading.get_ident())
+
+    def begin(self, job: _Job) -> None:
+        self._jobs.put(job)
+        if not self._claims:
+            _thread.start_new_thread(self._start, ())
+
+    def wait_for(self, job: _Job) -> None:
+        while not job.has_ended:
+            try:
+                job.ended.get(timeout=1)
+            except Empty:
+                if self._leader is not None and not self._leader.is_alive():
+                    job.has_ended = True
+                    raise RuntimeError("the thread that leads the others has died") from None
+
+    def finish(self, job: _Job) -> None:
+        """Wait for the job in spite of interrupts, or withdraw it if it has not begun."""
+        interrupt: BaseException | None = None
+        while not (_claim(job.claims, "nobody") or job.has_ended):
+            try:
+                self.wait_for(job)
+            except BaseException as error:
+                interrupt = error
+        if interrupt is not None:
+            raise interrupt
+
+    def close(self) -> None:
+        """End the threads; may be repeated."""
+        self._jobs.put(None)
+        if self._owner[0] == os.getpid() and not _claim(self._claims, self):
+            while self._leader is None:
+                time.sleep(1e-4)
+            if self._leader.is_alive():
+                self._leader.join()
+
+    def _start(self) -> None:
+        if _claim(self._claims, object()):
+            leader = threading.Thread(target=self._lead, daemon=True)
+            try:
+                leader.start()
+            finally:
+                self._leader = leader
+
+    def _lead(self) -> None:
+        with ThreadPoolExecutor(self.n_threads) as executor:
+            for job in iter(self._jobs.get, None):
+                job.lead(executor)
+
+
+_team: ContextVar[_Team | None] = ContextVar("_team", default=None)
+
+
+def _my_team() -> _Team | None:
+    team = _team.get()
+    return team if team is not None and team.is_mine() else None
+
+
+def _run_together(
+    tasks: Sequence[Callable[[], None]],
+    abort: Callable[[], Any],
+    here: Callable[[], None] | None = None,
+) -> None:
+    """Have the team do the tasks while the calling thread does ``here``; raise the first error."""
+    team, job = _team.get(), _Job(tasks, abort)
+    assert team is not None
+    try:
+        try:
+            team.begin(job)
+            team.wait_for(job) if here is None else here()
+        except BaseException:
+            _thread.start_new_thread(abort, ())
+            raise
+        finally:
+            team.finish(job)
+    finally:
+        team.finish(job)
+    if job.errors:
+        raise job.errors.pop(0)
