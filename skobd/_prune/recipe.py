@@ -12,7 +12,7 @@ import numpy as np
 from .._net.network import Array, Mask
 from .._net.pruned import PrunedNetwork
 from .._train.objective import Objective
-from .._train.solvers import Training, check_finite, solve
+from .._train.solvers import Training, check_finite, check_objective, solve
 from .._train.state import SolverResult, TrainingState
 from .._train.updates import UPDATES, SolverSettings
 from .active import ActiveObjective
@@ -154,6 +154,7 @@ def prune(
             result = _train(active, pruned, last.state.forget_best(), retraining)
         deleted = active.value(pruned.theta)
         retrained = active.value(result.theta) if result.n_iter else deleted
+        check_objective(retrained, training.settings, f"after the deletion of round {number}")
         trained = PrunedNetwork(pruned.network, result.theta, pruned.mask)
         refined = _Refinement(trained, result, retrained, ())
         if result.n_iter:
@@ -194,6 +195,7 @@ def _train_dense(
         # A plain network is spared a pass over the data that only the rounds would need.
         if is_first_of_many or not result.n_iter:
             loss = active.value(result.theta)
+            check_objective(loss, training.settings, "before any deletion")
         validation = _validate(training, result.theta)
     except KeyboardInterrupt:
         result = replace(result, status="interrupted")
