@@ -104,7 +104,7 @@ def unit_blocks(problem: Problem, batch_elements: int = _BATCH_ELEMENTS) -> Hess
     )
     objective.loss.inverse_link(activations[-1])
     h = UNIT_CURVATURES[_positive(problem.settings.curvature)](
-        objective, network.layers(theta), activations, block.Y
+        objective, network.layers(theta), activations, block
     )
     positions = network.layers(np.arange(network.n_parameters))
     batches, sources = [], []
