@@ -31,7 +31,15 @@ from .._train.solvers import Training, check_finite, solve
 from .._train.updates import UPDATES, SolverSettings
 from .arithmetic import quiet
 from .callbacks import FitTasks
-from .data import Data, all_or_nothing, check_batch_size, set_aside, validate, validate_held_out
+from .data import (
+    Data,
+    all_or_nothing,
+    check_batch_size,
+    check_scale,
+    set_aside,
+    validate,
+    validate_held_out,
+)
 from .fitted import Fitted, state_of
 from .parameters import PARAMETER_CONSTRAINTS
 from .path import AlongPath
@@ -324,6 +332,7 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
         data_val = validate_held_out(self, *held_out, data)
         rng = check_random_state(self.random_state)
         if anew:
+            check_scale(self, data)
             self._initialise(data, rng)
         else:
             self._check_shapes(data)
@@ -511,6 +520,7 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
             data = validate(self, X, y, sample_weight, reset=anew, classes_known=True)
             rng = check_random_state(self.random_state)
             if anew:
+                check_scale(self, data)
                 self._initialise(data, rng)
             else:
                 self._check_shapes(data)
