@@ -159,11 +159,8 @@ def prune(
         refined = _Refinement(trained, result, retrained, ())
         if result.n_iter:
             refined = _refine(whole, refined, n_cycles, recipe, retraining)
-        active = (
-            active
-            if refined.pruned is trained
-            else ActiveObjective(whole).restricted(recipe.prunable(refined.pruned))
-        )
+        if refined.pruned is not trained:
+            active = ActiveObjective(whole).restricted(recipe.prunable(refined.pruned))
         validation = _validate(training, refined.pruned.theta)
         losses = loss, deleted, refined.loss
         last = _step(recipe, number, refined, deletion.predicted_increase, losses, validation)
@@ -273,7 +270,7 @@ def _refine(
         for c in range(n_cycles):
             if present.result.status in ("interrupted", "stopped"):
                 break
-            n_exchanged = max(1, round(_EXCHANGED * (1 - c / n_cycles) * n_left))
+            n_exchanged = min(n_left, max(1, round(_EXCHANGED * (1 - c / n_cycles) * n_left)))
             exchanged = _exchange(whole, present.pruned, n_exchanged, recipe, training)
             if exchanged is None:
                 break

@@ -35,7 +35,8 @@ def predicted_decreases(problem: Problem) -> Array:
         check_no_overflow(curvature[mask], "Second derivatives")
         _, gradient = objective.value_and_gradient(theta)
         # The curvature by the paper's recursion may be negative.
-        h = np.maximum(curvature, 0) + _DAMPING * float(np.abs(curvature[mask]).mean())
+        typical = np.abs(curvature[mask if mask.any() else candidates]).mean()
+        h = np.maximum(curvature, 0) + _DAMPING * float(typical)
         decreases[candidates] = (0.5 * gradient * gradient / h)[candidates]
     return np.nan_to_num(decreases, nan=0.0, posinf=0.0)
 
