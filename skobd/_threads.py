@@ -167,7 +167,7 @@ def _in_this_context(task: Callable[[], None]) -> Callable[[], None]:
     return partial(context.run, task)
 
 
-def _free_threads(n_chunks: int) -> int:
+def free_threads(n_chunks: int) -> int:
     """Threads for so many chunks, the calling one included, which is there even for none."""
     return max(1, min(len(_team.get() or []) + 1, n_chunks))
 
@@ -230,7 +230,7 @@ def run_chunks(chunk: Callable[[int], float], n_chunks: int) -> list[float]:
         for index in waiting:
             results[index] = chunk(index)
 
-    _run_together([work] * _free_threads(n_chunks))
+    _run_together([work] * free_threads(n_chunks))
     return results
 
 
@@ -271,7 +271,7 @@ def run_phases(phases: Sequence[Callable[[int, int], None]], n_steps: int, n_chu
     The chunks of a phase may run concurrently; a phase begins when all chunks of the one before
     are done. Threads are woken once for all steps, and wait for one another after each phase.
     """
-    n_threads = _free_threads(n_chunks)
+    n_threads = free_threads(n_chunks)
     barrier = _Barrier(n_threads)
 
     def work(thread: int) -> None:

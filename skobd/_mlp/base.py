@@ -17,10 +17,11 @@ from .._export import c, onnx, perceptron
 from .._export.summary import summarise
 from .._net.names import feature_names
 from .._net.network import Array, Network
+from .._prune.blocks import check_block_size
+from .._prune.cost import check_cost
 from .._prune.criteria import CRITERIA
 from .._prune.curvature import diagonal_curvature
 from .._prune.granularity import GRANULARITIES
-from .._prune.obs import check_block_size
 from .._prune.problem import DeletionSettings, Problem, check_no_overflow
 from .._prune.regrowth import predicted_decreases
 from .._prune.schedule import check_levels, survivor_schedule, survivors_at
@@ -476,7 +477,7 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
         """Everything that drives the recipe, from validated data and parameters."""
         check_batch_size(self, data)
         if survivors:
-            self._check_block_size()
+            self._check_cost(data)
         return Run(
             start=self._begun(self._fitted),
             objective=self._objective(data),
@@ -615,7 +616,7 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
         """
         with quiet(), reproducible_threads():
             problem = self._problem(X, y, sample_weight)
-            self._check_block_size()
+            self._check_cost(problem.objective)
             return self._unpack(CRITERIA[self.criterion].saliencies(problem))
 
     def predicted_decreases(self, X, y, sample_weight=None):
@@ -660,8 +661,13 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
         settings = settings_of(DeletionSettings, self)
         return Problem(self._objective(data), pruned.theta, pruned.mask, settings, rng)
 
-    def _check_block_size(self) -> None:
-        check_block_size(self.criterion, self._fitted.pruned.network, self._fitted.pruned.mask)
+    def _check_cost(self, data: Data | Objective) -> None:
+        """Refuse a criterion that cannot be computed, and announce one that takes long."""
+        network, mask = self._fitted.pruned.network, self._fitted.pruned.mask
+        check_block_size(self.criterion, network, mask)
+        message = check_cost(self.criterion, network, mask, data.X.shape[0])
+        if message is not None:
+            warnings.warn(message, stacklevel=users_level())
 
     def _unpack(self, vector: Array) -> Bunch:
         network = self._fitted.pruned.network

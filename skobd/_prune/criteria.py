@@ -21,8 +21,9 @@ from typing import NamedTuple
 import numpy as np
 
 from .._net.network import Array, Indices, Mask
+from .blocks import BLOCKS
 from .curvature import diagonal_curvature
-from .obs import BLOCKS, corrected, elimination_order, obs_saliencies
+from .obs import corrected, elimination_order, obs_saliencies
 from .problem import Problem, check_no_overflow
 
 # correct(theta, deleted): theta with the survivors adjusted to the deletion of a mask, and the
