@@ -2,7 +2,6 @@
 
 import ast
 import io
-import itertools
 import re
 import tokenize
 from pathlib import Path
@@ -181,49 +180,3 @@ def test_exceptions_are_still_needed():
             for node in ast.walk(tree)
             if isinstance(node, ast.FunctionDef) and node.name == function
         )
-
-
-def sections(cls):
-    """The numpydoc entries of a class docstring, as {section: {heading of an entry: its text}}."""
-    entries, section, heading = {}, None, None
-    lines = cls.__doc__.splitlines()
-    indent = min(len(line) - len(line.lstrip()) for line in lines[1:] if line.strip())
-    lines = [line[indent:] for line in lines]
-    for line, following in itertools.pairwise([*lines, ""]):
-        if following and set(following) == {"-"}:
-            section, heading = entries.setdefault(line, {}), None
-        elif section is not None and line and not line.startswith((" ", "-")):
-            heading = line
-            section[heading] = []
-        elif section is not None and heading is not None:
-            section[heading].append(line)
-    return {
-        title: {head: "\n".join(text).rstrip() for head, text in section.items()}
-        for title, section in entries.items()
-    }
-
-
-def test_repeated_parameters_are_documented_in_the_same_words():
-    classifier, regressor = (
-        sections(cls)["Parameters"] for cls in (skobd.OBDMLPClassifier, skobd.OBDMLPRegressor)
-    )
-    own = {"loss", "class_weight"}
-    names = [
-        {name for head in documented for name in head.split(" : ")[0].split(", ")}
-        for documented in (classifier, regressor)
-    ]
-    assert names[0] - own == names[1] - own
-    for head, text in classifier.items():
-        if head.split(" : ")[0] not in own:
-            assert text
-            assert regressor[head] == text
-    for cls, documented in zip((skobd.OBDMLPClassifier, skobd.OBDMLPRegressor), names, strict=True):
-        assert documented == set(cls().get_params())
-
-
-def test_repeated_attributes_are_documented_in_the_same_words():
-    classifier, regressor = (
-        sections(cls)["Attributes"] for cls in (skobd.OBDMLPClassifier, skobd.OBDMLPRegressor)
-    )
-    for head in classifier.keys() & regressor.keys():
-        assert classifier[head] == regressor[head]
