@@ -17,11 +17,12 @@ from .._export import c, onnx, perceptron
 from .._export.summary import summarise
 from .._net.names import feature_names
 from .._net.network import Array, Network
+from .._prune.blocks import check_block_size
+from .._prune.cost import check_cost
 from .._prune.criteria import CRITERIA
 from .._prune.curvature import diagonal_curvature
 from .._prune.granularity import GRANULARITIES
-from .._prune.obs import check_block_size
-from .._prune.problem import DeletionSettings, Problem
+from .._prune.problem import DeletionSettings, Problem, check_no_overflow
 from .._prune.regrowth import predicted_decreases
 from .._prune.schedule import check_levels, survivor_schedule, survivors_at
 from .._sklearn_compat import CallbackSupportMixin, _fit_context, with_callbacks
@@ -29,8 +30,17 @@ from .._threads import reproducible_threads
 from .._train.objective import Objective
 from .._train.solvers import Training, check_finite, solve
 from .._train.updates import UPDATES, SolverSettings
+from .arithmetic import quiet
 from .callbacks import FitTasks
-from .data import Data, all_or_nothing, check_batch_size, set_aside, validate, validate_held_out
+from .data import (
+    Data,
+    all_or_nothing,
+    check_batch_size,
+    check_scale,
+    set_aside,
+    validate,
+    validate_held_out,
+)
 from .fitted import Fitted, state_of
 from .parameters import PARAMETER_CONSTRAINTS
 from .path import AlongPath
@@ -300,7 +310,7 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
     ) -> bool:
         n_rounds = self.n_rounds if self.prune_fraction > 0 else 0
         tasks = self._tasks(*given, n_rounds if levels is None else len(levels))
-        with all_or_nothing(self), reproducible_threads():
+        with quiet(), all_or_nothing(self), reproducible_threads():
             run = self._run_of_fit(given, held_out, tasks, levels, record is not None)
             self._fitted = run.finish(record)
             # Made here, because the first prediction must not take longer than others.
@@ -323,6 +333,7 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
         data_val = validate_held_out(self, *held_out, data)
         rng = check_random_state(self.random_state)
         if anew:
+            check_scale(self, data)
             self._initialise(data, rng)
         else:
             self._check_shapes(data)
@@ -391,7 +402,7 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
                 f"fraction in [{gone:.6g}, 1), or fit again."
             )
         tasks = self._tasks(X, y, sample_weight, rounds, train=False)
-        with all_or_nothing(self), reproducible_threads():
+        with quiet(), all_or_nothing(self), reproducible_threads():
             data = validate(self, X, y, sample_weight, reset=False)
             self._check_shapes(data)
             self._fitted = fitted
@@ -466,7 +477,7 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
         """Everything that drives the recipe, from validated data and parameters."""
         check_batch_size(self, data)
         if survivors:
-            self._check_block_size()
+            self._check_cost(data)
         return Run(
             start=self._begun(self._fitted),
             objective=self._objective(data),
@@ -505,11 +516,12 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
         """One epoch over the data with the present masks; see the subclasses."""
         if self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
-        with all_or_nothing(self), reproducible_threads():
+        with quiet(), all_or_nothing(self), reproducible_threads():
             anew = not self.__sklearn_is_fitted__()
             data = validate(self, X, y, sample_weight, reset=anew, classes_known=True)
             rng = check_random_state(self.random_state)
             if anew:
+                check_scale(self, data)
                 self._initialise(data, rng)
             else:
                 self._check_shapes(data)
@@ -565,11 +577,11 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
         ValueError
             For invalid data or parameters.
         """
-        with reproducible_threads():
+        with quiet(), reproducible_threads():
             problem = self._problem(X, y, sample_weight)
-            return self._unpack(
-                diagonal_curvature(problem.objective, problem.theta, self.curvature)
-            )
+            curvature = diagonal_curvature(problem.objective, problem.theta, self.curvature)
+            check_no_overflow(curvature, "Second derivatives")
+            return self._unpack(curvature)
 
     def saliencies(self, X, y, sample_weight=None):
         """Predicted rise of the training objective if a parameter were deleted, for each.
@@ -602,9 +614,9 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
         ValueError
             For invalid data or parameters, and for Hessian blocks too large to invert.
         """
-        with reproducible_threads():
+        with quiet(), reproducible_threads():
             problem = self._problem(X, y, sample_weight)
-            self._check_block_size()
+            self._check_cost(problem.objective)
             return self._unpack(CRITERIA[self.criterion].saliencies(problem))
 
     def predicted_decreases(self, X, y, sample_weight=None):
@@ -637,7 +649,7 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
         ValueError
             For invalid data or parameters.
         """
-        with reproducible_threads():
+        with quiet(), reproducible_threads():
             return self._unpack(predicted_decreases(self._problem(X, y, sample_weight)))
 
     def _problem(self, X: Any, y: Any, sample_weight: Any) -> Problem:
@@ -649,8 +661,13 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
         settings = settings_of(DeletionSettings, self)
         return Problem(self._objective(data), pruned.theta, pruned.mask, settings, rng)
 
-    def _check_block_size(self) -> None:
-        check_block_size(self.criterion, self._fitted.pruned.network, self._fitted.pruned.mask)
+    def _check_cost(self, data: Data | Objective) -> None:
+        """Refuse a criterion that cannot be computed, and announce one that takes long."""
+        network, mask = self._fitted.pruned.network, self._fitted.pruned.mask
+        check_block_size(self.criterion, network, mask)
+        message = check_cost(self.criterion, network, mask, data.X.shape[0])
+        if message is not None:
+            warnings.warn(message, stacklevel=users_level())
 
     def _unpack(self, vector: Array) -> Bunch:
         network = self._fitted.pruned.network
@@ -664,11 +681,19 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
             check_is_fitted(self)
         fitted = self._fitted
         dtype, n_features = fitted.pruned.theta.dtype, fitted.pruned.network.layer_sizes[0]
-        if _is_ready(X, dtype, n_features) and not hasattr(self, "feature_names_in_"):
-            assert_all_finite(X, estimator_name=type(self).__name__, input_name="X")
-        else:
-            X = validate_data(self, X, accept_sparse="csr", dtype=dtype, order="C", reset=False)
-        return fitted.pruned.predictor.output(X, fitted.loss_function.inverse_link)
+        with quiet():
+            if _is_ready(X, dtype, n_features) and not hasattr(self, "feature_names_in_"):
+                assert_all_finite(X, estimator_name=type(self).__name__, input_name="X")
+            else:
+                X = validate_data(self, X, accept_sparse="csr", dtype=dtype, order="C", reset=False)
+            output = fitted.pruned.predictor.output(X, fitted.loss_function.inverse_link)
+            # A finite sum of finite numbers is the rule; only else is every one looked at.
+            if not (np.isfinite(output.sum()) or np.isfinite(output).all()):
+                raise ValueError(
+                    "X has values too large for this network: its output overflows "
+                    f"{output.dtype}. Scale X as the training data were scaled."
+                )
+        return output
 
     def get_used_feature_names(self) -> np.ndarray:
         """Names of the inputs that the predictions depend on.
@@ -890,8 +915,10 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
 
     def _hidden_sizes(self) -> tuple[int, ...]:
         sizes = self.hidden_layer_sizes
+        if isinstance(sizes, np.ndarray):
+            sizes = sizes.tolist()  # a number, where there are no dimensions
         sizes = tuple(sizes) if hasattr(sizes, "__iter__") else (sizes,)
-        if any(not isinstance(size, Integral) or size < 1 for size in sizes):
+        if any(isinstance(n, bool) or not isinstance(n, Integral) or n < 1 for n in sizes):
             raise ValueError(
                 f"hidden_layer_sizes must be > 0 and integers, got {list(sizes)}; give one "
                 "positive integer for each hidden layer."
@@ -939,8 +966,6 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
         X, Y, weight = data
         total = X.shape[0] if weight is None else float(weight.sum())
 
-        # Overflow is reported once, as divergence, not as a stream of warnings.
-        @np.errstate(over="ignore", invalid="ignore")
         def validate(theta: Array) -> tuple[float, float]:
             p = network.raw_output(theta, X)
             value = loss.value(p, Y, weight) / total

@@ -10,12 +10,15 @@ from sklearn.base import BaseEstimator
 from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import check_array, check_consistent_length, validate_data
 
+from .._net.names import feature_names
 from .._net.network import Array
 from .._sklearn_compat import _check_sample_weight
 from .._train.updates import UPDATES
 from .warning import users_level
 
 _FLOATS = (np.float64, np.float32)
+# Rows that the scale of the inputs is judged by, and the root mean square that is too large.
+_SCALE_ROWS, _LARGEST_SCALE = 1000, 30
 
 
 class Data(NamedTuple):
@@ -157,6 +160,28 @@ def check_batch_size(estimator: Any, data: Data) -> None:
         warnings.warn(
             f"batch_size={estimator.batch_size} is larger than the number of training samples and "
             f"is going to be clipped to {n_samples}.",
+            stacklevel=users_level(),
+        )
+
+
+def check_scale(estimator: Any, data: Data) -> None:
+    """Warn where inputs are far larger than the initial weights are meant for.
+
+    Standardised inputs have a root mean square of 1, indicators and fractions less, small counts
+    and codes about 10; pixels from 0 to 255 and raw measurements 80 and more.
+    """
+    X = data.X[:: -(-data.X.shape[0] // _SCALE_ROWS)]
+    if isinstance(X, np.ndarray):
+        sums = np.einsum("ij,ij->j", X, X, dtype=np.float64)
+    else:
+        sums = np.asarray(X.astype(np.float64).power(2).sum(axis=0)).ravel()
+    scales = np.sqrt(sums / X.shape[0])
+    worst = int(scales.argmax())
+    if scales[worst] > _LARGEST_SCALE:
+        warnings.warn(
+            f"Inputs are far off scale: {feature_names(estimator)[worst]!r} has a root mean square "
+            f"of {scales[worst]:.3g}, and training expects about 1. Standardise them, for example "
+            "by make_pipeline(StandardScaler(), ...); a network may else learn little.",
             stacklevel=users_level(),
         )
 

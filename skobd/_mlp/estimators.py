@@ -15,6 +15,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from .._export import onnx
 from .._net.network import Array
 from .._sklearn_compat import StrOptions, _check_partial_fit_first_call
+from .arithmetic import quiet
 from .base import BaseOBDMLP
 from .data import all_or_nothing
 
@@ -107,7 +108,9 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         - "random": nothing; a baseline.
     curvature : {"hessian", "levenberg_marquardt", "gauss_newton"}, default="gauss_newton"
         Second derivatives used by "obd": the paper's recursion, the same without the f'' terms,
-        or the exact diagonal of the Gauss-Newton matrix (one backward pass for each output). The
+        or the diagonal of the Gauss-Newton matrix: exact for up to 16 outputs, with one backward
+        pass for each; beyond that an unbiased estimate from 16 backward passes of random sums of
+        the outputs (Martens, Sutskever & Swersky, 2012), always the same for the same rows. The
         blocks of "unit_obs" are made of the same, "hessian" counting as "levenberg_marquardt"
         because a block must not be negative.
     granularity : {"weight", "unit", "feature"}, default="weight"
@@ -416,7 +419,7 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
                 "of the data: compute the weights with sklearn.utils.compute_class_weight and "
                 "pass them as a dict."
             )
-        with all_or_nothing(self):
+        with quiet(), all_or_nothing(self):
             if _check_partial_fit_first_call(self, classes):
                 labels = y if type_of_target(y).startswith("multilabel") else classes
                 self._learn_classes(labels, "classes")
@@ -469,7 +472,8 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
             ``np.log(predict_proba(X))``.
         """
         p = self.predict_proba(X)
-        return np.log(p, out=p)
+        with np.errstate(divide="ignore"):  # the logarithm of 0 is minus infinity
+            return np.log(p, out=p)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -568,7 +572,9 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
         - "random": nothing; a baseline.
     curvature : {"hessian", "levenberg_marquardt", "gauss_newton"}, default="gauss_newton"
         Second derivatives used by "obd": the paper's recursion, the same without the f'' terms,
-        or the exact diagonal of the Gauss-Newton matrix (one backward pass for each output). The
+        or the diagonal of the Gauss-Newton matrix: exact for up to 16 outputs, with one backward
+        pass for each; beyond that an unbiased estimate from 16 backward passes of random sums of
+        the outputs (Martens, Sutskever & Swersky, 2012), always the same for the same rows. The
         blocks of "unit_obs" are made of the same, "hessian" counting as "levenberg_marquardt"
         because a block must not be negative.
     granularity : {"weight", "unit", "feature"}, default="weight"

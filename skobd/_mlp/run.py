@@ -146,15 +146,6 @@ class Run:
             warnings.warn(INTERRUPTED, stacklevel=stacklevel)
         self._warn_of_what_is_left(stacklevel + 1)
         trained = [record for record in self.done if record.n_iter]
-        diverged = [record for record in trained if record.status == "diverged"]
-        if diverged:
-            warnings.warn(
-                f"Training diverged ({diverged[0].message}); the best network on the validation "
-                "data is kept. To cure this, lower learning_rate_init "
-                f"(now {self.settings.learning_rate_init}) or standardise the input.",
-                ConvergenceWarning,
-                stacklevel=stacklevel,
-            )
         short = [record for record in trained if record.status == "max_iter"]
         if self.recipe.retrain_max_iter is not None:
             # A small number of retraining iterations was asked for.

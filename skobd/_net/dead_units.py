@@ -85,10 +85,11 @@ def fold_constants(network: Network, theta: Array, mask: Mask, freed: Mask) -> A
             continue
         # In double precision, because it is done once and costs nothing.
         output = layers[index][-1].astype(np.float64)
-        network.f.apply(output)
         following = layers[index + 1]
         lost = np.where(free[index + 1][:-1] & constant[:, np.newaxis], following[:-1], 0)
-        following[-1] += output @ lost.astype(np.float64)
+        with np.errstate(all="ignore"):
+            network.f.apply(output)
+            following[-1] += output @ lost.astype(np.float64)
     return theta
 
 

@@ -36,16 +36,21 @@ class Loss(NamedTuple):
     curvature : callable
         ``curvature(p)`` is the diagonal of the output Hessian given the predictions,
         shape (n_samples, n_outputs).
-    factors : callable
-        ``factors(p)`` yields the columns of a matrix ``F`` with ``F F^T`` the whole output
-        Hessian, each of shape (n_samples, n_outputs): what Gauss-Newton back-propagates.
+    factor : callable
+        ``factor(p, v)`` is ``F v`` for every row, (n_samples, n_outputs), where ``F F^T`` is the
+        whole output Hessian given the predictions.
     """
 
     out_activation: str
     inverse_link: Callable[[Array], None]
     losses: Callable[[Array, Array], Array]
     curvature: Callable[[Array], Array]
-    factors: Callable[[Array], Iterator[Array]]
+    factor: Callable[[Array, Array], Array]
+
+    def factors(self, p: Array) -> Iterator[Array]:
+        """The columns of ``F``, each (n_samples, n_outputs): what Gauss-Newton back-propagates."""
+        for column in np.eye(p.shape[1], dtype=p.dtype):
+            yield self.factor(p, column)
 
     def value(self, raw: Array, Y: Array, sample_weight: Weights) -> float:
         """Sum of the weighted losses in double precision; ``raw`` becomes the predictions."""
@@ -116,39 +121,29 @@ def _bernoulli_variance(p: Array) -> Array:
     return p * (1 - p)
 
 
-def _separable_factors(curvature: Callable[[Array], Array]) -> Callable[[Array], Iterator[Array]]:
-    """Factors of a diagonal output Hessian: one non-zero column for each output."""
-
-    def factors(p: Array) -> Iterator[Array]:
-        root = np.sqrt(curvature(p))
-        for k in range(p.shape[1]):
-            column = np.zeros_like(p)
-            column[:, k] = root[:, k]
-            yield column
-
-    return factors
+def _separable_factor(curvature: Callable[[Array], Array]) -> Callable[[Array, Array], Array]:
+    """The factor of a diagonal output Hessian."""
+    return lambda p, v: np.sqrt(curvature(p)) * v
 
 
-def _softmax_factors(p: Array) -> Iterator[Array]:
+def _softmax_factor(p: Array, v: Array) -> Array:
     # diag(p) - p p^T = F F^T with F = diag(sqrt(p)) - p sqrt(p)^T, because sum(p) = 1.
-    root = np.sqrt(p)
-    for k in range(p.shape[1]):
-        column = -p * root[:, k : k + 1]
-        column[:, k] += root[:, k]
-        yield column
+    column = np.sqrt(p) * v
+    column -= p * column.sum(axis=1, keepdims=True)
+    return column
 
 
 LOSSES: dict[str, Loss] = {
-    "squared_error": Loss("identity", _keep, _half_squared_error, _ones, _separable_factors(_ones)),
+    "squared_error": Loss("identity", _keep, _half_squared_error, _ones, _separable_factor(_ones)),
     "binary_log_loss": Loss(
         "logistic",
         _sigmoid,
         _binary_log_loss,
         _bernoulli_variance,
-        _separable_factors(_bernoulli_variance),
+        _separable_factor(_bernoulli_variance),
     ),
     "multinomial_log_loss": Loss(
-        "softmax", _softmax, _multinomial_log_loss, _bernoulli_variance, _softmax_factors
+        "softmax", _softmax, _multinomial_log_loss, _bernoulli_variance, _softmax_factor
     ),
-    "poisson": Loss("exp", _exp, _half_poisson_deviance, np.copy, _separable_factors(np.copy)),
+    "poisson": Loss("exp", _exp, _half_poisson_deviance, np.copy, _separable_factor(np.copy)),
 }

@@ -75,7 +75,7 @@ class PrunedNetwork:
         shapes, given = [view.shape for view in views], [array.shape for array in arrays]
         if given != shapes:
             raise ValueError(f"{kind}_ must be arrays of shapes {shapes}, got {given}.")
-        with np.errstate(over="ignore"):  # which is found out below
+        with np.errstate(all="ignore"):  # overflow is found out below
             for view, array in zip(views, arrays, strict=True):
                 view[...] = array
         if not np.isfinite(theta).all():

@@ -21,9 +21,10 @@ from typing import NamedTuple
 import numpy as np
 
 from .._net.network import Array, Indices, Mask
+from .blocks import BLOCKS
 from .curvature import diagonal_curvature
-from .obs import BLOCKS, corrected, elimination_order, obs_saliencies
-from .problem import Problem
+from .obs import corrected, elimination_order, obs_saliencies
+from .problem import Problem, check_no_overflow
 
 # correct(theta, deleted): theta with the survivors adjusted to the deletion of a mask, and the
 # predicted increase of the objective.
@@ -75,10 +76,12 @@ class Criterion(NamedTuple):
 def obd_saliencies(problem: Problem) -> Array:
     """h_qq u_q^2 / 2 (LeCun, Denker & Solla, 1989, equation 5), shape (n_parameters,)."""
     theta = problem.theta
-    # The curvature of a deleted weight may overflow: its input may be anything finite.
-    with np.errstate(over="ignore", invalid="ignore"):
+    with np.errstate(all="ignore"):
         curvature = diagonal_curvature(problem.objective, theta, problem.settings.curvature)
-        return np.where(problem.mask, 0.5 * curvature * theta * theta, 0)
+        # The curvature of a deleted weight may overflow: its input may be anything finite.
+        saliencies = np.where(problem.mask, 0.5 * curvature * theta * theta, 0)
+    check_no_overflow(saliencies, "Saliencies")
+    return saliencies
 
 
 def _magnitudes(problem: Problem) -> Array:
@@ -108,11 +111,17 @@ def _eliminating(name: str) -> Criterion:
     """A criterion of the family of Optimal Brain Surgeon; see `obs`."""
 
     def saliencies(problem: Problem) -> Array:
-        return obs_saliencies(BLOCKS[name](problem), problem.theta).astype(problem.theta.dtype)
+        values = obs_saliencies(BLOCKS[name](problem), problem.theta)
+        values = values.astype(problem.theta.dtype)
+        check_no_overflow(values, "Saliencies")
+        return values
 
     def rank(problem: Problem, n_delete: int) -> Ranking:
         blocks = BLOCKS[name](problem)
         order, increases = elimination_order(blocks, problem.theta, problem.prunable, n_delete)
+        if order.size < min(n_delete, problem.prunable.sum()):
+            # A sequence ends where nothing finite is left.
+            check_no_overflow(np.full(1, np.nan, problem.theta.dtype), "Saliencies")
         return Ranking(order, increases, lambda theta, deleted: corrected(blocks, theta, deleted))
 
     def correct(problem: Problem, deleted: Mask) -> tuple[Array, float]:

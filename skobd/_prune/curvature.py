@@ -15,18 +15,24 @@ plus alpha/S for weights. The kinds differ in what h_i keeps:
 ``"levenberg_marquardt"``
     The same without the f'' term, hence never negative.
 ``"gauss_newton"``
-    The exact diagonal of the Gauss-Newton matrix: h_i = sum_c (dz_c/da_i)^2 where the output
-    Hessian is factored as sum_c z_c z_c^T; one backward pass for each output.
+    The diagonal of the Gauss-Newton matrix: h_i = sum_c (dz_c/da_i)^2 where the output Hessian
+    is factored as F F^T and z_c is column c of F; one backward pass for each output. Beyond 16
+    outputs the columns are replaced by 16 random sums of them: for independent random signs v,
+    the mean of (F v)(F v)^T is F F^T (Martens, Sutskever & Swersky, 2012, "Estimating the
+    Hessian by back-propagating curvature"; Dangel, Kunstner & Hennig, 2020, "BackPACK").
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from .._net.losses import Loss
 from .._net.network import Array, backpropagate, multiply_transposed
 from .._train.objective import Block, Objective, Workspace
 
-# unit_curvatures(objective, layers, activations, Y) -> [h_1, ..., h_L], each (n_rows, fan_out);
+# Backward passes of "gauss_newton" at most.
+MAX_PASSES = 16
+# unit_curvatures(objective, layers, activations, block) -> [h_1, ..., h_L], each (n_rows, fan_out);
 # the last activation already holds the predictions.
 UnitCurvatures = Callable[..., list[Array]]
 
@@ -53,7 +59,7 @@ def diagonal_curvature(objective: Objective, theta: Array, kind: str) -> Array:
     def kernel(block: Block, workspace: Workspace, out: Array) -> float:
         activations = network.forward(layers, block.X, workspace.activations)
         loss.inverse_link(activations[-1])
-        h = unit_curvatures(objective, layers, activations, block.Y)
+        h = unit_curvatures(objective, layers, activations, block)
         for x, h_l, result in zip(activations[:-1], h, network.layers(out), strict=True):
             h_l *= scale if block.sample_weight is None else block.sample_weight[:, None] * scale
             squares = x * x if isinstance(x, np.ndarray) else x.power(2)
@@ -67,12 +73,12 @@ def diagonal_curvature(objective: Objective, theta: Array, kind: str) -> Array:
 
 def _recursion(with_second_derivative: bool) -> UnitCurvatures:
     def unit_curvatures(
-        objective: Objective, layers: list[Array], activations: list[Array], Y: Array
+        objective: Objective, layers: list[Array], activations: list[Array], block: Block
     ) -> list[Array]:
         f, p = objective.network.f, activations[-1]
         second_derivative = f.second_derivative if with_second_derivative else None
         h = [objective.loss.curvature(p)]
-        delta: Array = p - Y
+        delta: Array = p - block.Y
         for layer, x in zip(layers[:0:-1], activations[-2:0:-1], strict=True):
             weights = layer[:-1]
             h_l = np.empty_like(x)
@@ -92,12 +98,12 @@ def _recursion(with_second_derivative: bool) -> UnitCurvatures:
 
 
 def _gauss_newton(
-    objective: Objective, layers: list[Array], activations: list[Array], Y: Array
+    objective: Objective, layers: list[Array], activations: list[Array], block: Block
 ) -> list[Array]:
-    f, p = objective.network.f, activations[-1]
-    h = [np.zeros_like(x) for x in activations[1:]]
-    for factor in objective.loss.factors(p):
-        h[-1] += factor * factor
+    f, p, loss = objective.network.f, activations[-1], objective.loss
+    h = [*(np.zeros_like(x) for x in activations[1:-1]), loss.curvature(p)]
+    is_exact = p.shape[1] <= MAX_PASSES
+    for factor in loss.factors(p) if is_exact else _sampled_factors(loss, p, block.first_row):
         for index in range(len(layers) - 1, 0, -1):
             x = activations[index]
             upstream = np.empty_like(x)
@@ -106,6 +112,24 @@ def _gauss_newton(
             h[index - 1] += upstream * upstream
             factor = upstream
     return h
+
+
+def _sampled_factors(loss: Loss, p: Array, first_row: int) -> Iterator[Array]:
+    """F v / sqrt(n) for n vectors v of random signs, each (n_rows, n_outputs).
+
+    The signs of a row depend on its number alone, whatever block it is in.
+    """
+    n_rows, n_outputs = p.shape
+    # The generator makes 256 bits for each value of its counter.
+    n_counts = -(-n_outputs // 256)
+    for key in range(MAX_PASSES):
+        words = np.random.Philox(key=key, counter=first_row * n_counts)
+        octets = words.random_raw(4 * n_counts * n_rows).astype("<u8").view(np.uint8)
+        bits = np.unpackbits(octets.reshape(n_rows, -1), axis=1, count=n_outputs)
+        signs = bits.astype(p.dtype)
+        signs *= 2
+        signs -= 1
+        yield loss.factor(p, signs) / p.dtype.type(MAX_PASSES**0.5)
 
 
 UNIT_CURVATURES: dict[str, UnitCurvatures] = {

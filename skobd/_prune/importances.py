@@ -19,10 +19,34 @@ def input_importances(objective: Objective, pruned: PrunedNetwork) -> Array:
     """
     n_rows = max(_ALL_ROWS, int(_FRACTION * objective.n_samples))
     sample = objective.thinned(n_rows)
-    with np.errstate(over="ignore", invalid="ignore"):
-        curvature = diagonal_curvature(sample, pruned.theta, "levenberg_marquardt")
-        h, weights = pruned.network.coefs(curvature)[0], pruned.coefs[0]
-        saliencies = np.where(pruned.coef_masks[0], 0.5 * h * weights * weights, 0)
-        sums = saliencies.sum(axis=1, dtype=np.float64)
+    with np.errstate(all="ignore"):
+        sums = _summed_saliencies(sample, pruned)
         total = sums.sum()
-        return (sums / total if total > 0 else sums).astype(weights.dtype)
+        limits = np.finfo(objective.dtype)
+        if not limits.tiny / limits.eps < total < np.inf:
+            # The squares of the input leave the range of its precision.
+            sums = _summed_saliencies(*_rescaled(sample, pruned))
+            total = sums.sum()
+        return (sums / total if total > 0 else sums).astype(pruned.theta.dtype)
+
+
+def _summed_saliencies(objective: Objective, pruned: PrunedNetwork) -> Array:
+    curvature = diagonal_curvature(objective, pruned.theta, "levenberg_marquardt")
+    h, weights = pruned.network.coefs(curvature)[0], pruned.coefs[0]
+    largest = np.abs(weights, dtype=np.float64).max()
+    saliencies = np.where(pruned.coef_masks[0], h * (weights / (largest or 1)) ** 2, 0)
+    return saliencies.sum(axis=1)
+
+
+def _rescaled(objective: Objective, pruned: PrunedNetwork) -> tuple[Objective, PrunedNetwork]:
+    """The same function of inputs of at most 1 in size, in double precision."""
+    X = objective.X.astype(np.float64)
+    largest = abs(X).max(axis=0)
+    scale = largest if isinstance(X, np.ndarray) else largest.toarray().ravel()
+    scale[scale == 0] = 1
+    X = X / scale if isinstance(X, np.ndarray) else X.multiply(1 / scale).tocsr()
+    theta = pruned.theta.astype(np.float64)
+    pruned.network.coefs(theta)[0][:] *= scale[:, np.newaxis]
+    network, mask = pruned.network, pruned.mask
+    rescaled = Objective(network, objective.loss, X, objective.Y, objective.sample_weight)
+    return rescaled, PrunedNetwork(network, theta, mask)

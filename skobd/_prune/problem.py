@@ -50,6 +50,15 @@ class Problem:
         return self.mask & prunable(self.network, self.settings.prune_intercepts)
 
 
+def check_no_overflow(values: Array, what: str) -> None:
+    """Raise ValueError if any of the values is not finite; ``what`` names them."""
+    if not np.isfinite(values).all():
+        raise ValueError(
+            f"{what} are not finite: squares of inputs or weights are too large for "
+            f"{values.dtype}. Standardise the input."
+        )
+
+
 def prunable(network: Network, prune_intercepts: bool) -> Mask:
     """What ``prune_fraction`` is a fraction of: all weights, and the intercepts if asked."""
     if prune_intercepts:

@@ -12,7 +12,7 @@ import numpy as np
 from .._net.network import Array, Mask
 from .._net.pruned import PrunedNetwork
 from .._train.objective import Objective
-from .._train.solvers import Training, check_finite, solve
+from .._train.solvers import Training, check_finite, check_objective, solve
 from .._train.state import SolverResult, TrainingState
 from .._train.updates import UPDATES, SolverSettings
 from .active import ActiveObjective
@@ -154,15 +154,13 @@ def prune(
             result = _train(active, pruned, last.state.forget_best(), retraining)
         deleted = active.value(pruned.theta)
         retrained = active.value(result.theta) if result.n_iter else deleted
+        check_objective(retrained, training.settings, f"after the deletion of round {number}")
         trained = PrunedNetwork(pruned.network, result.theta, pruned.mask)
         refined = _Refinement(trained, result, retrained, ())
         if result.n_iter:
             refined = _refine(whole, refined, n_cycles, recipe, retraining)
-        active = (
-            active
-            if refined.pruned is trained
-            else ActiveObjective(whole).restricted(recipe.prunable(refined.pruned))
-        )
+        if refined.pruned is not trained:
+            active = ActiveObjective(whole).restricted(recipe.prunable(refined.pruned))
         validation = _validate(training, refined.pruned.theta)
         losses = loss, deleted, refined.loss
         last = _step(recipe, number, refined, deletion.predicted_increase, losses, validation)
@@ -194,6 +192,7 @@ def _train_dense(
         # A plain network is spared a pass over the data that only the rounds would need.
         if is_first_of_many or not result.n_iter:
             loss = active.value(result.theta)
+            check_objective(loss, training.settings, "before any deletion")
         validation = _validate(training, result.theta)
     except KeyboardInterrupt:
         result = replace(result, status="interrupted")
@@ -271,7 +270,7 @@ def _refine(
         for c in range(n_cycles):
             if present.result.status in ("interrupted", "stopped"):
                 break
-            n_exchanged = max(1, round(_EXCHANGED * (1 - c / n_cycles) * n_left))
+            n_exchanged = min(n_left, max(1, round(_EXCHANGED * (1 - c / n_cycles) * n_left)))
             exchanged = _exchange(whole, present.pruned, n_exchanged, recipe, training)
             if exchanged is None:
                 break

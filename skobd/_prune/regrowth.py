@@ -16,7 +16,7 @@ import numpy as np
 from .._net.dead_units import reached_units, useful_units
 from .._net.network import Array, Mask, Network
 from .curvature import diagonal_curvature
-from .problem import Problem, prunable
+from .problem import Problem, check_no_overflow, prunable
 
 # Added to every curvature, as a fraction of the mean over the survivors: where the curvature
 # vanishes the quadratic model promises too much.
@@ -30,11 +30,13 @@ def predicted_decreases(problem: Problem) -> Array:
     decreases = np.zeros_like(theta)
     if not candidates.any():
         return decreases
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+    with np.errstate(all="ignore"):
         curvature = diagonal_curvature(objective, theta, problem.settings.curvature)
+        check_no_overflow(curvature[mask], "Second derivatives")
         _, gradient = objective.value_and_gradient(theta)
         # The curvature by the paper's recursion may be negative.
-        h = np.maximum(curvature, 0) + _DAMPING * float(np.abs(curvature[mask]).mean())
+        typical = np.abs(curvature[mask if mask.any() else candidates]).mean()
+        h = np.maximum(curvature, 0) + _DAMPING * float(typical)
         decreases[candidates] = (0.5 * gradient * gradient / h)[candidates]
     return np.nan_to_num(decreases, nan=0.0, posinf=0.0)
 

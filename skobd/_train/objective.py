@@ -43,11 +43,21 @@ class Sizes(NamedTuple):
 
 
 class Block(NamedTuple):
-    """The data of some rows: X (n_rows, n_inputs), Y (n_rows, n_outputs), weights or None."""
+    """The data of some rows.
+
+    Attributes
+    ----------
+    X : {ndarray, CSR matrix} of shape (n_rows, n_inputs)
+    Y : ndarray of shape (n_rows, n_outputs)
+    sample_weight : ndarray of shape (n_rows,) or None
+    first_row : int
+        Where they begin among all rows; 0 for rows of a minibatch.
+    """
 
     X: Any
     Y: Array
     sample_weight: Array | None
+    first_row: int = 0
 
 
 class Workspace:
@@ -248,7 +258,8 @@ class Objective:
         else:
             X = workspace.gather(self.X, rows)
         weight = None if self.sample_weight is None else self.sample_weight[rows]
-        return Block(X, self.Y[rows], weight)
+        first_row = rows.start or 0 if isinstance(rows, slice) else 0
+        return Block(X, self.Y[rows], weight, first_row)
 
     def _chunks(self, rows: Rows) -> list[list[Rows]]:
         """Deal rows to chunks, by their number and the shapes alone (see `_threads`)."""

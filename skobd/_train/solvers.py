@@ -18,7 +18,7 @@ from .._net.network import Array, Mask
 from .minibatch import make_epochs
 from .objective import Objective
 from .state import SolverResult, TrainingState
-from .updates import SolverSettings, Survivors, batch_size_of, resume
+from .updates import UPDATES, SolverSettings, Survivors, batch_size_of, resume
 
 
 class Monitor(NamedTuple):
@@ -252,17 +252,23 @@ def check_finite(result: SolverResult, settings: SolverSettings, objective: Obje
 
     The objective is looked at anew, because the last update comes after the last loss.
     """
-    if result.status == "diverged" and settings.early_stopping:
-        # The best network on the validation data is kept; training merely ended there.
-        if np.isfinite(result.theta).all() and result.n_iter > 1:
-            return
     if result.status == "diverged" or not objective.is_finite_at(result.theta):
-        cure = "standardise the input, "
-        if settings.solver != "lbfgs":
-            cure += f"lower learning_rate_init (now {settings.learning_rate_init}), "
         raise DivergenceError(
             "Solver produced non-finite parameter weights. The input data may contain large "
             f"values and need to be preprocessed. Training with solver={settings.solver!r} "
             f"diverged after {result.n_iter} iterations: {result.message or 'overflow'}. "
-            f"To cure this, {cure}or raise alpha."
+            f"{_cure(settings)}"
         )
+
+
+def check_objective(value: float, settings: SolverSettings, when: str) -> None:
+    """Raise `DivergenceError` if the objective, looked at ``when``, is not finite."""
+    if not np.isfinite(value):
+        raise DivergenceError(f"The objective is {value} {when}. {_cure(settings)}")
+
+
+def _cure(settings: SolverSettings) -> str:
+    cure = "standardise the input, "
+    if settings.solver in UPDATES:
+        cure += f"lower learning_rate_init (now {settings.learning_rate_init}), "
+    return f"To cure this, {cure}or raise alpha."

@@ -8,7 +8,7 @@ import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_array_equal
 from sklearn.datasets import load_iris
-from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.exceptions import NotFittedError
 from sklearn.neural_network import MLPClassifier
 
 from skobd import OBDMLPClassifier, OBDMLPRegressor
@@ -226,6 +226,10 @@ class TestParameters:
             ("hidden_layer_sizes", (5, 0)),
             ("hidden_layer_sizes", (5, 2.5)),
             ("hidden_layer_sizes", "wide"),
+            ("hidden_layer_sizes", True),
+            ("hidden_layer_sizes", (5, True)),
+            ("hidden_layer_sizes", np.array(2.5)),
+            ("hidden_layer_sizes", np.array([[5]])),
         ],
     )
     def test_out_of_range(self, kind, name, value):
@@ -431,6 +435,14 @@ def test_validation_targets_of_another_width():
             make("regressor").fit(X, y, X_val=X, y_val=y_val)
 
 
+@pytest.mark.parametrize(
+    "sizes", [np.array(5), np.int64(5), np.array([5]), [np.int32(5)], range(5, 6)]
+)
+def test_hidden_layer_sizes_of_any_kind(sizes):
+    model = make(hidden_layer_sizes=sizes).fit(X, Y_CLASS)
+    assert [layer.shape for layer in model.coefs_] == [(4, 5), (5, 3)]
+
+
 class TestDivergence:
     @pytest.mark.parametrize("kind", ESTIMATORS)
     def test_names_the_cure(self, kind):
@@ -492,12 +504,53 @@ class TestDivergence:
             getattr(model, method)(X, np.exp(Y_REAL))
         assert not hasattr(model, "coefs_")
 
-    def test_early_stopping_warns(self):
+    def test_early_stopping(self):
         model = make("regressor", solver="sgd", learning_rate_init=1.0, activation="identity")
         model.set_params(early_stopping=True, max_iter=50, prune_fraction=0)
-        with pytest.warns(ConvergenceWarning, match="diverged"):
+        with pytest.raises(ValueError, match="standardise the input"):
             model.fit(X * 20, Y_REAL)
-        assert np.isfinite(model.predict(X)).all()
+        assert not hasattr(model, "loss_")
+
+    def test_after_a_deletion_that_nothing_makes_up_for(self):
+        """Without retraining, the deletion may leave a network whose output overflows."""
+        model = make("regressor", loss="poisson", retrain_max_iter=0, hidden_layer_sizes=())
+        two = np.repeat(np.abs(X[:, :1]) + 1, 2, axis=1)
+        model.set_params(prune_fraction=0).fit(two, np.exp(Y_REAL))
+        # They cancel one another.
+        model.coefs_ = [np.array([[1.0], [-0.99]])]
+        before = state(model)
+        with pytest.raises(ValueError, match=r"objective is inf .*standardise the input"):
+            model.prune(two * 1e3, np.exp(Y_REAL), prune_fraction=0.5)
+        assert state(model) == before
+
+    @pytest.mark.parametrize("criterion", ["obd", "unit_obs", "obs"])
+    @pytest.mark.parametrize("granularity", ["weight", "unit", "feature"])
+    @pytest.mark.parametrize(("dtype", "scale"), [(np.float32, 1e20), (np.float64, 1e155)])
+    @pytest.mark.parametrize("activation", ["tanh", "identity"])
+    def test_squares_of_the_input_overflow(self, criterion, granularity, dtype, scale, activation):
+        small, huge = X.astype(dtype), (X * scale).astype(dtype)
+        model = make(solver="sgd", prune_fraction=0.5, activation=activation).fit(small, Y_CLASS)
+        model.set_params(criterion=criterion, granularity=granularity, retrain_max_iter=0)
+        before = state(model)
+        for call in (
+            lambda: model.saliencies(huge, Y_CLASS).coefs,
+            lambda: model.second_derivatives(huge, Y_CLASS).coefs,
+            lambda: model.predicted_decreases(huge, Y_CLASS).coefs,
+            lambda: model.prune(huge, Y_CLASS, prune_fraction=0.6).coefs_,
+        ):
+            refused = ""
+            try:
+                assert all(np.isfinite(values).all() for values in call())
+            except ValueError as error:
+                refused = str(error)
+                assert state(model) == before
+            # The surgeons' sums are in double precision, and exact where all is saturated.
+            assert "tandardise the input" in refused or criterion != "obd"
+
+    def test_predictions_overflow(self):
+        model = make("regressor", loss="poisson").fit(X, np.exp(Y_REAL))
+        with pytest.raises(ValueError, match="too large for this network"):
+            model.predict(X * 1e10)
 
 
 @pytest.mark.parametrize("method", ["fit", "partial_fit", "prune", "saliencies"])

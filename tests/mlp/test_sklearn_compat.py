@@ -40,6 +40,8 @@ CHECKS = parametrize_with_checks(ESTIMATORS)
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 # Checks of what is raised, and skipped checks, warn on their own account.
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
+# Some checks train on normal numbers of mean 100.
+@pytest.mark.filterwarnings("ignore:Inputs are far off scale:UserWarning")
 @pytest.mark.parametrize(CHECKS.args[0], list(CHECKS.args[1]), **CHECKS.kwargs)
 def test_sklearn_checks(estimator, check):
     check(estimator)

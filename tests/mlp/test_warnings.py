@@ -5,11 +5,13 @@ import warnings
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from models import ESTIMATORS, make
+from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import StandardScaler, scale
 
 from skobd import OBDMLPClassifier, OBDMLPRegressor
 
@@ -126,3 +128,57 @@ def test_column_of_targets(iris):
     model = OBDMLPClassifier((3,), solver="lbfgs", alpha=10, max_iter=500)
     with pytest.warns(UserWarning, match="A column-vector y was passed"):
         model.fit(iris[0], iris[1][:, np.newaxis])
+
+
+class TestInputsOffScale:
+    @staticmethod
+    def scales(X, y, method="fit", **params):
+        """The warnings of a fit that are about the scale of the inputs."""
+        model = OBDMLPClassifier((3,), max_iter=2, prune_fraction=0, random_state=0, **params)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            extra = {"classes": np.unique(y)} if method == "partial_fit" else {}
+            line = (getattr(model, method)(X, y, **extra), here())[1]
+        caught = [w for w in caught if "off scale" in str(w.message)]
+        for warning in caught:
+            assert warning.category is UserWarning
+            assert (warning.filename, warning.lineno) == (__file__, line)
+        return [str(warning.message) for warning in caught]
+
+    @pytest.mark.parametrize("method", ["fit", "partial_fit"])
+    @pytest.mark.parametrize("container", [np.asarray, sp.csr_array, lambda X: X.astype("f4")])
+    def test_named(self, method, container):
+        """Pixels, raw measurements, and a single column among standardised ones."""
+        pixels, y = load_digits(return_X_y=True)
+        raw, of_raw = load_breast_cancer(return_X_y=True)
+        one = scale(raw)
+        one[:, 7] *= 100
+        for X, labels, column in (
+            (pixels * 16, y, "x59"),
+            (raw, of_raw, "x23"),
+            (one, of_raw, "x7"),
+        ):
+            (message,) = self.scales(container(X), labels, method)
+            assert message.startswith(f"Inputs are far off scale: '{column}'")
+            assert "StandardScaler" in message
+
+    def test_the_name_of_the_column(self):
+        X, y = load_breast_cancer(return_X_y=True, as_frame=True)
+        assert "'worst area' has a root mean square of" in self.scales(X, y)[0]
+
+    @pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
+    def test_not_for_what_is_on_scale(self, container):
+        pixels, y = load_digits(return_X_y=True)
+        one_hot = np.eye(64)[pixels.argmax(axis=1)]
+        heavy = np.random.default_rng(0).standard_cauchy(size=pixels.shape)
+        tiny = pixels * 1e-9
+        for X in (pixels, pixels / 16, scale(pixels), one_hot, scale(heavy), tiny):
+            assert not self.scales(container(X), y)
+
+    def test_rows_are_sampled(self):
+        """Of many rows some suffice; neither does a large value in one of them matter."""
+        X = np.ones((100_000, 2), dtype=np.float32)
+        X[1] = 1e6
+        y = np.arange(len(X)) % 2
+        assert not self.scales(X, y, batch_size=50_000)
+        assert self.scales(X * 40, y, batch_size=50_000)

@@ -6,7 +6,13 @@ import scipy.sparse as sp
 from numpy.testing import assert_allclose
 from problems import every_problem, make_problem
 
-from skobd._prune.curvature import UNIT_CURVATURES, diagonal_curvature
+from skobd._net.losses import LOSSES
+from skobd._prune.curvature import (
+    MAX_PASSES,
+    UNIT_CURVATURES,
+    _sampled_factors,
+    diagonal_curvature,
+)
 from skobd._train.objective import Objective, Sizes
 
 
@@ -117,3 +123,64 @@ def test_float32_stays_float32(kind):
     curvature = diagonal_curvature(narrow, theta.astype(np.float32), kind)
     assert curvature.dtype == np.float32
     close(curvature, diagonal_curvature(objective, theta, kind), 1e-3)
+
+
+class TestManyOutputs:
+    """Beyond MAX_PASSES outputs Gauss-Newton is sampled."""
+
+    @pytest.fixture(params=["multinomial_log_loss", "binary_log_loss", "squared_error"])
+    def problem(self, request):
+        return make_problem(request.param, 300, "tanh", 2, True, n=700)
+
+    def test_no_more_passes_than_for_few(self, problem):
+        objective, _, theta = problem
+        table, calls = objective.loss, []
+
+        def factor(p, v):
+            calls.append(len(p))
+            return table.factor(p, v)
+
+        objective.loss = table._replace(factor=factor)
+        diagonal_curvature(objective, theta, "gauss_newton")
+        assert sum(calls) == MAX_PASSES * 700
+
+    def test_close_to_the_exact_one(self, problem, monkeypatch):
+        objective, _, theta = problem
+        sampled = diagonal_curvature(objective, theta, "gauss_newton").copy()
+        monkeypatch.setattr("skobd._prune.curvature.MAX_PASSES", 300)
+        exact = diagonal_curvature(objective, theta, "gauss_newton")
+        assert np.abs(sampled - exact).mean() < 0.03 * np.abs(exact).mean()
+        assert_allclose(sampled, exact, rtol=0.3, atol=1e-3 * np.abs(exact).mean())
+
+    def test_the_same_signs_in_any_blocks_and_chunks(self, problem):
+        objective, _, theta = problem
+        whole = diagonal_curvature(objective, theta, "gauss_newton").copy()
+        parts = Objective(
+            objective.network,
+            objective.loss,
+            objective.X,
+            objective.Y,
+            objective.sample_weight,
+            sizes=Sizes(1, block_rows=37),
+        )
+        close(diagonal_curvature(parts, theta, "gauss_newton"), whole, 1e-12)
+
+    def test_just_as_many_outputs_are_exact(self):
+        objective, oracle, theta = make_problem("multinomial_log_loss", MAX_PASSES, "tanh", 2)
+        curvature = diagonal_curvature(objective, theta, "gauss_newton")
+        close(curvature, np.diag(oracle.gauss_newton(theta)))
+
+
+def test_signs_differ_between_rows_passes_and_outputs():
+    """What they have in common is what independent ones have."""
+    p = np.full((400, 300), 0.25)
+    loss = LOSSES["squared_error"]
+    signs = np.stack([np.sign(f) for f in _sampled_factors(loss, p, 0)])
+    assert set(np.unique(signs)) == {-1, 1}
+    for axis in range(3):
+        one = np.moveaxis(signs, axis, 0).reshape(signs.shape[axis], -1)
+        correlations = one @ one.T / one.shape[1]
+        off = correlations[~np.eye(len(one), dtype=bool)]
+        assert np.abs(off).max() < 6 / one.shape[1] ** 0.5
+    again = np.stack([np.sign(f) for f in _sampled_factors(loss, p[100:], 100)])
+    np.testing.assert_array_equal(again, signs[:, 100:])

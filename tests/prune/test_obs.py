@@ -1,6 +1,7 @@
 """Optimal Brain Surgeon against dense Hessians, inverted anew after each deletion."""
 
 import copy
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -14,20 +15,22 @@ from sklearn.model_selection import train_test_split
 from skobd import OBDMLPClassifier
 from skobd._net.losses import LOSSES
 from skobd._net.network import Network
-from skobd._prune.criteria import CRITERIA, obd_saliencies
-from skobd._prune.deletion import delete_lowest
-from skobd._prune.obs import (
+from skobd._prune.blocks import (
     BLOCKS,
     MAX_BLOCK,
+    MAX_DOUBLE,
     MAX_HESSIAN_ROWS,
+    DenseBlock,
     HessianBlocks,
     check_block_size,
-    corrected,
-    elimination_order,
     full_block,
-    obs_saliencies,
     unit_blocks,
 )
+from skobd._prune.cost import available_memory, check_cost
+from skobd._prune.criteria import CRITERIA, obd_saliencies
+from skobd._prune.deletion import delete_lowest
+from skobd._prune.granularity import GRANULARITIES
+from skobd._prune.obs import corrected, elimination_order, obs_saliencies
 from skobd._threads import reproducible_threads
 from skobd._train.objective import Objective
 
@@ -38,20 +41,21 @@ def random_blocks(sizes, rng):
     dense = np.zeros((len(order), len(order)))
     width, start = max(sizes), 0
     batch = np.full((len(sizes), width), -1)
-    plain = np.zeros((len(sizes), width, width))
+    plain = []
     for g, size in enumerate(sizes):
         positions = order[start : start + size]
         start += size
         z = rng.normal(size=(size, 2 * size)) * rng.uniform(0.3, 3, size=(size, 1))
-        batch[g, :size], plain[g, :size, :size] = positions, z @ z.T / z.shape[1]
-        dense[np.ix_(positions, positions)] = plain[g, :size, :size]
-    return HessianBlocks([batch], lambda i: plain.copy(), damping=0.0), dense
+        batch[g, :size] = positions
+        plain.append(DenseBlock(z @ z.T / z.shape[1]))
+        dense[np.ix_(positions, positions)] = plain[-1].matrix
+    return HessianBlocks([batch], lambda i: iter(plain), damping=0.0), dense
 
 
 def together(*several):
     """One set of blocks of several batches; their positions must not overlap."""
     batches = [blocks.batches[0] for blocks in several]
-    return HessianBlocks(batches, lambda i: several[i].compute(0), damping=0.0)
+    return HessianBlocks(batches, lambda i: several[i].blocks(0), damping=0.0)
 
 
 def greedy(hessian, theta, alive, prunable, n_delete):
@@ -164,11 +168,21 @@ def explicit_unit_blocks(oracle, theta):
 def assembled(blocks, n):
     matrix = np.zeros((n, n))
     for i, batch in enumerate(blocks.batches):
-        for positions, block in zip(batch, blocks.compute(i), strict=True):
-            real = positions >= 0
-            assert not block[~real].any()
-            assert not block[:, ~real].any()
-            matrix[np.ix_(positions[real], positions[real])] = block[np.ix_(real, real)]
+        for line, block in zip(batch, blocks.blocks(i), strict=True):
+            positions = line[line >= 0]
+            assert_array_equal(line[: len(positions)], positions)
+            upper = np.triu(block.scaled(np.ones(len(positions)), slice(None)))
+            whole = upper + np.triu(upper, 1).T
+            assert_allclose(block.diagonal(), np.diag(whole), rtol=1e-10, atol=1e-300)
+            vector = np.arange(1.0, len(positions) + 1)
+            assert_allclose(block.times(vector), whole @ vector, rtol=1e-8, atol=1e-10)
+            some = np.arange(0, len(positions), 2)
+            assert_allclose(
+                np.triu(block.scaled(vector, some)),
+                np.triu((whole * vector * vector[:, None])[np.ix_(some, some)]),
+                rtol=1e-10,
+            )
+            matrix[np.ix_(positions, positions)] = whole
     return matrix
 
 
@@ -314,10 +328,8 @@ def test_singular_blocks_stay_finite(fill):
     if fill == "padding":
         batch[0, 1:] = -1
         z = z[:40]
-    plain = np.stack([z @ z.T] * 2)
-    plain[batch < 0] = 0
-    plain.transpose(0, 2, 1)[batch < 0] = 0
-    blocks = HessianBlocks([batch], lambda i: plain.copy())
+    plain = [DenseBlock((z @ z.T)[np.ix_(line >= 0, line >= 0)]) for line in batch]
+    blocks = HessianBlocks([batch], lambda i: iter(plain))
     theta = rng.normal(size=80)
     saliencies = obs_saliencies(blocks, theta)
     assert np.isfinite(saliencies).all()
@@ -368,12 +380,11 @@ def test_rows_are_a_seeded_subsample(criterion):
         assert_allclose(matrix(0), assembled(blocks, theta.size), rtol=1e-12, atol=1e-15)
 
 
-@pytest.mark.parametrize("kept_elements", [0, 10**6])
-def test_threads_and_keeping_blocks_change_nothing(kept_elements):
+def test_threads_change_nothing():
     objective, _, theta = make_problem("multinomial_log_loss", 3, "tanh", 3, n=200)
     problem, results = at(objective, theta), []
-    for elements, n_threads in ((10**6, 1), (kept_elements, None)):
-        blocks = replace(unit_blocks(problem, batch_elements=50), kept_elements=elements)
+    for n_threads in (1, None):
+        blocks = unit_blocks(problem, batch_elements=50)
         assert len(blocks.batches) > 4
         with reproducible_threads(n_threads):
             order, increases = elimination_order(blocks, theta, problem.prunable, 15)
@@ -412,6 +423,54 @@ def test_too_large_blocks_are_refused_before_any_work(criterion, width, size, in
     assert_array_equal(dense.coefs_[0], before)
 
 
+class TestCost:
+    def test_hopeless_work_is_announced(self):
+        network = Network((20, 2000, 2000, 5))
+        everything = np.ones(network.n_parameters, dtype=bool)
+        message = check_cost("unit_obs", network, everything, 10**6)
+        minutes = int(re.search(r"about (\d+) minutes", message).group(1))
+        assert 10 < minutes < 60
+        assert "GiB of memory" in message
+        for criterion in ("obd", "magnitude", "random"):
+            assert check_cost(criterion, network, everything, 10**6) is None
+        # It is little once the network is sparse.
+        assert (
+            check_cost(
+                "unit_obs", network, everything & (np.arange(everything.size) % 9 == 0), 10**6
+            )
+            is None
+        )
+        assert (
+            check_cost("unit_obs", Network((784, 300, 100, 10)), np.ones(266_610, bool), 20_000)
+            is None
+        )
+
+    @pytest.mark.parametrize("criterion", ["unit_obs", "obs"])
+    @pytest.mark.parametrize("method", ["fit", "prune", "saliencies"])
+    def test_more_memory_than_there_is(self, criterion, method, iris, monkeypatch):
+        X, y = iris
+        model = OBDMLPClassifier((5,), solver="lbfgs", alpha=1, prune_fraction=0).fit(X, y)
+        model.set_params(criterion=criterion, prune_fraction=0.5)
+        monkeypatch.setattr("skobd._prune.cost.available_memory", lambda: 1e6)
+        with pytest.raises(
+            ValueError, match=rf"{criterion}.* 0.\d GiB of memory .* 0.0 GiB are there"
+        ):
+            getattr(model, method)(X, y)
+
+    @pytest.mark.parametrize("method", ["fit", "prune", "saliencies"])
+    def test_warning_comes_first_and_points_at_the_user(self, method, iris, monkeypatch):
+        X, y = iris
+        model = OBDMLPClassifier((5,), solver="lbfgs", alpha=1, prune_fraction=0).fit(X, y)
+        model.set_params(criterion="unit_obs", prune_fraction=0.5)
+        monkeypatch.setattr("skobd._prune.cost._PATIENCE", 0.0)
+        with pytest.warns(UserWarning, match="minutes of a core for the first") as caught:
+            getattr(model, method)(X, y)
+        assert [w.filename for w in caught if "minutes" in str(w.message)] == [__file__]
+
+    def test_memory_of_this_machine(self):
+        assert 2**20 < available_memory() < 2**50
+
+
 def test_block_size_is_that_of_the_survivors():
     network = Network((5000, 2))
     mask = np.zeros(network.n_parameters, dtype=bool)
@@ -438,6 +497,48 @@ def test_nothing_left_has_no_saliency(criterion, capfd):
     assert not CRITERIA[criterion].saliencies(problem).any()
     # LAPACK would write of empty matrices to the standard error.
     assert capfd.readouterr() == ("", "")
+
+
+def test_large_blocks_in_single_precision():
+    """Their ranking is as good, and the correction of what they choose the same."""
+    rng = np.random.default_rng(0)
+    n = MAX_DOUBLE + 50
+    X = rng.normal(size=(600, n)) @ (np.eye(n) + rng.normal(size=(n, n)) / n)
+    network = Network((n, 9, 2), "relu")
+    Y = rng.normal(size=(600, 2))
+    theta = network.initialise(np.random.RandomState(0), float)
+    n_delete = network.n_parameters // 2
+    increases, orders = [], []
+    for scale in (1, 1e20):
+        # Too large for single precision, so that everything is double.
+        inputs = np.ones(theta.size)
+        network.layers(inputs)[0][:-1] = 1 / scale
+        scaled = Objective(network, LOSSES["squared_error"], X * scale, Y)
+        problem = at(scaled, theta * inputs)
+        blocks = unit_blocks(problem)
+        kinds = {
+            block.rows.dtype.name for i in range(len(blocks.batches)) for block in blocks.blocks(i)
+        }
+        assert kinds == ({"float32", "float64"} if scale == 1 else {"float64"})
+        order, _ = elimination_order(blocks, problem.theta, problem.prunable, n_delete)
+        orders.append(order[:n_delete])
+        deleted = np.isin(np.arange(theta.size), order[:n_delete])
+        increases.append(corrected(blocks, problem.theta, deleted)[1])
+    assert len(np.intersect1d(*orders)) > 0.99 * n_delete
+    assert increases[0] == pytest.approx(increases[1], rel=1e-3)
+
+
+@pytest.mark.parametrize("criterion", CRITERIA)
+@pytest.mark.parametrize("granularity", ["weight", "unit", "feature"])
+def test_no_deletion_no_curvature(criterion, granularity):
+    """A round that deletes nothing looks at nothing."""
+    objective, _, theta = make_problem("multinomial_log_loss", 3)
+    objective.loss = objective.loss._replace(curvature=None, factor=None, inverse_link=None)
+    problem = at(objective, theta, criterion=criterion)
+    deletion = GRANULARITIES[granularity].delete(problem, 0)
+    assert_array_equal(deletion.theta, theta)
+    assert deletion.mask.all()
+    assert deletion.predicted_increase == 0
 
 
 @pytest.mark.filterwarnings("ignore:lbfgs failed to converge")
