@@ -336,7 +336,10 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
             survivors = survivors_at(levels, fitted.n_total)
         # Of a path every level is reached.
         prune_tol = None if is_path else self.prune_tol
-        return self._run(data, data_val, rng, survivors, tasks, prune_tol, is_path=is_path)
+        is_asked = self.prune_fraction > 0 and self.n_rounds > 0 if levels is None else bool(levels)
+        return self._run(
+            data, data_val, rng, survivors, tasks, prune_tol, is_asked=is_asked, is_path=is_path
+        )
 
     @with_callbacks
     def prune(self, X, y, prune_fraction=None, n_rounds=None, sample_weight=None):
@@ -402,7 +405,10 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
                 fitted.pruned.network.initialise(rng, data.X.dtype)
             data, data_val = set_aside(self, data, None, rng)
             survivors = survivor_schedule(fitted.n_total, fitted.n_left, fraction, rounds)
-            run = self._run(data, data_val, rng, survivors, tasks, self.prune_tol, train=False)
+            is_asked = fraction > 0
+            run = self._run(
+                data, data_val, rng, survivors, tasks, self.prune_tol, is_asked, train=False
+            )
             self._fitted = run.finish()
             run.warn(stacklevel=users_level() + 1)
         tasks.end()
@@ -460,6 +466,7 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
         survivors: Sequence[int],
         tasks: FitTasks,
         prune_tol: float | None,
+        is_asked: bool,
         train: bool = True,
         is_path: bool = False,
     ) -> Run:
@@ -478,7 +485,7 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
             tasks=tasks,
             train=train,
             verbose=int(self.verbose),
-            is_asked=self.prune_fraction > 0 and self.n_rounds > 0,
+            is_asked=is_asked,
             is_path=is_path,
             keeps_optimizer=self.warm_start,
         )
@@ -521,7 +528,7 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
             pruned = fitted.pruned
             training = Training(settings, rng)
             result = solve(objective, pruned.theta, pruned.mask, fitted.state, training)
-            check_finite(result, settings, objective)
+            check_finite(result, training, objective)
             self._fitted = fitted.trained(result)
         if result.status == "interrupted":
             warnings.warn(INTERRUPTED, stacklevel=users_level())

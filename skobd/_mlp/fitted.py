@@ -179,7 +179,8 @@ class Fitted:
             "cycle": np.array([number for _, number, _ in cycles], dtype=int),
         }
         for field in fields(Cycle):
-            columns[field.name] = np.array([getattr(cycle, field.name) for _, _, cycle in cycles])
+            values = [getattr(cycle, field.name) for _, _, cycle in cycles]
+            columns[field.name] = np.array(values, dtype=field.type)
         return columns
 
     def pack(self) -> dict[str, Any]:

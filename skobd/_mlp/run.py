@@ -148,10 +148,13 @@ class Run:
         trained = [record for record in self.done if record.n_iter]
         diverged = [record for record in trained if record.status == "diverged"]
         if diverged:
+            rate = f"learning_rate_init (now {self.settings.learning_rate_init})"
+            after = self.recipe.retrain_learning_rate_init
+            if diverged[0].round and after is not None:
+                rate = f"retrain_learning_rate_init (now {after})"
             warnings.warn(
                 f"Training diverged ({diverged[0].message}); the best network on the validation "
-                "data is kept. To cure this, lower learning_rate_init "
-                f"(now {self.settings.learning_rate_init}) or standardise the input.",
+                f"data is kept. To cure this, lower {rate} or standardise the input.",
                 ConvergenceWarning,
                 stacklevel=stacklevel,
             )

@@ -52,11 +52,14 @@ class Training:
     settings : SolverSettings
     rng : RandomState
     monitor : Monitor
+    rate_name : str
+        The user's parameter that sets the initial learning rate, for error messages.
     """
 
     settings: SolverSettings
     rng: np.random.RandomState
     monitor: Monitor = field(default_factory=Monitor)
+    rate_name: str = "learning_rate_init"
 
 
 class DivergenceError(ValueError):
@@ -247,11 +250,12 @@ def solve(
     return SOLVERS[settings.solver](objective, theta, mask, state, training)
 
 
-def check_finite(result: SolverResult, settings: SolverSettings, objective: Objective) -> None:
+def check_finite(result: SolverResult, training: Training, objective: Objective) -> None:
     """Raise `DivergenceError` if there is no finite network to keep.
 
     The objective is looked at anew, because the last update comes after the last loss.
     """
+    settings = training.settings
     if result.status == "diverged" and settings.early_stopping:
         # The best network on the validation data is kept; training merely ended there.
         if np.isfinite(result.theta).all() and result.n_iter > 1:
@@ -259,7 +263,7 @@ def check_finite(result: SolverResult, settings: SolverSettings, objective: Obje
     if result.status == "diverged" or not objective.is_finite_at(result.theta):
         cure = "standardise the input, "
         if settings.solver != "lbfgs":
-            cure += f"lower learning_rate_init (now {settings.learning_rate_init}), "
+            cure += f"lower {training.rate_name} (now {settings.learning_rate_init}), "
         raise DivergenceError(
             "Solver produced non-finite parameter weights. The input data may contain large "
             f"values and need to be preprocessed. Training with solver={settings.solver!r} "
