@@ -30,10 +30,10 @@ from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier
-from skobd._compaction import Part
-from skobd._parallel import single_threaded_blas
 
 from skobd import OBDMLPClassifier
+from skobd._prune.active import ActiveObjective
+from skobd._threads import single_threaded_blas
 
 SETS = ("usps", "mnist", "adult", "satimage", "spambase")
 LEVELS = (0.3, 0.5, 0.7, 0.8, 0.85, 0.9, 0.925, 0.95, 0.965, 0.975, 0.985, 0.99)
@@ -148,7 +148,7 @@ def compare_rounds(X: np.ndarray, y: np.ndarray, repeats: int) -> None:
                 ).fit(X, y)
 
             def fit_without(fit=fit):
-                with mock.patch.object(Part, "living", lambda part, able: part):
+                with mock.patch.object(ActiveObjective, "restricted", lambda active, *args: active):
                     fit()
 
             times = median_times({"with": fit, "without": fit_without}, repeats)

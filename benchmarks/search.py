@@ -34,7 +34,8 @@ from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.pipeline import Pipeline
 
 from skobd import OBDMLPClassifier, PruningSearchCV
-from skobd._search import DEFAULT_LEVELS, select_level
+from skobd._search.search import DEFAULT_LEVELS
+from skobd._search.selection import select_level
 
 HAS_SKORCH = all(importlib.util.find_spec(name) for name in ("torch", "skorch"))
 SETS = ("ionosphere", "credit_g", "segment", "optdigits")

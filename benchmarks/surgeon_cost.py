@@ -19,7 +19,8 @@ import numpy as np
 from _common import arguments, print_environment, print_table
 from sklearn.exceptions import ConvergenceWarning
 
-from skobd import OBDMLPClassifier, _surgeon
+from skobd import OBDMLPClassifier
+from skobd._prune import obs
 
 N_ROWS, N_INPUTS, N_UNITS = 20_000, 784, 300
 N_CLASSES = 10
@@ -78,7 +79,7 @@ def main() -> None:
         "unit_obs / epoch",
     ]
     full = (N_ROWS, N_INPUTS, N_UNITS)
-    print(f"MAX_HESSIAN_ROWS = {_surgeon.MAX_HESSIAN_ROWS}")
+    print(f"MAX_HESSIAN_ROWS = {obs.MAX_HESSIAN_ROWS}")
     print_table([case(full, options.repeats)], headers)
     sweeps = {
         "rows": [(n, 200, 100) for n in (500, 1000, 2000, 5000, 20_000)],

@@ -138,7 +138,8 @@ def measure(name: str, seed: int, data_dir: str | None, max_rows: int) -> list[l
         seconds = time.perf_counter() - start
         rows.append([name, seed, solver, "dense", 0.0, *score(dense, fold), seconds])
         for criterion in CRITERIA:
-            if criterion == "obs" and dense._network.n_parameters > MAX_OBS_PARAMETERS:
+            n_parameters = sum(a.size for a in (*dense.coefs_, *dense.intercepts_))
+            if criterion == "obs" and n_parameters > MAX_OBS_PARAMETERS:
                 continue
             model = copy.deepcopy(dense).set_params(criterion=criterion)
             for level in LEVELS:

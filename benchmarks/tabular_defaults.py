@@ -24,7 +24,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from tabular import SETS, SOLVERS, Fold, load_fold, score
 
-from skobd import OBDMLPClassifier, _surgeon
+from skobd import OBDMLPClassifier
+from skobd._prune import obs
 
 MAX_ROWS = 3_000
 # On the geometric schedule to 98 % the first level is passed after three fifths of the rounds.
@@ -92,7 +93,7 @@ def measure(name: str, seed: int, data_dir: str | None) -> list[list[Any]]:
         model.set_params(criterion=variant.criterion, **variant.parameters)
         first = round(0.6 * variant.n_rounds)
         for level, n_rounds in zip(LEVELS, (first, variant.n_rounds - first), strict=True):
-            with patch.multiple(_surgeon, **(variant.constants or {"_DAMPING": _surgeon._DAMPING})):
+            with patch.multiple(obs, **(variant.constants or {"_DAMPING": obs._DAMPING})):
                 model.prune(fold.X_train, fold.y_train, level, n_rounds)
             figures = score(model, fold)
             rows.append([half, name, seed, variant.criterion, variant.what, level, *figures])
@@ -158,7 +159,7 @@ def main() -> None:
         results.to_csv(options.out, index=False)
     print(
         f"{len(VARIANTS)} variants; default: {CURVATURE}, 5 rounds of 30 iterations, "
-        f"MAX_HESSIAN_ROWS={_surgeon.MAX_HESSIAN_ROWS}, damping {_surgeon._DAMPING:g}\n"
+        f"MAX_HESSIAN_ROWS={obs.MAX_HESSIAN_ROWS}, damping {obs._DAMPING:g}\n"
     )
     for half, title in (
         ("choose", "Choosing half, validation rows"),

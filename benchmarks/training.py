@@ -187,7 +187,7 @@ def adam(repeats: int) -> None:
 
 def threads(repeats: int) -> None:
     """Why skobd shares work out itself, and what that costs."""
-    from skobd._parallel import reproducible_threads, run_lanes
+    from skobd._threads import reproducible_threads, run_chunks
 
     rng, n_products, n_different = np.random.default_rng(0), 300, 0
     for _ in range(n_products):
@@ -199,8 +199,8 @@ def threads(repeats: int) -> None:
                 products.append(a @ b)
         n_different += not np.array_equal(*products)
     with reproducible_threads():
-        call = {"two lanes": lambda: [run_lanes(lambda lane: 0.0, 2) for _ in range(200)]}
-        seconds = median_times(call, repeats)["two lanes"] / 200
+        call = {"two chunks": lambda: [run_chunks(lambda chunk: 0.0, 2) for _ in range(200)]}
+        seconds = median_times(call, repeats)["two chunks"] / 200
     print("Threads")
     rows = [
         ["random products whose bits depend on BLAS's threads", n_different / n_products],
@@ -247,8 +247,8 @@ def lbfgs(repeats: int) -> None:
 
 def curvature(repeats: int) -> None:
     """One pass of each diagonal curvature against one full-batch gradient pass."""
-    from skobd._curvature import UNIT_CURVATURES, diagonal_curvature
-    from skobd._parallel import reproducible_threads
+    from skobd._prune.curvature import UNIT_CURVATURES, diagonal_curvature
+    from skobd._threads import reproducible_threads
 
     print("Second derivatives, one pass over all rows against one gradient pass (ratio of medians)")
     rows = []
@@ -256,7 +256,8 @@ def curvature(repeats: int) -> None:
         for case in CASES:
             X, y = case.data(dtype)
             model = OBDMLPClassifier(**settings(case, max_iter=1), prune_fraction=0).fit(X, y)
-            objective, theta = model._fitted_objective(X, y, None), model._theta
+            problem = model._problem(X, y, None)
+            objective, theta = problem.objective, problem.theta
             calls: dict[str, Callable[[], Any]] = {
                 kind: lambda o=objective, t=theta, k=kind: diagonal_curvature(o, t, k)
                 for kind in UNIT_CURVATURES

@@ -19,12 +19,14 @@ from typing import Any
 import numpy as np
 from _common import arguments, print_environment, print_table
 from sklearn.exceptions import ConvergenceWarning
-from skobd._losses import LOSSES
-from skobd._network import Network
-from skobd._objective import Objective
-from skobd._solvers import SOLVERS, Journal, SolverSettings
 
 from skobd import OBDMLPClassifier
+from skobd._net.losses import LOSSES
+from skobd._net.network import Network
+from skobd._train.objective import Objective
+from skobd._train.solvers import Training, solve
+from skobd._train.state import TrainingState
+from skobd._train.updates import SolverSettings
 
 CRITERIA = ("obd", "unit_obs", "obs", "magnitude", "random")
 ACTIVATIONS = ("tanh", "logistic")
@@ -46,7 +48,8 @@ def solvable(activation: str, n_starts: int = 40) -> np.ndarray:
         mask[parameter] = False
         for _ in range(n_starts):
             theta = np.where(mask, rng.normal(scale=2.0, size=mask.size), 0.0)
-            result = SOLVERS["lbfgs"](objective, theta, mask, settings, Journal(), rng)
+            training = Training(settings, rng)
+            result = solve(objective, theta, mask, TrainingState(), training)
             raw = network.raw_output(result.theta, X).ravel()
             if np.array_equal(raw > 0, Y > 0) and np.abs(raw).min() > 1:
                 possible[parameter] = True
@@ -84,6 +87,13 @@ def delete(model: Any, criterion: str, n_delete: int, retrain: int) -> Any:
     return model
 
 
+def deleted(model: Any) -> np.ndarray:
+    """Which of `NAMES` are deleted."""
+    layers = zip(model.coef_masks_, model.intercept_masks_, strict=True)
+    mask = np.concatenate([array.ravel() for layer in layers for array in layer])
+    return np.flatnonzero(~mask)
+
+
 def main() -> None:
     """Measure and print."""
     parser = arguments(__doc__)
@@ -101,13 +111,13 @@ def main() -> None:
             weight = trained(2, activation, alpha, options.networks)
             unit = trained(3, activation, alpha, options.networks)
             for criterion in CRITERIA:
-                gone = [np.flatnonzero(~delete(m, criterion, 1, 0)._mask)[0] for m in weight]
+                gone = [deleted(delete(m, criterion, 1, 0))[0] for m in weight]
                 kept = [delete(m, criterion, 1, 500).score(X, Y) == 1 for m in weight]
                 left = [delete(m, criterion, 4, 500).score(X, Y) == 1 for m in unit]
-                shares = [float(np.mean(what)) for what in (possible[gone], kept, left)]
-                rates[activation, alpha, criterion] = shares
+                means = [float(np.mean(what)) for what in (possible[gone], kept, left)]
+                rates[activation, alpha, criterion] = means
                 rows.append([activation, alpha, criterion, len(weight), len(unit)])
-                rows[-1] += [f"{share:.0%}" for share in shares]
+                rows[-1] += [f"{value:.0%}" for value in means]
     print()
     headers = ["activation", "alpha", "criterion", "2-2-1 networks", "2-3-1 networks"]
     headers += ["one weight: still solvable", "solved after retraining", "one unit: solved"]

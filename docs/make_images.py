@@ -1,5 +1,6 @@
 """Draw the pictures of docs/images on real data: python docs/make_images.py --data DIR."""
 
+import itertools
 import sys
 import warnings
 from pathlib import Path
@@ -8,6 +9,7 @@ import matplotlib as mpl
 
 mpl.use("Agg")
 
+import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import StratifiedKFold
@@ -26,6 +28,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 from _common import arguments, load_dataset
 
 IMAGES = Path(__file__).parent / "images"
+# Examples that draw nothing have a word for a thumbnail.
+THUMBNAILS = {"c": "C", "onnx": "ONNX", "sklearn": "scikit-learn", "adult": "tables"}
 # The robots of the MONK's problems (Thrun et al., 1991) and what their codes mean.
 ROBOT = {
     "head": ("round", "square", "octagon"),
@@ -87,6 +91,30 @@ def draw_usps(data_dir):
     save(SaliencyDisplay.from_estimator(mlp, X, y, kind="ranked"), "saliency_usps")
 
 
+def draw_thumbnails(data_dir):
+    """A network, and what it becomes or reads."""
+    for name, word in THUMBNAILS.items():
+        fig, ax = plt.subplots(figsize=(4, 2.8))
+        ax.axis("off")
+        columns = [(0, y) for y in (0, 1, 2)], [(1, y) for y in (0.5, 1.5)], [(2, 1)]
+        for left, right in itertools.pairwise(columns):
+            for (x0, y0), (x1, y1) in [(start, end) for start in left for end in right]:
+                alive = abs(y0 - y1) <= 0.5
+                ax.plot(
+                    (x0, x1),
+                    (y0, y1),
+                    color="C0" if alive else "0.8",
+                    lw=3 if alive else 1,
+                    zorder=0,
+                )
+        ax.scatter(*zip(*[node for column in columns for node in column], strict=True), s=300)
+        ax.set(xlim=(-0.4, 2.4), ylim=(-1.6, 2.3))
+        ax.text(1, -1.1, word, ha="center", va="center", fontsize=30, color="0.2")
+        fig.savefig(IMAGES.parent / "_static" / f"thumb_{name}.png", dpi=100)
+        plt.close(fig)
+        print(f"thumb_{name}.png")
+
+
 def draw_spambase(data_dir):
     """A search, the importances of named inputs, and the network it chose."""
     dataset = load_dataset("spambase", data_dir)
@@ -118,5 +146,5 @@ if __name__ == "__main__":
     data_dir = arguments(__doc__).parse_args().data
     warnings.simplefilter("ignore", ConvergenceWarning)
     IMAGES.mkdir(exist_ok=True)
-    for draw in (draw_monks, draw_usps, draw_spambase):
+    for draw in (draw_thumbnails, draw_monks, draw_usps, draw_spambase):
         draw(data_dir)

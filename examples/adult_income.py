@@ -6,9 +6,11 @@ Census data with 6 numeric and 8 categorical columns, the latter one-hot encoded
 matrix by an ordinary ``ColumnTransformer``. Optimal Brain Damage then deletes most of the weights,
 and with them the columns that the network can do without.
 
-    python examples/adult_income.py                 # fetches the data from OpenML
-    python examples/adult_income.py --data DIR      # reads DIR/adult.npz
+Needs pandas: ``pip install skobd pandas``. Without ``--data DIR``, a folder that has ``adult.npz``,
+the data come from OpenML. The gallery does not run it; what it prints is at the end.
 """
+
+# sphinx_gallery_thumbnail_path = '_static/thumb_adult.png'
 
 import argparse
 import json
@@ -17,7 +19,6 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import fetch_openml
 from sklearn.exceptions import ConvergenceWarning
@@ -27,6 +28,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from skobd import OBDMLPClassifier
+
+try:
+    import pandas as pd
+except ImportError:
+    raise SystemExit("This example reads tables: pip install pandas") from None
 
 
 def load(folder):
@@ -94,3 +100,14 @@ def main():
 
 if __name__ == "__main__":
     main()
+
+# %%
+# Printed on the data's own split, on two cores::
+#
+#     pruned  weights left  columns used  accuracy  ROC AUC  seconds
+#         0%          5450    108 of 108    0.8565   0.9106      0.6
+#        50%          2725    102 of 108    0.8565   0.9104      1.2
+#        80%          1090     68 of 108    0.8587   0.9114      1.2
+#        90%           545     54 of 108    0.8605   0.9117      1.2
+#        95%           273     41 of 108    0.8588   0.9108      1.2
+#        98%           109     28 of 108    0.8568   0.9090      1.2

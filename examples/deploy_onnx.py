@@ -4,18 +4,22 @@ A whole pipeline as ONNX
 
 Scaler and pruned network leave Python as one ONNX model, which onnxruntime runs anywhere.
 
-    pip install "skobd[onnx]"
-    python examples/deploy_onnx.py
+Needs skl2onnx and onnxruntime: ``pip install "skobd[onnx]"``.
 """
 
+# sphinx_gallery_thumbnail_path = '_static/thumb_onnx.png'
 import numpy as np
-import onnxruntime
-import skl2onnx
 from sklearn.datasets import load_breast_cancer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skobd import OBDMLPClassifier, register_onnx_converters
+
+try:
+    import onnxruntime
+    import skl2onnx
+except ImportError:
+    raise SystemExit('This example runs an ONNX model: pip install "skobd[onnx]"') from None
 
 X, y = load_breast_cancer(return_X_y=True)
 X = X.astype(np.float32)

@@ -3,11 +3,10 @@ From scikit-learn and back
 ==========================
 
 A network that scikit-learn has trained is pruned, compacted, and goes back to where only
-scikit-learn is installed.
-
-    python examples/deploy_sklearn.py
+scikit-learn is installed. Needs no extra.
 """
 
+# sphinx_gallery_thumbnail_path = '_static/thumb_sklearn.png'
 import pickle
 
 from sklearn.datasets import load_digits

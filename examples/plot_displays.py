@@ -6,10 +6,10 @@ The three displays: the pruning path, the saliencies of the weights, and the sur
 follow scikit-learn's Display convention: made by ``from_estimator`` or ``from_search``, drawn again
 with ``plot``, and ``ax_`` and ``figure_`` are Matplotlib's.
 
-    python examples/plot_displays.py
+Needs Matplotlib: ``pip install "skobd[plot]"``.
 """
 
-import matplotlib.pyplot as plt
+# sphinx_gallery_thumbnail_number = -1
 from sklearn.datasets import load_breast_cancer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -21,6 +21,11 @@ from skobd import (
     PruningSearchCV,
     SaliencyDisplay,
 )
+
+try:
+    import matplotlib.pyplot as plt
+except ImportError:
+    raise SystemExit('This example draws pictures: pip install "skobd[plot]"') from None
 
 data = load_breast_cancer(as_frame=True)
 X, y = data.data, data.target
@@ -46,8 +51,8 @@ model = make_pipeline(StandardScaler(), mlp).fit(X, y)
 PruningPathDisplay.from_estimator(model, kind="objective", decibels=True)
 
 # %%
-# What each weight is worth: the predicted rise of the objective if it were deleted. Grey weights
-# are deleted already.
+# What each weight is worth: the predicted increase of the objective if it were deleted. Grey
+# weights are deleted already.
 saliencies = SaliencyDisplay.from_estimator(model, X, y)
 
 # %%

@@ -5,7 +5,7 @@ from ._mlp.estimators import OBDMLPClassifier, OBDMLPRegressor, register_onnx_co
 from ._mlp.path import PruningPath
 from ._search.search import PruningSearchCV
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "NetworkDisplay",

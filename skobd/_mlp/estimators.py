@@ -200,7 +200,7 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         Name of the output activation.
     n_features_in_ : int
         Number of features seen during ``fit``.
-    feature_names_in_ : ndarray of str of shape (n_features_in_,)
+    feature_names_in_ : ndarray of str of shape (`n_features_in_`,)
         Names of the features, where ``X`` had names that are all strings.
 
     See Also
@@ -656,7 +656,7 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
         Name of the output activation.
     n_features_in_ : int
         Number of features seen during ``fit``.
-    feature_names_in_ : ndarray of str of shape (n_features_in_,)
+    feature_names_in_ : ndarray of str of shape (`n_features_in_`,)
         Names of the features, where ``X`` had names that are all strings.
 
     See Also

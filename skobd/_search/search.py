@@ -150,7 +150,7 @@ class PruningSearchCV(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
         Class labels. Classifiers with ``refit`` only.
     n_features_in_ : int
         Number of features. With ``refit`` only.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, where ``X`` had any. With ``refit`` only.
 
     References

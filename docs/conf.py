@@ -1,0 +1,110 @@
+"""Configuration of the site: ``python -m sphinx -W -b html docs docs/_build/html``."""
+
+import os
+import sys
+from pathlib import Path
+
+DOCS = Path(__file__).parent
+sys.path.insert(0, str(DOCS / "_ext"))
+# Dask's and joblib's workers, and the gallery's figures, need no screen.
+os.environ.setdefault("MPLBACKEND", "agg")
+
+import offline_inventories  # noqa: E402
+
+import skobd  # noqa: E402
+
+project = "skobd"
+author = "The skobd developers"
+copyright = "The skobd developers, BSD-3-Clause"
+version = release = skobd.__version__
+
+extensions = [
+    "myst_parser",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.intersphinx",
+    "sphinx.ext.mathjax",
+    "sphinx.ext.viewcode",
+    "sphinx_copybutton",
+    "sphinx_design",
+    "sphinx_gallery.gen_gallery",
+]
+templates_path = ["_templates"]
+exclude_patterns = [
+    "_build",
+    "auto_examples/*.ipynb",
+    "auto_examples/*.py",
+    "sg_execution_times.rst",
+]
+nitpicky = True
+# Docstrings put names in single backticks; those that can be imported become links.
+default_role = "autolink"
+
+myst_enable_extensions = ["colon_fence", "dollarmath"]
+myst_heading_anchors = 3
+
+autosummary_generate = True
+autodoc_typehints = "none"
+numpydoc_show_class_members = False
+numpydoc_xref_param_type = False
+
+# The second of each pair names what this site links to, for building without a connection.
+_offline = offline_inventories.pack(DOCS / "inventories", DOCS / "_build" / "inventories")
+intersphinx_mapping = {
+    name: (address, (None, str(_offline[name])))
+    for name, address in {
+        "python": "https://docs.python.org/3/",
+        "numpy": "https://numpy.org/doc/stable/",
+        "scipy": "https://docs.scipy.org/doc/scipy/",
+        "sklearn": "https://scikit-learn.org/stable/",
+        "joblib": "https://joblib.readthedocs.io/en/stable/",
+        "matplotlib": "https://matplotlib.org/stable/",
+        "pandas": "https://pandas.pydata.org/docs/",
+    }.items()
+}
+intersphinx_timeout = 10
+
+sphinx_gallery_conf = {
+    "examples_dirs": str(DOCS.parent / "examples"),
+    "gallery_dirs": "auto_examples",
+    # `adult_income.py` fetches a data set; the others run on what scikit-learn ships.
+    "filename_pattern": r"[\\/](quickstart|plot_\w+|deploy_\w+)\.py$",
+    "within_subsection_order": "gallery_order.ReadingOrder",
+    "doc_module": ("skobd",),
+    "backreferences_dir": "api/generated/backreferences",
+    "capture_repr": ("_repr_html_",),
+    "remove_config_comments": True,
+    "show_memory": False,
+    "min_reported_time": 1,
+    "download_all_examples": False,
+}
+
+html_baseurl = os.environ.get("READTHEDOCS_CANONICAL_URL", "")
+html_theme = "pydata_sphinx_theme"
+html_title = "skobd"
+html_logo = "_static/logo.svg"
+html_favicon = "_static/logo.svg"
+html_static_path = ["_static"]
+html_css_files = ["skobd.css"]
+html_show_sourcelink = False
+html_context = {"default_mode": "auto"}
+html_theme_options = {
+    "logo": {"text": "skobd", "alt_text": "skobd - home"},
+    "github_url": "https://github.com/skobd/skobd",
+    "header_links_before_dropdown": 6,
+    "navbar_align": "left",
+    "navigation_with_keys": False,
+    "search_as_you_type": True,
+    "show_toc_level": 2,
+    "footer_start": ["copyright"],
+    "footer_end": ["theme-version"],
+    "pygments_light_style": "tango",
+    "pygments_dark_style": "monokai",
+}
+html_sidebars = {"index": [], "getting_started": [], "changelog": [], "development": []}
+
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
+
+toc_object_entries_show_parents = "hide"
