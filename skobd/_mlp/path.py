@@ -150,6 +150,7 @@ class AlongPath(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
         def record(fitted: Fitted, seconds: float) -> None:
             if self._template is None:
                 self._template = without_callback_state(copy.copy(self.estimator))
+                del self._template._fitted
             self._steps.append(fitted)
             self._seconds.append(seconds)
 

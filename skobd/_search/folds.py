@@ -5,7 +5,7 @@ import time
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Number
 from traceback import format_exc
 from typing import Any
@@ -16,7 +16,8 @@ from sklearn.base import is_classifier
 from sklearn.utils.multiclass import type_of_target
 
 from .._mlp.callbacks import metadata_of
-from .._mlp.path import AlongPath, PruningPath, last_step, put_last, replace_last
+from .._mlp.path import AlongPath, PruningPath, last_step, put_last, replace_last, steps_before
+from .._mlp.warning import users_level
 from .._sklearn_compat import _check_method_params, _safe_split, take_callbacks
 from .._threads import reproducible_threads
 
@@ -44,6 +45,13 @@ class Rows:
         )
         return Rows(X, y, fit_params, score_params)
 
+    def transformed(self, steps: Sequence[Any]) -> "Rows":
+        """The same rows after some transformers."""
+        X = self.X
+        for step in steps:
+            X = step.transform(X)
+        return replace(self, X=X)
+
     def shown(self, caller: Any) -> dict[str, Any]:
         """What callbacks see of them."""
         metadata = metadata_of(self.fit_params.get("sample_weight"))
@@ -62,6 +70,8 @@ class FoldTask:
     levels : tuple of float
         Ascending.
     scorer : callable
+    only_predicts : bool
+        Whether all that the scorer does with an estimator is to let it predict.
     return_train_score : bool
     error_score : float or "raise"
     store_path : bool
@@ -75,6 +85,7 @@ class FoldTask:
     everything: Rows
     levels: tuple[float, ...]
     scorer: Any
+    only_predicts: bool
     return_train_score: bool
     error_score: Any
     store_path: bool
@@ -241,25 +252,40 @@ def _score_levels(
         return [unreached for _ in task.levels]
     # Time spent before training, in the transformers, counts for every level.
     overhead = seconds - path["fit_time"][-1]
+    rows = [held_out, seen] if task.return_train_score else [held_out]
+    if task.only_predicts:
+        path, rows = _transform_once(path, rows)
     reached = {level: index for index, level in enumerate(path["prune_fractions"])}
     return [
-        _score_level(task, path, reached[level], seen, held_out, overhead)
-        if level in reached
-        else unreached
+        _score_level(task, path, reached[level], rows, overhead) if level in reached else unreached
         for level in task.levels
     ]
 
 
+def _transform_once(path: PruningPath, rows: list[Rows]) -> tuple[PruningPath, list[Rows]]:
+    """The path of the last step alone, and what it gets: all levels have the same transformers.
+
+    Text, for instance, takes longer to transform than a network of any level to predict.
+    """
+    steps = steps_before(path["estimator"])
+    try:
+        rows = [some.transformed(steps) for some in rows]
+    except Exception:
+        # It fails again at every level, where it is reported.
+        return path, rows
+    return PruningPath(**{**path, "estimator": last_step(path["estimator"])}), rows
+
+
 def _score_level(
-    task: FoldTask, path: PruningPath, index: int, seen: Rows, held_out: Rows, overhead: float
+    task: FoldTask, path: PruningPath, index: int, rows: list[Rows], overhead: float
 ) -> LevelResult:
     estimator = path.estimator_at(index)
     start = time.perf_counter()
-    test_scores = _score(task, estimator, held_out)
+    test_scores = _score(task, estimator, rows[0])
     score_time = time.perf_counter() - start
     return LevelResult(
         test_scores=test_scores,
-        train_scores=_score(task, estimator, seen) if task.return_train_score else None,
+        train_scores=_score(task, estimator, rows[1]) if task.return_train_score else None,
         fit_time=overhead + path["fit_time"][index],
         score_time=score_time,
         n_weights=path["n_weights"][index],
@@ -286,7 +312,7 @@ def _number(task: FoldTask, score: Any, scorer: Any) -> Any:
         warnings.warn(
             "Scoring failed. The score on this train-test partition for these parameters will be "
             f"set to {task.error_score}. Details: \n{score}",
-            stacklevel=2,
+            stacklevel=users_level(),
         )
         return task.error_score
     if hasattr(score, "item") and np.size(score) == 1:

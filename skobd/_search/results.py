@@ -10,6 +10,7 @@ import numpy as np
 from scipy.stats import rankdata
 from sklearn.exceptions import FitFailedWarning
 
+from .._mlp.warning import users_level
 from .folds import FoldResult, LevelResult, Scores
 from .selection import scored_folds, standard_errors
 
@@ -42,7 +43,7 @@ def warn_of_failures(folds: Sequence[FoldResult], error_score: Any) -> None:
         f"{errors.total()} fits failed out of a total of {len(rows)}. Their scores are set to "
         f"{error_score}; use error_score='raise' to see where.\n\n{details}",
         FitFailedWarning,
-        stacklevel=5,
+        stacklevel=users_level(),
     )
 
 
@@ -55,20 +56,27 @@ def tabulate(params: list[dict[str, float]], folds: Sequence[FoldResult]) -> dic
     (name,) = params[0]
     results[f"param_{name}"] = np.ma.array([level[name] for level in params], mask=False)
     results["params"] = params
-    names = score_names(folds)
-    for score in ["score"] if names is None else names:
-        _add_scores(results, f"test_{score}", _column(folds, _score_of("test_scores", score)))
+    tests = {
+        score: _column(folds, _score_of("test_scores", score))
+        for score in score_names(folds) or ["score"]
+    }
+    for score, scores in tests.items():
+        _add_scores(results, f"test_{score}", scores)
         if folds[0].levels[0].train_scores is not None:
             _add_scores(results, f"train_{score}", _column(folds, _score_of("train_scores", score)))
-    weights = _column(folds, attrgetter("n_weights"))
+    weights = _column(folds, attrgetter("n_weights"), dtype=None)
     _add_splits(results, "n_weights", weights)
     results["mean_n_weights"] = scored_folds(weights).mean(axis=1)
+    for score, scores in tests.items():
+        results[f"sem_test_{score}"] = standard_errors(scored_folds(scores))
     return results
 
 
-def _column(folds: Sequence[FoldResult], get: Callable[[LevelResult], float]) -> np.ndarray:
+def _column(
+    folds: Sequence[FoldResult], get: Callable[[LevelResult], float], dtype: Any = np.float64
+) -> np.ndarray:
     """A number of each level (row) and fold (column)."""
-    return np.array([[get(level) for level in fold.levels] for fold in folds], dtype=np.float64).T
+    return np.array([[get(level) for level in fold.levels] for fold in folds], dtype=dtype).T
 
 
 def _score_of(kind: str, name: str) -> Callable[[LevelResult], float]:
@@ -93,7 +101,7 @@ def _add_scores(results: dict[str, Any], name: str, scores: np.ndarray) -> None:
     if not np.isfinite(overall).all():
         warnings.warn(
             f"One or more of the {name.split('_')[0]} scores are non-finite: {overall}",
-            stacklevel=6,
+            stacklevel=users_level(),
         )
     scores = scored_folds(scores)
     mean, std = _mean_and_std(scores)
@@ -101,7 +109,6 @@ def _add_scores(results: dict[str, Any], name: str, scores: np.ndarray) -> None:
     if name.startswith("test_"):
         filled = np.where(np.isnan(mean), -np.inf, mean)
         results[f"rank_{name}"] = rankdata(-filled, method="min").astype(np.int32)
-        results[f"sem_{name}"] = standard_errors(scores)
 
 
 def _mean_and_std(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

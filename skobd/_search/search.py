@@ -2,7 +2,6 @@
 
 import os
 import time
-import warnings
 from collections.abc import Callable
 from copy import deepcopy
 from numbers import Integral, Real
@@ -12,7 +11,6 @@ import numpy as np
 from joblib import cpu_count, effective_n_jobs
 from sklearn import get_config
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone, is_classifier
-from sklearn.metrics import check_scoring
 from sklearn.model_selection import check_cv
 from sklearn.utils import get_tags, indexable
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
@@ -29,13 +27,13 @@ from .._sklearn_compat import (
     StrOptions,
     _check_method_params,
     _fit_context,
-    accepts_sample_weight,
     parallel_block,
     root_context,
     take_callbacks,
 )
 from .folds import Fold, FoldResult, FoldTask, Rows, along, fit_along, fit_task, outcome, run_fold
 from .results import score_names, tabulate, warn_of_failures
+from .scoring import Scoring
 from .selection import select_level
 
 # Ten levels, each deleting about 30 % of the weights that the one before left.
@@ -246,20 +244,20 @@ class PruningSearchCV(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
 
     def _fit(self, X: Any, y: Any, params: dict[str, Any]) -> None:
         levels, name = check_levels(self.prune_fractions), _parameter_name(self.estimator)
-        scorer = self._scorer()
+        scoring = self._scoring()
         X, y = indexable(X, y)
-        routed = self._split_metadata(_check_method_params(X, params=params))
+        routed = self._split_metadata(_check_method_params(X, params=params), scoring)
         rows = Rows(X, y, routed.fit, routed.score)
         root = root_context(self, max_subtasks=1 + (self.refit is not False))
         root.call_on_fit_task_begin(**rows.shown(self))
-        folds = self._run_folds(rows, levels, scorer, routed.split, root)
+        folds = self._run_folds(rows, levels, scoring, routed.split, root)
         warn_of_failures(folds, self.error_score)
         names = score_names(folds)
         self.multimetric_ = names is not None
         if names is not None:
             self._check_refit_is_among(names)
         self.cv_results_ = tabulate([{name: level} for level in levels], folds)
-        self.scorer_ = self._scorers() if self._has_several_scorers() else scorer
+        self.scorer_ = scoring.scorer_or_scorers
         if self.store_path:
             self.paths_ = [fold.path for fold in folds]
         if self.refit or not self.multimetric_:
@@ -268,22 +266,11 @@ class PruningSearchCV(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
             self._refit(rows, levels, root)
         root.call_on_fit_task_end(**rows.shown(self))
 
-    def _scorer(self) -> Any:
-        """What is called; it returns a dict for several scores."""
-        scorer = check_scoring(self.estimator, self.scoring, raise_exc=self.error_score == "raise")
-        if self._has_several_scorers():
-            self._check_refit_is_among(self.scoring)
-        return scorer
-
-    def _has_several_scorers(self) -> bool:
-        return not (self.scoring is None or isinstance(self.scoring, str) or callable(self.scoring))
-
-    def _scorers(self) -> dict[str, Any]:
-        """Several scorers by name."""
-        by_name = (
-            self.scoring if isinstance(self.scoring, dict) else {one: one for one in self.scoring}
-        )
-        return {name: check_scoring(self.estimator, one) for name, one in by_name.items()}
+    def _scoring(self) -> Scoring:
+        scoring = Scoring.of(self.estimator, self.scoring, self.error_score)
+        if scoring.are_several:
+            self._check_refit_is_among(scoring.by_name)
+        return scoring
 
     def _check_refit_is_among(self, names: Any) -> None:
         """Of several scores one must choose the level, or the user later."""
@@ -298,29 +285,16 @@ class PruningSearchCV(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
         self,
         rows: Rows,
         levels: tuple[float, ...],
-        scorer: Any,
+        scoring: Scoring,
         split_params: dict[str, Any],
         root: Any,
     ) -> list[FoldResult]:
         """One path for each fold, in parallel."""
         cv = check_cv(self.cv, rows.y, classifier=is_classifier(self.estimator))
         splits = list(cv.split(rows.X, rows.y, **split_params))
+        _check_splits(splits, self.cv)
         self.n_splits_ = len(splits)
-        if not splits:
-            raise ValueError(f"cv={self.cv!r} made no splits.")
-        _check_splits(splits)
-        task = FoldTask(
-            caller=self,
-            everything=rows,
-            levels=levels,
-            scorer=scorer,
-            return_train_score=self.return_train_score,
-            error_score=self.error_score,
-            store_path=self.store_path,
-            verbose=int(self.verbose),
-            n_threads=max(1, cpu_count() // min(effective_n_jobs(self.n_jobs), len(splits))),
-            pid=os.getpid(),
-        )
+        task = self._task(rows, levels, scoring, len(splits))
         context = root.subcontext(
             task_name="search", max_subtasks=len(splits), sequential_subtasks=False
         )
@@ -339,6 +313,24 @@ class PruningSearchCV(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
         results = Parallel(n_jobs=self.n_jobs)(delayed(run_fold)(task, fold) for fold in folds)
         context.call_on_fit_task_end(estimator=self)
         return results
+
+    def _task(
+        self, rows: Rows, levels: tuple[float, ...], scoring: Scoring, n_splits: int
+    ) -> FoldTask:
+        return FoldTask(
+            caller=self,
+            everything=rows,
+            levels=levels,
+            scorer=scoring.scorer,
+            # With metadata routing, the pipeline may hand metadata to its transformers.
+            only_predicts=scoring.only_predict and not _is_routing(),
+            return_train_score=self.return_train_score,
+            error_score=self.error_score,
+            store_path=self.store_path,
+            verbose=int(self.verbose),
+            n_threads=max(1, cpu_count() // min(effective_n_jobs(self.n_jobs), n_splits)),
+            pid=os.getpid(),
+        )
 
     def _choose(self, metric: str) -> None:
         """Set ``best_index_`` and what follows from it."""
@@ -367,29 +359,16 @@ class PruningSearchCV(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
 
     # ------------------------------------------------------------------ metadata
 
-    def _split_metadata(self, params: dict[str, Any]) -> _Routed:
+    def _split_metadata(self, params: dict[str, Any], scoring: Scoring) -> _Routed:
         """Who gets which parameters of ``fit``."""
         if _is_routing():
             routed = process_routing(self, "fit", **params)
             return _Routed(routed.estimator.fit, routed.scorer.score, routed.splitter.split)
         to_fit = {name: value for name, value in params.items() if name != "groups"}
         to_score = {}
-        if params.get("sample_weight") is not None and self._weights_are_scored():
+        if params.get("sample_weight") is not None and scoring.accept_sample_weight():
             to_score["sample_weight"] = params["sample_weight"]
         return _Routed(to_fit, to_score, {"groups": params.get("groups")})
-
-    def _weights_are_scored(self) -> bool:
-        """Whether any scorer can be given sample weights; warns of those that cannot."""
-        scorers = self._scorers() if self._has_several_scorers() else {"score": self._scorer()}
-        accepting = {name: accepts_sample_weight(scorer) for name, scorer in scorers.items()}
-        for name, accepts in accepting.items():
-            if accepts is False:
-                warnings.warn(
-                    f"The scorer {scorers[name]} does not support sample_weight: rows count alike "
-                    "in the scores, but not in the fit.",
-                    stacklevel=6,
-                )
-        return any(accepting.values())
 
     def get_metadata_routing(self):
         """Who may ask for metadata: the estimator, the scorer and the splitter.
@@ -406,7 +385,7 @@ class PruningSearchCV(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
         return (
             MetadataRouter(owner=self)
             .add(estimator=self.estimator, method_mapping=to_fit)
-            .add(scorer=self._scorer(), method_mapping=to_score)
+            .add(scorer=self._scoring().scorer, method_mapping=to_score)
             .add(splitter=self.cv, method_mapping=to_split)
         )
 
@@ -513,8 +492,10 @@ class PruningSearchCV(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
         return parallel_block(name, getattr(self, name))
 
 
-def _check_splits(splits: list[tuple[np.ndarray, np.ndarray]]) -> None:
+def _check_splits(splits: list[tuple[np.ndarray, np.ndarray]], cv: Any) -> None:
     """Splits with nothing to train or to score on are refused before any work."""
+    if not splits:
+        raise ValueError(f"cv={cv!r} made no splits.")
     for index, (train, test) in enumerate(splits):
         for rows, use in ((train, "training"), (test, "test")):
             if len(rows) == 0:

@@ -1,0 +1,222 @@
+"""What `PruningPathDisplay` draws: line data, positions and texts, not pixels."""
+
+import numpy as np
+import pytest
+from matplotlib import pyplot as plt
+from plots import SETTINGS, line, texts
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV
+from sklearn.utils import Bunch
+
+from skobd import OBDMLPClassifier, PruningPathDisplay, PruningSearchCV
+
+
+def test_path_of_an_estimator_shows_its_history(clf):
+    display = PruningPathDisplay.from_estimator(clf, kind="objective")
+    history = clf.pruning_history_
+    n_weights, objective = line(display, "after retraining")
+    np.testing.assert_array_equal(n_weights, [27 + 8, *history["n_weights"]])
+    assert objective[0] == history["loss_before"][0]
+    np.testing.assert_array_equal(objective[1:], history["loss_after_retraining"])
+    np.testing.assert_array_equal(
+        line(display, "after deletion")[1][1:], history["loss_after_deletion"]
+    )
+    np.testing.assert_array_equal(
+        line(display, "after deletion, predicted")[1][1:],
+        history["loss_before"] + history["predicted_increase"],
+    )
+    np.testing.assert_array_equal(
+        line(display, "validation loss")[1][1:], history["validation_loss"]
+    )
+    assert display.ax_.get_ylabel() == "Objective"
+    assert display.ax_.get_xlabel() == "Surviving weights"
+    assert display.figure_ is display.ax_.figure
+
+
+def test_path_of_an_estimator_shows_the_validation_score_where_there_is_one(clf, iris):
+    display = PruningPathDisplay.from_estimator(clf)
+    np.testing.assert_array_equal(
+        display.lines_[0].get_ydata()[1:], clf.pruning_history_["validation_score"]
+    )
+    assert display.ax_.get_ylabel() == "Validation score"
+    assert display.band_ is None
+    assert display.threshold_line_ is None
+    without = OBDMLPClassifier((5,), **SETTINGS).fit(*iris)
+    display = PruningPathDisplay.from_estimator(without)
+    assert display.ax_.get_ylabel() == "Objective"
+    assert len(display.lines_) == 3
+
+
+def test_magnitude_predicts_nothing_and_no_prediction_is_drawn(iris):
+    clf = OBDMLPClassifier((5,), **SETTINGS, criterion="magnitude").fit(*iris)
+    labels = [line.get_label() for line in PruningPathDisplay.from_estimator(clf).lines_]
+    assert labels == ["after retraining", "after deletion"]
+
+
+def test_decibels_are_ten_log10(clf):
+    plain = PruningPathDisplay.from_estimator(clf, kind="objective")
+    display = PruningPathDisplay.from_estimator(clf, kind="objective", decibels=True)
+    for before, after in zip(plain.lines_, display.lines_, strict=True):
+        np.testing.assert_allclose(after.get_ydata(), 10 * np.log10(before.get_ydata()))
+    assert display.ax_.get_ylabel() == "Objective [dB]"
+    assert display.ax_.get_yscale() == "linear"
+
+
+def test_path_display_of_a_path_agrees_with_that_of_the_fit(clf, iris):
+    X, y = iris
+    path = OBDMLPClassifier((5,), **SETTINGS, prune_fraction=0.7, n_rounds=4).pruning_path(
+        X[:100], y[:100], X_val=X[100:], y_val=y[100:]
+    )
+    for kind in ("objective", "score"):
+        of_path = PruningPathDisplay.from_path(path, kind=kind, best_index=2)
+        of_fit = PruningPathDisplay.from_estimator(clf, kind=kind)
+        assert len(of_path.lines_) == len(of_fit.lines_)
+        for one, other in zip(of_path.lines_, of_fit.lines_, strict=True):
+            # The history does not know the dense network's score.
+            np.testing.assert_array_equal(one.get_xydata()[1:], other.get_xydata()[1:])
+        assert of_path.best_line_.get_xdata() == [path.n_weights[2]]
+    np.testing.assert_array_equal(of_path.lines_[0].get_ydata(), path.validation_score)
+
+
+@pytest.mark.parametrize("metric", ["neg_log_loss", "accuracy"])
+def test_path_of_a_search_shows_folds_threshold_and_choice(search, metric):
+    results = search.cv_results_
+    display = PruningPathDisplay.from_search(search, scoring=metric)
+    mean, error = results[f"mean_test_{metric}"], results[f"sem_test_{metric}"]
+    n_weights, drawn = line(display, "mean of 4 folds")
+    np.testing.assert_array_equal(n_weights, results["mean_n_weights"])
+    np.testing.assert_allclose(drawn, mean)
+    best = np.flatnonzero(mean == mean.max())[-1]
+    np.testing.assert_allclose(display.threshold_line_.get_ydata(), mean[best] - error[best])
+    corners = display.band_.get_paths()[0].vertices
+    assert corners[:, 1].min() == pytest.approx((mean - error).min())
+    assert corners[:, 1].max() == pytest.approx((mean + error).max())
+    chosen = search.best_index_
+    assert display.best_line_.get_xdata() == [n_weights[chosen]]
+    assert display.best_line_.get_ydata() == [pytest.approx(mean[chosen])]
+    assert f"chosen: {n_weights[chosen]:,.0f} weights" in texts(display.ax_.get_legend())
+
+
+def test_chosen_level_is_on_the_better_side_of_the_threshold(search):
+    display = PruningPathDisplay.from_search(search, scoring="neg_log_loss")
+    assert display.best_line_.get_ydata()[0] >= display.threshold_line_.get_ydata()[0]
+    negated = PruningPathDisplay.from_search(search, scoring="neg_log_loss", negate_score=True)
+    assert negated.best_line_.get_ydata()[0] <= negated.threshold_line_.get_ydata()[0]
+    np.testing.assert_array_equal(negated.lines_[0].get_ydata(), -display.lines_[0].get_ydata())
+    assert display.ax_.get_ylabel() == "Negative log loss"
+    assert negated.ax_.get_ylabel() == "Log loss"
+
+
+def test_score_name_is_that_of_the_scoring_of_a_search(iris):
+    clf = OBDMLPClassifier((3,), **SETTINGS)
+    search = PruningSearchCV(clf, prune_fractions=[0, 0.5], scoring="balanced_accuracy", cv=3)
+    display = PruningPathDisplay.from_search(search.fit(*iris))
+    assert display.ax_.get_ylabel() == "Balanced accuracy"
+    assert display.plot(score_name="mine").ax_.get_ylabel() == "mine"
+
+
+def test_bands():
+    scores = np.array([[0.7, 0.8, 0.9], [0.6, 0.6, 0.6]])
+    display = PruningPathDisplay(n_weights=[10, 5], scores=scores)
+    assert display.plot(band=None).band_ is None
+    top = {band: display.plot(band=band).band_.get_paths()[0].vertices[:, 1].max() for band in
+           ("std", "standard_error")}  # fmt: skip
+    # The standard deviation is that of cv_results_, the standard error that of a mean.
+    assert top["std"] == pytest.approx(0.8 + np.sqrt(0.02 / 3))
+    assert top["standard_error"] == pytest.approx(0.8 + 0.1 / np.sqrt(3))
+    scores = np.array([[0.7, 0.9, 0.7, 0.9]])
+    display = PruningPathDisplay(n_weights=[10], scores=scores).plot()
+    assert display.threshold_line_.get_ydata()[0] == pytest.approx(0.8 - 0.1 / np.sqrt(3))
+
+
+def test_fold_without_any_score_is_left_out():
+    scores = np.array([[0.7, np.nan, 0.9], [0.6, np.nan, 0.6]])
+    display = PruningPathDisplay(n_weights=[10, 5], scores=scores).plot()
+    np.testing.assert_allclose(line(display, "mean of 2 folds")[1], [0.8, 0.6])
+
+
+@pytest.mark.parametrize(("n_weights", "xscale"), [([100, 50, 25], "linear"), ([100, 5], "log")])
+def test_x_axis_is_logarithmic_where_it_helps(n_weights, xscale):
+    display = PruningPathDisplay(n_weights=n_weights, scores=np.ones(len(n_weights)))
+    assert display.plot().ax_.get_xscale() == xscale
+    assert display.plot(xscale="log").ax_.get_xscale() == "log"
+    assert display.plot(xscale="linear").ax_.get_xscale() == "linear"
+
+
+def test_ticks_of_a_logarithmic_axis_are_plain_numbers():
+    display = PruningPathDisplay(n_weights=[20_000, 5], scores=[1, 1]).plot()
+    display.figure_.canvas.draw()
+    labels = [label.get_text() for label in display.ax_.get_xticklabels()]
+    assert {"10", "100", "1,000", "10,000"} <= set(labels)
+
+
+def test_objective_axis_is_logarithmic_over_a_wide_range():
+    display = PruningPathDisplay(n_weights=[3, 2], objective=[1e-3, 1])
+    assert display.plot().ax_.get_yscale() == "log"
+    display = PruningPathDisplay(n_weights=[3, 2], objective=[0.5, 1])
+    assert display.plot().ax_.get_yscale() == "linear"
+
+
+def test_path_errors(clf, iris, search):
+    display = PruningPathDisplay(n_weights=[2, 1], scores=[-1, -2])
+    with pytest.raises(ValueError, match="kind must be None, 'score' or 'objective', got 'loss'"):
+        display.plot(kind="loss")
+    with pytest.raises(ValueError, match="band must be None, 'standard_error' or 'std'"):
+        display.plot(band="iqr")
+    with pytest.raises(ValueError, match="xscale must be"):
+        display.plot(xscale="symlog")
+    with pytest.raises(ValueError, match="decibels=True needs positive values, got -2"):
+        display.plot(decibels=True)
+    with pytest.raises(ValueError, match="needs the objective"):
+        display.plot(kind="objective")
+    with pytest.raises(ValueError, match="all of them are NaN"):
+        PruningPathDisplay(n_weights=[2, 1], scores=[np.nan, np.nan]).plot()
+    with pytest.raises(ValueError, match="needs scores"):
+        PruningPathDisplay(n_weights=[2, 1], objective=[1, 2]).plot(kind="score")
+    with pytest.raises(ValueError, match=r"scoring='f1' is not among .* give one of \['neg_log"):
+        PruningPathDisplay.from_search(search, scoring="f1")
+    with pytest.raises(ValueError, match="it has no round and no n_weights"):
+        PruningPathDisplay.from_path(Bunch(ccp_alphas=[1]))
+    dense = OBDMLPClassifier((5,), **SETTINGS, n_rounds=0).fit(*iris)
+    with pytest.raises(ValueError, match=r"pruned nothing .*n_rounds=0"):
+        PruningPathDisplay.from_estimator(dense)
+    with pytest.raises(NotFittedError):
+        PruningPathDisplay.from_search(PruningSearchCV(OBDMLPClassifier()))
+
+
+def test_dense_size_is_that_of_the_history(iris):
+    """Whatever became of the network since."""
+    clf = OBDMLPClassifier((8,), prune_fraction=0.8, **SETTINGS).fit(*iris)
+    n_weights = PruningPathDisplay.from_estimator(clf).n_weights
+    assert n_weights[0] == 8 * 4 + 8 * 3
+    for changed in (clf.compact(), clf.set_params(prune_intercepts=True)):
+        np.testing.assert_array_equal(
+            PruningPathDisplay.from_estimator(changed).n_weights, n_weights
+        )
+
+
+@pytest.mark.parametrize("best_index", [3, -4, "x", 1.0])
+def test_index_that_is_not_on_the_path(best_index):
+    display = PruningPathDisplay(n_weights=[3, 2, 1], scores=[0.9, 0.9, 0.8], best_index=best_index)
+    with pytest.raises(ValueError, match=r"best_index must be an integer in \[-3, 3\), got"):
+        display.plot()
+    assert not plt.get_fignums()
+
+
+def test_what_is_no_search(iris):
+    path = OBDMLPClassifier((3,), **SETTINGS).pruning_path(*iris)
+    with pytest.raises(TypeError, match="needs a fitted PruningSearchCV, got PruningPath"):
+        PruningPathDisplay.from_search(path)
+
+
+def test_search_of_scikit_learn_has_no_path(iris):
+    grid = GridSearchCV(OBDMLPClassifier((3,), **SETTINGS), {"prune_fraction": [0.5]}, cv=2)
+    with pytest.raises(TypeError, match="needs a fitted PruningSearchCV, got GridSearchCV"):
+        PruningPathDisplay.from_search(grid.fit(*iris))
+
+
+def test_threshold_is_that_of_the_choice():
+    """The last of the best means counts, and a level that is not finite does not."""
+    scores = np.array([[0.8, 0.8], [0.7, 0.9], [np.inf, 0.5], [0.5, 0.6]])
+    display = PruningPathDisplay(n_weights=[4, 3, 2, 1], scores=scores).plot()
+    assert display.threshold_line_.get_ydata()[0] == pytest.approx(0.8 - 0.1)

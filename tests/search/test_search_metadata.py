@@ -1,0 +1,131 @@
+"""Several scores, and where sample weights and groups go."""
+
+import numpy as np
+import pytest
+import sklearn
+from models import digest
+from searches import LEVELS, make_classifier, make_search
+from sklearn.metrics import accuracy_score, get_scorer, log_loss, make_scorer
+from sklearn.model_selection import GroupKFold, StratifiedKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::sklearn.exceptions.ConvergenceWarning"  # few iterations are enough here
+)
+
+
+def test_several_scores(iris):
+    search = make_search(scoring=["accuracy", "neg_log_loss"], refit="neg_log_loss").fit(*iris)
+    for metric in ("accuracy", "neg_log_loss"):
+        single = make_search(scoring=metric).fit(*iris)
+        for column in ("mean_test", "std_test", "rank_test", "sem_test", "split2_test"):
+            np.testing.assert_array_equal(
+                search.cv_results_[f"{column}_{metric}"], single.cv_results_[f"{column}_score"]
+            )
+    assert search.multimetric_
+    assert search.best_index_ == single.best_index_
+    assert search.score(*iris) == -log_loss(iris[1], search.predict_proba(iris[0]))
+    assert set(search.scorer_) == {"accuracy", "neg_log_loss"}
+
+
+def test_several_scores_by_a_callable(iris):
+    def scores(estimator, X, y):
+        return {"accuracy": estimator.score(X, y), "lightness": -estimator.n_weights_}
+
+    search = make_search(scoring=scores, refit="lightness", selection="best").fit(*iris)
+    assert search.best_index_ == 2
+    np.testing.assert_array_equal(
+        search.cv_results_["mean_test_lightness"], -search.cv_results_["mean_n_weights"]
+    )
+
+
+@pytest.mark.parametrize("refit", [True, "precision"])
+def test_several_scores_need_the_name_of_one(iris, refit):
+    with pytest.raises(ValueError, match="refit must be set to the scorer key"):
+        make_search(scoring=["accuracy", "neg_log_loss"], refit=refit).fit(*iris)
+
+
+def test_several_scores_without_refit(iris):
+    search = make_search(scoring=["accuracy", "neg_log_loss"], refit=False).fit(*iris)
+    assert not hasattr(search, "best_index_")
+
+
+def test_sample_weights_go_to_the_fit_and_the_scorer(iris):
+    X, y = iris
+    weight = np.where(y == 2, 0.0, 1.0)
+    search = make_search(store_path=True).fit(X, y, sample_weight=weight)
+    for fold, (train, test) in enumerate(StratifiedKFold(3).split(X, y)):
+        path = make_classifier().pruning_path(
+            X[train], y[train], LEVELS, sample_weight=weight[train]
+        )
+        for index in range(3):
+            at_step = path.estimator_at(index)
+            stored = search.paths_[fold].estimator_at(index)
+            assert digest(stored) == digest(at_step)
+            weighted = at_step.score(X[test], y[test], sample_weight=weight[test])
+            score = search.cv_results_[f"split{fold}_test_score"][index]
+            # scikit-learn's searches give sample weights to the scorer from some version on.
+            assert score in (weighted, at_step.score(X[test], y[test]))
+    assert set(search.predict(X)) == {0, 1}
+
+
+@pytest.mark.parametrize("to_scorer", [False, True])
+def test_metadata_routing(iris, to_scorer):
+    X, y = iris
+    weight, groups = np.where(y == 2, 0.0, 1.0), np.arange(len(y)) % 5
+    with sklearn.config_context(enable_metadata_routing=True):
+        mlp = make_classifier().set_fit_request(sample_weight=True)
+        scorer = make_scorer(accuracy_score).set_score_request(sample_weight=to_scorer)
+        search = make_search(
+            make_pipeline(StandardScaler().set_fit_request(sample_weight=False), mlp),
+            scoring=scorer,
+            cv=GroupKFold(3),
+            store_path=True,
+        ).fit(X, y, sample_weight=weight, groups=groups)
+        for fold, (train, test) in enumerate(GroupKFold(3).split(X, y, groups)):
+            pipeline = search.paths_[fold].estimator_at(1)
+            expected = make_classifier().pruning_path(
+                pipeline[0].transform(X[train]), y[train], LEVELS, sample_weight=weight[train]
+            )
+            assert digest(pipeline[-1]) == digest(expected.estimator_at(1))
+            used = weight[test] if to_scorer else None
+            score = accuracy_score(y[test], pipeline.predict(X[test]), sample_weight=used)
+            assert search.cv_results_[f"split{fold}_test_score"][1] == score
+
+
+def test_metadata_nobody_asked_for_are_refused(iris):
+    with (
+        sklearn.config_context(enable_metadata_routing=True),
+        pytest.raises(TypeError, match="unexpected argument"),
+    ):
+        make_search().fit(*iris, nonsense=np.ones(150))
+
+
+@pytest.mark.skipif(
+    not hasattr(get_scorer("accuracy"), "_accept_sample_weight"),
+    reason="older searches give sample weights to the fit only",
+)
+def test_scorers_that_cannot_take_sample_weights_are_named(iris):
+    def scorer(estimator, X, y):
+        return accuracy_score(y, estimator.predict(X))
+
+    weight = np.linspace(0.5, 1.5, 150)
+    with pytest.warns(UserWarning, match="scorer.* does not support sample_weight") as caught:
+        search = make_search(scoring=scorer).fit(*iris, sample_weight=weight)
+    (told,) = (warning for warning in caught if "sample_weight" in str(warning.message))
+    assert told.filename == __file__
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+
+
+def test_metadata_of_the_score(iris):
+    X, y = iris
+    weight = np.where(y == 2, 0.0, 1.0)
+    search = make_search().fit(X, y)
+    with pytest.raises(ValueError, match=r"score takes \['sample_weight'\] only with"):
+        search.score(X, y, sample_weight=weight)
+    with sklearn.config_context(enable_metadata_routing=True):
+        scorer = make_scorer(accuracy_score).set_score_request(sample_weight=True)
+        search = make_search(scoring=scorer).fit(X, y)
+        score = search.score(X, y, sample_weight=weight)
+    assert score == accuracy_score(y, search.predict(X), sample_weight=weight)
