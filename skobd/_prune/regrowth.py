@@ -18,8 +18,9 @@ from .._net.network import Array, Mask, Network
 from .curvature import diagonal_curvature
 from .problem import Problem, prunable
 
-# Added to every curvature, as a fraction of the mean over the survivors: where the curvature
-# vanishes the quadratic model promises too much.
+# Added to every curvature, as a fraction of the mean over the surviving weights, or over the
+# candidates where there are none: where the curvature vanishes the quadratic model promises too
+# much.
 _DAMPING = 1e-3
 
 
@@ -34,7 +35,8 @@ def predicted_decreases(problem: Problem) -> Array:
         curvature = diagonal_curvature(objective, theta, problem.settings.curvature)
         _, gradient = objective.value_and_gradient(theta)
         # The curvature by the paper's recursion may be negative.
-        h = np.maximum(curvature, 0) + _DAMPING * float(np.abs(curvature[mask]).mean())
+        present = problem.prunable if problem.prunable.any() else candidates
+        h = np.maximum(curvature, 0) + _DAMPING * float(np.abs(curvature[present]).mean())
         decreases[candidates] = (0.5 * gradient * gradient / h)[candidates]
     return np.nan_to_num(decreases, nan=0.0, posinf=0.0)
 

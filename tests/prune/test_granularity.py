@@ -193,7 +193,8 @@ def test_obd_saliency_of_a_unit_is_the_sum_of_what_goes_with_it(data):
     first = saliencies[0].sum(axis=0) + saliencies[1].sum(axis=1)
     second = saliencies[1].sum(axis=0) + saliencies[2].sum(axis=1)
     totals = np.concatenate([first, second])
-    dense.set_params(retrain_max_iter=0).prune(*data, prune_fraction=1 / 18, n_rounds=1)
+    dense.set_params(retrain_max_iter=0, retrain_alpha=dense.alpha)
+    dense.prune(*data, prune_fraction=1 / 18, n_rounds=1)
     gone = np.concatenate([~incoming for incoming, _ in alive_units(dense)])
     assert gone.sum() == 1
     assert totals[gone] == totals.min()
