@@ -695,7 +695,7 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
         and units that lost all outgoing weights are dropped; each layer keeps at least one. The
         inputs are still the original columns; those not in ``used_features_`` may hold anything
         finite. Levels count from the smaller network on: of the parameters,
-        ``hidden_layer_sizes`` changes, and ``prune_fraction`` becomes its ``sparsity_``, so that
+        ``hidden_layer_sizes`` changes, and ``prune_fraction`` becomes its present level, so that
         going on with ``warm_start=True`` does not prune it again.
 
         Returns
@@ -708,8 +708,9 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
         smaller = copy.deepcopy(self)
         smaller.hidden_layer_sizes = pruned.network.layer_sizes[1:-1]
         smaller._fitted = replace(smaller._fitted, pruned=pruned).without_optimizer()
-        gone = 1 - smaller._fitted.n_left / smaller._fitted.n_total
-        smaller.prune_fraction = max(gone, 0.0)
+        n_left, n_total = smaller._fitted.n_left, smaller._fitted.n_total
+        # Without hidden layers there are no units.
+        smaller.prune_fraction = 1 - n_left / n_total if n_total else 0.0
         return smaller
 
     def summary(self) -> str:

@@ -90,6 +90,7 @@ class TestArrays:
             lambda: model.prune(X[:, :3], y, prune_fraction=0.9),
             lambda: model.saliencies(X[:, :3], y),
             lambda: model.second_derivatives(X[:, :3], y),
+            lambda: model.predicted_decreases(X[:, :3], y),
             lambda: model.fit(X[:, :3], y),
         ):
             with pytest.raises(ValueError, match=r"X has 3 features.*expecting 4 features"):
@@ -291,7 +292,10 @@ class TestLabels:
             "`y_val` has classes not in",
         )
 
-    @pytest.mark.parametrize("method", ["partial_fit", "prune", "saliencies", "second_derivatives"])
+    @pytest.mark.parametrize(
+        "method",
+        ["partial_fit", "prune", "saliencies", "second_derivatives", "predicted_decreases"],
+    )
     def test_unseen_later(self, method):
         model = make().fit(X, Y_CLASS)
         before = state(model)
@@ -385,7 +389,7 @@ class TestLabels:
 @pytest.mark.parametrize("kind", ESTIMATORS)
 class TestPruning:
     def test_before_fitting(self, kind):
-        for method in ("prune", "saliencies", "second_derivatives"):
+        for method in ("prune", "saliencies", "second_derivatives", "predicted_decreases"):
             with pytest.raises(NotFittedError, match="not fitted yet"):
                 getattr(make(kind), method)(X, TARGETS[kind])
 
@@ -517,7 +521,9 @@ class TestDivergence:
         assert np.isfinite(model.predict(X)).all()
 
 
-@pytest.mark.parametrize("method", ["fit", "partial_fit", "prune", "saliencies"])
+@pytest.mark.parametrize(
+    "method", ["fit", "partial_fit", "prune", "saliencies", "predicted_decreases"]
+)
 def test_activation_changed_after_fit(method):
     model = make(warm_start=True, activation="tanh", prune_fraction=0).fit(X, Y_CLASS)
     before = state(model)
@@ -527,7 +533,7 @@ def test_activation_changed_after_fit(method):
     assert state(model) == before
 
 
-@pytest.mark.parametrize("method", ["saliencies", "second_derivatives"])
+@pytest.mark.parametrize("method", ["saliencies", "second_derivatives", "predicted_decreases"])
 def test_parameters_changed_after_fit(method):
     model = make().fit(X, Y_CLASS).set_params(criterion="obdd", curvature="hesse")
     with pytest.raises(ValueError, match=r"'(criterion|curvature)' parameter"):
