@@ -1,6 +1,7 @@
 """Fitted estimators of every kind of target, to be exported."""
 
 import numpy as np
+from models import plain
 
 from skobd import OBDMLPClassifier, OBDMLPRegressor
 
@@ -25,9 +26,9 @@ FRACTIONS = (0, 0.8, 0.999)
 
 def make_classifier(X, y, fraction=0.8, **settings):
     settings = {"max_iter": 20, "n_rounds": 2, "random_state": 0} | settings
-    return OBDMLPClassifier((8, 6), prune_fraction=fraction, **settings).fit(X, y)
+    return OBDMLPClassifier((8, 6), **plain(prune_fraction=fraction, **settings)).fit(X, y)
 
 
 def make_regressor(loss, X, y, fraction=0.8, **settings):
     settings = {"max_iter": 20, "n_rounds": 2, "random_state": 0} | settings
-    return OBDMLPRegressor(loss, (8, 6), prune_fraction=fraction, **settings).fit(X, y)
+    return OBDMLPRegressor(loss, (8, 6), **plain(prune_fraction=fraction, **settings)).fit(X, y)

@@ -8,6 +8,22 @@ ESTIMATORS = {"classifier": OBDMLPClassifier, "regressor": OBDMLPRegressor}
 SOLVERS = ("adam", "sgd", "lbfgs")
 
 
+def plain(**params):
+    """Parameters of the recipe of the paper, with others: retraining is like dense training.
+
+    For tests that are about something else; those of the default recipe are in
+    ``mlp/test_recipe_defaults.py``.
+    """
+    defaults = {
+        "prune_fraction": 0.5,
+        "retrain_max_iter": None,
+        "retrain_learning_rate_init": None,
+        "retrain_alpha": params.get("alpha", 1e-4),
+        "n_regrow": 0,
+    }
+    return defaults | params
+
+
 def make(kind, **params):
     """An unfitted estimator that is quick to fit."""
     defaults = {
@@ -18,7 +34,7 @@ def make(kind, **params):
         "random_state": 0,
         "learning_rate_init": 0.01,
     }
-    return ESTIMATORS[kind](**defaults | params)
+    return ESTIMATORS[kind](**plain(**defaults | params))
 
 
 def digest(model):

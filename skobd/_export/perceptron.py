@@ -50,6 +50,9 @@ def to_sklearn(kind: Any, estimator: Any, pruned: PrunedNetwork, n_no_improvemen
     sizes = pruned.network.layer_sizes[1:-1]
     if not np.array_equal(np.ravel(own["hidden_layer_sizes"]), sizes):
         own["hidden_layer_sizes"] = sizes
+    if own["learning_rate"] == "cosine":
+        # Unknown to scikit-learn, which would refuse to train it further.
+        own["learning_rate"] = "constant"
     if "loss" in own:
         own["loss"] = "poisson" if estimator.out_activation_ == "exp" else "squared_error"
         if own["loss"] != "squared_error" and "loss" not in names:

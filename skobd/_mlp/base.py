@@ -347,7 +347,10 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
             survivors = survivors_at(levels, fitted.n_total)
         # Of a path every level is reached.
         prune_tol = None if is_path else self.prune_tol
-        return self._run(data, data_val, rng, survivors, tasks, prune_tol, is_path=is_path)
+        is_asked = self.prune_fraction > 0 and self.n_rounds > 0 if levels is None else bool(levels)
+        return self._run(
+            data, data_val, rng, survivors, tasks, prune_tol, is_asked=is_asked, is_path=is_path
+        )
 
     @with_callbacks
     def prune(self, X, y, prune_fraction=None, n_rounds=None, sample_weight=None):
@@ -413,7 +416,10 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
                 fitted.pruned.network.initialise(rng, data.X.dtype)
             data, data_val = set_aside(self, data, None, rng)
             survivors = survivor_schedule(fitted.n_total, fitted.n_left, fraction, rounds)
-            run = self._run(data, data_val, rng, survivors, tasks, self.prune_tol, train=False)
+            is_asked = fraction > 0
+            run = self._run(
+                data, data_val, rng, survivors, tasks, self.prune_tol, is_asked, train=False
+            )
             self._fitted = run.finish()
             run.warn(stacklevel=users_level() + 1)
         tasks.end()
@@ -471,6 +477,7 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
         survivors: Sequence[int],
         tasks: FitTasks,
         prune_tol: float | None,
+        is_asked: bool,
         train: bool = True,
         is_path: bool = False,
     ) -> Run:
@@ -489,7 +496,7 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
             tasks=tasks,
             train=train,
             verbose=int(self.verbose),
-            is_asked=self.prune_fraction > 0 and self.n_rounds > 0,
+            is_asked=is_asked,
             is_path=is_path,
             keeps_optimizer=self.warm_start,
         )
@@ -533,7 +540,7 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
             pruned = fitted.pruned
             training = Training(settings, rng)
             result = solve(objective, pruned.theta, pruned.mask, fitted.state, training)
-            check_finite(result, settings, objective)
+            check_finite(result, training, objective)
             self._fitted = fitted.trained(result)
         if result.status == "interrupted":
             warnings.warn(INTERRUPTED, stacklevel=users_level())
@@ -713,7 +720,7 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
         and units that lost all outgoing weights are dropped; each layer keeps at least one. The
         inputs are still the original columns; those not in ``used_features_`` may hold anything
         finite. Levels count from the smaller network on: of the parameters,
-        ``hidden_layer_sizes`` changes, and ``prune_fraction`` becomes its ``sparsity_``, so that
+        ``hidden_layer_sizes`` changes, and ``prune_fraction`` becomes its present level, so that
         going on with ``warm_start=True`` does not prune it again.
 
         Returns
@@ -726,8 +733,9 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
         smaller = copy.deepcopy(self)
         smaller.hidden_layer_sizes = pruned.network.layer_sizes[1:-1]
         smaller._fitted = replace(smaller._fitted, pruned=pruned).without_optimizer()
-        gone = 1 - smaller._fitted.n_left / smaller._fitted.n_total
-        smaller.prune_fraction = max(gone, 0.0)
+        n_left, n_total = smaller._fitted.n_left, smaller._fitted.n_total
+        # Without hidden layers there are no units.
+        smaller.prune_fraction = 1 - n_left / n_total if n_total else 0.0
         return smaller
 
     def summary(self) -> str:

@@ -158,7 +158,7 @@ class Fitted:
         return self._count(self.pruned.mask)
 
     def _count(self, mask: Mask) -> int:
-        count = GRANULARITIES[self.granularity].count
+        count = GRANULARITIES[self.granularity].n_left
         return count(self.pruned.network, mask, self.prune_intercepts)
 
     @property
@@ -179,7 +179,8 @@ class Fitted:
             "cycle": np.array([number for _, number, _ in cycles], dtype=int),
         }
         for field in fields(Cycle):
-            columns[field.name] = np.array([getattr(cycle, field.name) for _, _, cycle in cycles])
+            values = [getattr(cycle, field.name) for _, _, cycle in cycles]
+            columns[field.name] = np.array(values, dtype=field.type)
         return columns
 
     def pack(self) -> dict[str, Any]:

@@ -130,14 +130,14 @@ class Granularity(NamedTuple):
     ----------
     unit : str
         What is counted, in words; "n_<unit>" is its column in the history.
-    count : callable
-        ``count(network, mask, prune_intercepts)``: how many of them survive.
+    n_left : callable
+        ``n_left(network, mask, prune_intercepts)``: how many of them survive.
     delete : callable
         ``delete(problem, n_delete)``: delete so many of them.
     """
 
     unit: str
-    count: Callable[[Network, Mask, bool], int]
+    n_left: Callable[[Network, Mask, bool], int]
     delete: Callable[[Problem, int], Deletion]
 
 

@@ -12,9 +12,9 @@ import numpy as np
 from .._net.network import Array, Mask
 from .._net.pruned import PrunedNetwork
 from .._train.objective import Objective
-from .._train.solvers import Training, check_finite, check_objective, solve
+from .._train.solvers import DivergenceError, Training, check_finite, check_objective, solve
 from .._train.state import SolverResult, TrainingState
-from .._train.updates import UPDATES, SolverSettings
+from .._train.updates import UPDATES
 from .active import ActiveObjective
 from .deletion import Deletion
 from .granularity import GRANULARITIES
@@ -64,18 +64,20 @@ class Recipe:
     n_regrow: int = 0
     prune_tol: float | None = None
 
-    def retraining(self, settings: SolverSettings) -> SolverSettings:
-        """Settings of the solver after a deletion, given those of dense training."""
+    def retraining(self, training: Training) -> Training:
+        """How to train after a deletion, given dense training."""
+        settings = training.settings
         if self.retrain_max_iter is not None:
             settings = replace(settings, max_iter=self.retrain_max_iter)
         if self.retrain_learning_rate_init is None or settings.solver not in UPDATES:
-            return settings
-        return replace(
+            return replace(training, settings=settings)
+        settings = replace(
             settings,
             learning_rate="cosine",
             learning_rate_init=self.retrain_learning_rate_init,
             beta_2=min(settings.beta_2, _RETRAIN_BETA_2),
         )
+        return replace(training, settings=settings, rate_name="retrain_learning_rate_init")
 
     def prunable(self, pruned: PrunedNetwork) -> Mask:
         """What of a network may still be deleted."""
@@ -83,7 +85,7 @@ class Recipe:
 
     def count(self, pruned: PrunedNetwork) -> int:
         """Weights, units or inputs that are left, as the granularity says."""
-        count = GRANULARITIES[self.deletion.granularity].count
+        count = GRANULARITIES[self.deletion.granularity].n_left
         return count(pruned.network, pruned.mask, self.deletion.prune_intercepts)
 
 
@@ -129,7 +131,7 @@ def prune(
     yield dense
     if not survivors:
         return
-    retraining = replace(training, settings=recipe.retraining(training.settings))
+    retraining = recipe.retraining(training)
     alpha = objective.alpha if recipe.retrain_alpha is None else recipe.retrain_alpha
     whole = objective.with_alpha(alpha)
     active = ActiveObjective(whole).restricted(recipe.prunable(last.pruned))
@@ -142,7 +144,8 @@ def prune(
         )
         pruned = PrunedNetwork(whole.network, deletion.theta, deletion.mask)
         active = active.restricted(recipe.prunable(pruned))
-        n_cycles = recipe.n_regrow if regrow_every_round or number == len(survivors) else 0
+        # Rounds after the last level was reached delete nothing.
+        n_cycles = recipe.n_regrow if regrow_every_round or n_left == survivors[-1] else 0
         if training.monitor.on_round is not None:
             training.monitor.on_round(pruned.theta, pruned.mask, 1 + n_cycles)
         if np.array_equal(deletion.mask, last.pruned.mask):
@@ -154,7 +157,7 @@ def prune(
             result = _train(active, pruned, last.state.forget_best(), retraining)
         deleted = active.value(pruned.theta)
         retrained = active.value(result.theta) if result.n_iter else deleted
-        check_objective(retrained, training.settings, f"after the deletion of round {number}")
+        check_objective(retrained, retraining, f"after the deletion of round {number}")
         trained = PrunedNetwork(pruned.network, result.theta, pruned.mask)
         refined = _Refinement(trained, result, retrained, ())
         if result.n_iter:
@@ -192,7 +195,7 @@ def _train_dense(
         # A plain network is spared a pass over the data that only the rounds would need.
         if is_first_of_many or not result.n_iter:
             loss = active.value(result.theta)
-            check_objective(loss, training.settings, "before any deletion")
+            check_objective(loss, training, "before any deletion")
         validation = _validate(training, result.theta)
     except KeyboardInterrupt:
         result = replace(result, status="interrupted")
@@ -206,7 +209,6 @@ def _train(
 ) -> SolverResult:
     """Train the survivors; the result is over all parameters."""
     theta, mask = pruned.theta, pruned.mask
-    settings = training.settings
     result = solve(
         active.objective,
         active.gather(theta),
@@ -217,7 +219,7 @@ def _train(
     if result.n_iter == 0 and result.status == "converged":
         return replace(result, theta=theta)
     try:
-        check_finite(result, settings, active.objective)
+        check_finite(result, training, active.objective)
     except KeyboardInterrupt:
         # What has been trained is not lost to an interrupt that comes while it is being judged.
         result = replace(result, status="interrupted")
@@ -281,8 +283,9 @@ def _refine(
             result = _train(active, pruned, present.result.state.forget_best(), training)
             n_iter += result.n_iter
             trained = PrunedNetwork(pruned.network, result.theta, pruned.mask)
+            present = _Refinement(trained, result, np.inf, ())
             loss = active.value(trained.theta)
-            present = _Refinement(trained, result, loss, ())
+            present = replace(present, loss=loss)
             is_best = loss < best.loss
             cycles.append(
                 replace(cycle, loss_after_retraining=loss, n_iter=result.n_iter, is_best=is_best)
@@ -290,10 +293,17 @@ def _refine(
             if is_best:
                 best = present
     except KeyboardInterrupt:
-        interrupted = replace(best.result, status="interrupted", message="interrupted by the user")
+        status, message = "interrupted", "interrupted by the user"
+        interrupted = replace(present.result, status=status, message=message)
         present = replace(present, result=interrupted)
-    # The record of training is that of all cycles; the network is the best one.
-    result = replace(present.result, theta=best.result.theta, n_iter=n_iter, loss=best.result.loss)
+    except DivergenceError:
+        # There is a network without this cycle.
+        pass
+    # The record of training is that of all cycles; network and optimiser are those of the best.
+    state = replace(present.result.state, optimizer=best.result.state.optimizer)
+    result = replace(
+        present.result, theta=best.result.theta, n_iter=n_iter, loss=best.result.loss, state=state
+    )
     return replace(best, result=result, cycles=tuple(cycles))
 
 

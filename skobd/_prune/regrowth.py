@@ -18,8 +18,9 @@ from .._net.network import Array, Mask, Network
 from .curvature import diagonal_curvature
 from .problem import Problem, check_no_overflow, prunable
 
-# Added to every curvature, as a fraction of the mean over the survivors: where the curvature
-# vanishes the quadratic model promises too much.
+# Added to every curvature, as a fraction of the mean over the surviving weights, or over the
+# candidates where there are none: where the curvature vanishes the quadratic model promises too
+# much.
 _DAMPING = 1e-3
 
 
@@ -35,8 +36,8 @@ def predicted_decreases(problem: Problem) -> Array:
         check_no_overflow(curvature[mask], "Second derivatives")
         _, gradient = objective.value_and_gradient(theta)
         # The curvature by the paper's recursion may be negative.
-        typical = np.abs(curvature[mask if mask.any() else candidates]).mean()
-        h = np.maximum(curvature, 0) + _DAMPING * float(typical)
+        present = problem.prunable if problem.prunable.any() else candidates
+        h = np.maximum(curvature, 0) + _DAMPING * float(np.abs(curvature[present]).mean())
         decreases[candidates] = (0.5 * gradient * gradient / h)[candidates]
     return np.nan_to_num(decreases, nan=0.0, posinf=0.0)
 

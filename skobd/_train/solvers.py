@@ -52,11 +52,14 @@ class Training:
     settings : SolverSettings
     rng : RandomState
     monitor : Monitor
+    rate_name : str
+        The user's parameter that sets the initial learning rate, for error messages.
     """
 
     settings: SolverSettings
     rng: np.random.RandomState
     monitor: Monitor = field(default_factory=Monitor)
+    rate_name: str = "learning_rate_init"
 
 
 class DivergenceError(ValueError):
@@ -247,7 +250,7 @@ def solve(
     return SOLVERS[settings.solver](objective, theta, mask, state, training)
 
 
-def check_finite(result: SolverResult, settings: SolverSettings, objective: Objective) -> None:
+def check_finite(result: SolverResult, training: Training, objective: Objective) -> None:
     """Raise `DivergenceError` if there is no finite network to keep.
 
     The objective is looked at anew, because the last update comes after the last loss.
@@ -255,20 +258,20 @@ def check_finite(result: SolverResult, settings: SolverSettings, objective: Obje
     if result.status == "diverged" or not objective.is_finite_at(result.theta):
         raise DivergenceError(
             "Solver produced non-finite parameter weights. The input data may contain large "
-            f"values and need to be preprocessed. Training with solver={settings.solver!r} "
-            f"diverged after {result.n_iter} iterations: {result.message or 'overflow'}. "
-            f"{_cure(settings)}"
+            f"values and need to be preprocessed. Training with solver="
+            f"{training.settings.solver!r} diverged after {result.n_iter} iterations: "
+            f"{result.message or 'overflow'}. {_cure(training)}"
         )
 
 
-def check_objective(value: float, settings: SolverSettings, when: str) -> None:
+def check_objective(value: float, training: Training, when: str) -> None:
     """Raise `DivergenceError` if the objective, looked at ``when``, is not finite."""
     if not np.isfinite(value):
-        raise DivergenceError(f"The objective is {value} {when}. {_cure(settings)}")
+        raise DivergenceError(f"The objective is {value} {when}. {_cure(training)}")
 
 
-def _cure(settings: SolverSettings) -> str:
-    cure = "standardise the input, "
+def _cure(training: Training) -> str:
+    cure, settings = "standardise the input, ", training.settings
     if settings.solver in UPDATES:
-        cure += f"lower learning_rate_init (now {settings.learning_rate_init}), "
+        cure += f"lower {training.rate_name} (now {settings.learning_rate_init}), "
     return f"To cure this, {cure}or raise alpha."

@@ -268,7 +268,9 @@ def resume(state: Update | None, settings: SolverSettings, n_values: int, dtype:
     if not isinstance(state, rule):
         return rule(settings, n_values, dtype)
     update = copy.deepcopy(state)
-    if settings.learning_rate_init != state.settings.learning_rate_init:
+    # A cosine schedule that has ended leaves a rate of almost nothing.
+    has_ended = state.settings.learning_rate == "cosine"
+    if has_ended or settings.learning_rate_init != state.settings.learning_rate_init:
         update.begin_at(settings.learning_rate_init)
     update.settings = settings
     return update

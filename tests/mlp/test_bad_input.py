@@ -6,6 +6,7 @@ import re
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from models import plain
 from numpy.testing import assert_array_equal
 from sklearn.datasets import load_iris
 from sklearn.exceptions import NotFittedError
@@ -26,7 +27,7 @@ TARGETS = {"classifier": Y_CLASS, "regressor": Y_REAL}
 
 def make(kind="classifier", **params):
     defaults = {"hidden_layer_sizes": (5,), "max_iter": 5, "n_rounds": 2, "random_state": 0}
-    return ESTIMATORS[kind](**defaults | params)
+    return ESTIMATORS[kind](**plain(**defaults | params))
 
 
 def with_value(value):
@@ -89,6 +90,7 @@ class TestArrays:
             lambda: model.prune(X[:, :3], y, prune_fraction=0.9),
             lambda: model.saliencies(X[:, :3], y),
             lambda: model.second_derivatives(X[:, :3], y),
+            lambda: model.predicted_decreases(X[:, :3], y),
             lambda: model.fit(X[:, :3], y),
         ):
             with pytest.raises(ValueError, match=r"X has 3 features.*expecting 4 features"):
@@ -206,13 +208,24 @@ class TestParameters:
             ("prune_intercepts", "yes"),
             ("retrain_max_iter", -1),
             ("retrain_max_iter", 1.5),
+            ("retrain_max_iter", "auto"),
+            ("retrain_learning_rate_init", 0),
+            ("retrain_learning_rate_init", np.nan),
+            ("retrain_learning_rate_init", "fast"),
+            ("retrain_alpha", -0.1),
+            ("retrain_alpha", np.nan),
+            ("retrain_alpha", None),
+            ("retrain_alpha", "strong"),
+            ("n_regrow", -1),
+            ("n_regrow", 1.5),
+            ("n_regrow", None),
             ("prune_tol", -1e-3),
             ("activation", "swish"),
             ("solver", "newton"),
             ("alpha", -1),
             ("batch_size", 0),
             ("learning_rate_init", 0),
-            ("learning_rate", "cosine"),
+            ("learning_rate", "linear"),
             ("momentum", 2),
             ("max_iter", 0),
             ("tol", -1),
@@ -249,6 +262,11 @@ class TestParameters:
             make(kind, prune_fraction=1.5).fit(X, TARGETS[kind])
         with pytest.raises(ValueError, match=r"'n_rounds'.*an int in the range \[0, inf\).*Got -1"):
             make(kind, n_rounds=-1).fit(X, TARGETS[kind])
+        allowed = r"'retrain_learning_rate_init'.*'auto'.*range \(0(\.0)?, inf\).* or None\. Got 0"
+        with pytest.raises(ValueError, match=allowed):
+            make(kind, retrain_learning_rate_init=0).fit(X, TARGETS[kind])
+        with pytest.raises(ValueError, match=r"'retrain_alpha'.*'auto'.*range \[0.*Got None"):
+            make(kind, retrain_alpha=None).fit(X, TARGETS[kind])
 
     def test_batch_larger_than_the_data_is_clipped_with_a_warning(self, kind):
         with pytest.warns(UserWarning, match=r"batch_size=100 is larger.*clipped to 40"):
@@ -278,7 +296,10 @@ class TestLabels:
             "`y_val` has classes not in",
         )
 
-    @pytest.mark.parametrize("method", ["partial_fit", "prune", "saliencies", "second_derivatives"])
+    @pytest.mark.parametrize(
+        "method",
+        ["partial_fit", "prune", "saliencies", "second_derivatives", "predicted_decreases"],
+    )
     def test_unseen_later(self, method):
         model = make().fit(X, Y_CLASS)
         before = state(model)
@@ -372,7 +393,7 @@ class TestLabels:
 @pytest.mark.parametrize("kind", ESTIMATORS)
 class TestPruning:
     def test_before_fitting(self, kind):
-        for method in ("prune", "saliencies", "second_derivatives"):
+        for method in ("prune", "saliencies", "second_derivatives", "predicted_decreases"):
             with pytest.raises(NotFittedError, match="not fitted yet"):
                 getattr(make(kind), method)(X, TARGETS[kind])
 
@@ -553,7 +574,9 @@ class TestDivergence:
             model.predict(X * 1e10)
 
 
-@pytest.mark.parametrize("method", ["fit", "partial_fit", "prune", "saliencies"])
+@pytest.mark.parametrize(
+    "method", ["fit", "partial_fit", "prune", "saliencies", "predicted_decreases"]
+)
 def test_activation_changed_after_fit(method):
     model = make(warm_start=True, activation="tanh", prune_fraction=0).fit(X, Y_CLASS)
     before = state(model)
@@ -563,7 +586,7 @@ def test_activation_changed_after_fit(method):
     assert state(model) == before
 
 
-@pytest.mark.parametrize("method", ["saliencies", "second_derivatives"])
+@pytest.mark.parametrize("method", ["saliencies", "second_derivatives", "predicted_decreases"])
 def test_parameters_changed_after_fit(method):
     model = make().fit(X, Y_CLASS).set_params(criterion="obdd", curvature="hesse")
     with pytest.raises(ValueError, match=r"'(criterion|curvature)' parameter"):

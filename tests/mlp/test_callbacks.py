@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from models import digest
+from models import digest, plain
 from recorder import Recorder, needs_callbacks
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.filterwarnings(
 
 def make_classifier(**params):
     defaults = {"max_iter": 3, "n_rounds": 2, "prune_fraction": 0.75, "random_state": 0}
-    return OBDMLPClassifier((5,), **defaults | params)
+    return OBDMLPClassifier((5,), **plain(**defaults | params))
 
 
 @needs_callbacks
@@ -67,6 +67,7 @@ def test_rounds_without_epochs_and_fits_without_rounds(iris, params):
 
 
 @needs_callbacks
+@pytest.mark.filterwarnings("ignore:Less was deleted")
 def test_rounds_that_delete_nothing_are_rounds(iris):
     """The only input left cannot go."""
     recorder = Recorder()

@@ -29,7 +29,7 @@ class Interrupting(io.StringIO):
 
 
 class TestInterrupt:
-    @pytest.mark.parametrize("where", ["obd_saliencies", "value"])
+    @pytest.mark.parametrize("where", ["input_importances", "value"])
     def test_after_training(self, where, iris, monkeypatch):
         """What is only to be judged any more has been learnt."""
 
@@ -39,7 +39,7 @@ class TestInterrupt:
         if where == "value":
             monkeypatch.setattr("skobd._train.objective.Objective.value", interrupt)
         else:
-            monkeypatch.setattr("skobd._mlp.run.obd_saliencies", interrupt)
+            monkeypatch.setattr("skobd._mlp.run.input_importances", interrupt)
         model = OBDMLPClassifier((5,), max_iter=20, n_rounds=1)
         with pytest.warns(UserWarning, match="interrupted by user") as caught:
             model.fit(*iris)

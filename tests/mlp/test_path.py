@@ -66,7 +66,7 @@ def assert_same(actual, expected, name):
 
 @pytest.mark.parametrize("params", SOLVERS)
 def test_every_step_of_the_own_levels_is_what_fit_gives(iris, params):
-    estimator = make_classifier(prune_fraction=0.9, n_rounds=4, **params)
+    estimator = make_classifier(prune_fraction=0.9, n_rounds=4, n_regrow=0, **params)
     path = estimator.pruning_path(*iris)
     assert len(path.n_weights) == 5
     for index in range(5):
@@ -74,6 +74,20 @@ def test_every_step_of_the_own_levels_is_what_fit_gives(iris, params):
         assert_same_estimator(at_step, clone(at_step).fit(*iris))
     assert_same_estimator(path.estimator_at(-1), clone(estimator).fit(*iris))
     assert path.estimator_at(-1).get_params() == estimator.get_params()
+
+
+@pytest.mark.parametrize("params", SOLVERS)
+def test_every_level_is_refined_by_regrowth(iris, params):
+    """In fit only the last one is, so the path is that of fits along shorter paths."""
+    estimator = make_classifier(prune_fraction=0.9, n_rounds=3, n_regrow=2, **params)
+    path = estimator.pruning_path(*iris)
+    at_step = path.estimator_at(-1)
+    np.testing.assert_array_equal(at_step.regrowth_history_["round"], [1, 1, 2, 2, 3, 3])
+    at_first = path.estimator_at(1)
+    assert_same_estimator(at_first, clone(at_first).fit(*iris))
+    fitted = clone(estimator).fit(*iris)
+    np.testing.assert_array_equal(fitted.regrowth_history_["round"], [3, 3])
+    assert fitted.n_weights_ == at_step.n_weights_
 
 
 @pytest.mark.parametrize("params", SOLVERS)
@@ -86,7 +100,7 @@ def test_a_step_does_not_depend_on_the_levels_after_it(iris, params):
 
 
 def test_explicit_levels_that_are_geometric_give_what_fit_gives(iris):
-    estimator = make_classifier(prune_fraction=0.9, n_rounds=3)
+    estimator = make_classifier(prune_fraction=0.9, n_rounds=3, n_regrow=0)
     levels = [1 - 0.1 ** (1 / 3), 1 - 0.1 ** (2 / 3), 0.9]
     path = estimator.pruning_path(*iris, levels)
     np.testing.assert_array_equal(path.prune_fractions, [0, *levels])

@@ -3,6 +3,7 @@
 import warnings
 
 import pytest
+from models import plain
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -25,10 +26,12 @@ SETTINGS = [
     },
     {"solver": "lbfgs", "max_iter": 15, "criterion": "unit_obs", "retrain_max_iter": 2},
 ]
+# The recipe of the paper, then the default one.
+RECIPES = [plain(**PARAMS | settings) for settings in SETTINGS]
+RECIPES += [PARAMS | {"solver": "lbfgs", "max_iter": 60, "prune_fraction": 0.5}]
+RECIPES += [PARAMS | {"max_iter": 60, "prune_fraction": 0.5, "n_rounds": 2}]
 ESTIMATORS = [
-    estimator(**PARAMS | settings)
-    for estimator in (OBDMLPClassifier, OBDMLPRegressor)
-    for settings in SETTINGS
+    estimator(**params) for estimator in (OBDMLPClassifier, OBDMLPRegressor) for params in RECIPES
 ]
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from models import plain
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
@@ -74,7 +75,11 @@ PRUNING = {
 @pytest.fixture
 def everything_active(monkeypatch):
     """Call the fixture, and from then on nothing is left out."""
-    return lambda: monkeypatch.setattr(ActiveObjective, "restricted", lambda self, prunable: self)
+
+    def restricted(self, prunable, max_copy_bytes=None):
+        return self
+
+    return lambda: monkeypatch.setattr(ActiveObjective, "restricted", restricted)
 
 
 def alive(model):
@@ -90,12 +95,14 @@ def parameters(model):
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("name", PRUNING)
 @pytest.mark.parametrize("is_sparse", [False, True], ids=["dense", "sparse"])
+@pytest.mark.parametrize("recipe", ["plain", "default"])
 def test_pruning_the_active_network_is_pruning_the_whole(
-    digits, name, is_sparse, everything_active
+    digits, name, is_sparse, recipe, everything_active
 ):
     X, y = digits
     X = sparse.csr_array(X) if is_sparse else X
     settings = {"prune_fraction": 0.9, "n_rounds": 4, "random_state": 0} | PRUNING[name]
+    settings = plain(**settings) if recipe == "plain" else settings
     active = OBDMLPClassifier((12,), **settings).fit(X, y)
     # Shown on the side that something was left out at all.
     assert not all(units.all() for units in alive(active))
@@ -118,7 +125,10 @@ def test_optimiser_goes_on_after_pruning_as_over_the_whole(digits, solver, every
         if not is_active:
             everything_active()
         model = OBDMLPClassifier(
-            (8,), solver=solver, max_iter=5, prune_fraction=0.9, warm_start=True, random_state=0
+            (8,),
+            **plain(solver=solver, max_iter=5, prune_fraction=0.9),
+            warm_start=True,
+            random_state=0,
         )
         with pytest.warns(ConvergenceWarning):
             model.fit(X, y)

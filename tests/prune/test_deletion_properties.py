@@ -122,8 +122,9 @@ def test_nothing_breaks(criterion, activation, data):
         check_consistent(model)
         after = snapshot(model)
         assert model.n_weights_ == round((1 - fraction) * n_prunable)
-        if model.n_regrow == 0:
+        if not model.n_regrow:
             assert not (after & ~before).any()
+        assert after.sum() <= before.sum()
         history = model.pruning_history_
         assert history["n_weights"][-1] == model.n_weights_
         assert np.isfinite(history["loss_after_deletion"]).all()

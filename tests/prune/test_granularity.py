@@ -156,7 +156,7 @@ def test_constant_units_are_folded_where_they_are_deleted(activation):
 @pytest.mark.parametrize("criterion", list(CRITERIA))
 def test_as_many_go_as_asked_for_but_the_last(granularity, criterion):
     objective, theta = make_wide_problem(depth=2)
-    network, count = objective.network, GRANULARITIES[granularity].count
+    network, count = objective.network, GRANULARITIES[granularity].n_left
     n_total = sum(network.layer_sizes[1:-1]) if granularity == "unit" else network.layer_sizes[0]
     n_least = 2 if granularity == "unit" else 1
     for n_delete in (0, 1, 2, n_total - 1, n_total):
@@ -193,7 +193,8 @@ def test_obd_saliency_of_a_unit_is_the_sum_of_what_goes_with_it(data):
     first = saliencies[0].sum(axis=0) + saliencies[1].sum(axis=1)
     second = saliencies[1].sum(axis=0) + saliencies[2].sum(axis=1)
     totals = np.concatenate([first, second])
-    dense.set_params(retrain_max_iter=0).prune(*data, prune_fraction=1 / 18, n_rounds=1)
+    dense.set_params(retrain_max_iter=0, retrain_alpha=dense.alpha)
+    dense.prune(*data, prune_fraction=1 / 18, n_rounds=1)
     gone = np.concatenate([~incoming for incoming, _ in alive_units(dense)])
     assert gone.sum() == 1
     assert totals[gone] == totals.min()

@@ -128,15 +128,18 @@ def test_on_a_path_every_level_is_refined():
 def test_retraining_by_adam_follows_a_cosine():
     """The last epochs of each retraining hardly move: the rate has come down."""
     recipe = Recipe(DeletionSettings(), retrain_max_iter=7, retrain_learning_rate_init=0.02)
-    settings = recipe.retraining(SolverSettings(solver="adam", beta_2=0.999))
+    rng = np.random.RandomState(0)
+    training = recipe.retraining(Training(SolverSettings(solver="adam", beta_2=0.999), rng))
+    settings = training.settings
     assert settings.learning_rate == "cosine"
     assert settings.learning_rate_init == 0.02
     assert settings.max_iter == 7
     assert settings.beta_2 == 0.95
-    lbfgs = SolverSettings(solver="lbfgs")
-    assert recipe.retraining(lbfgs) == SolverSettings(solver="lbfgs", max_iter=7)
+    assert training.rate_name == "retrain_learning_rate_init"
+    lbfgs = recipe.retraining(Training(SolverSettings(solver="lbfgs"), rng))
+    assert lbfgs == Training(SolverSettings(solver="lbfgs", max_iter=7), rng)
     plain = Recipe(DeletionSettings())
-    assert plain.retraining(SolverSettings()) == SolverSettings()
+    assert plain.retraining(training) == training
 
 
 def test_deterministic():

@@ -171,7 +171,7 @@ def test_divergence_is_reported(name):
     settings = SolverSettings(solver=name, learning_rate_init=1e6)
     assert result.status == "diverged"
     with pytest.raises(DivergenceError, match="To cure this, standardise the input"):
-        check_finite(result, settings, objective)
+        check_finite(result, Training(settings, np.random.RandomState(0)), objective)
 
 
 @pytest.mark.parametrize("name", ["adam", "sgd"])
