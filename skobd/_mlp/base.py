@@ -725,8 +725,8 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
         smaller = copy.deepcopy(self)
         smaller.hidden_layer_sizes = pruned.network.layer_sizes[1:-1]
         smaller._fitted = replace(smaller._fitted, pruned=pruned).without_optimizer()
-        gone = 1 - smaller._fitted.n_left / smaller._fitted.n_total
-        smaller.prune_fraction = max(gone, 0.0)
+        n_left, n_total = smaller._fitted.n_left, smaller._fitted.n_total
+        smaller.prune_fraction = max(1 - n_left / n_total, 0.0) if n_total else 0.0
         return smaller
 
     def summary(self) -> str:
