@@ -345,24 +345,6 @@ class TestFork:
         before = blas_threads()
         assert self.in_child(leaves)
 
-    def test_beside_threads_inside(self):
-        stop = threading.Event()
-
-        def come_and_go():
-            while not stop.is_set():
-                with reproducible_threads():
-                    run_chunks(float, 3)
-
-        before = blas_threads()
-        with ThreadPoolExecutor(2) as executor:
-            for _ in range(2):
-                executor.submit(come_and_go)
-            try:
-                for _ in range(20):
-                    assert self.in_child(lambda: blas_threads() == before)
-            finally:
-                stop.set()
-
 
 class ByteCodes:
     """Raise KeyboardInterrupt before one of the byte codes of some files, in any thread."""

@@ -77,7 +77,6 @@ def _is_ready(X: Any, dtype: np.dtype, n_features: int) -> bool:
         and X.ndim == 2
         and X.shape[1] == n_features
         and X.shape[0] > 0
-        and X.flags.c_contiguous
     )
 
 
@@ -692,7 +691,7 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
             if _is_ready(X, dtype, n_features) and not hasattr(self, "feature_names_in_"):
                 assert_all_finite(X, estimator_name=type(self).__name__, input_name="X")
             else:
-                X = validate_data(self, X, accept_sparse="csr", dtype=dtype, order="C", reset=False)
+                X = validate_data(self, X, accept_sparse="csr", dtype=dtype, reset=False)
             output = fitted.pruned.predictor.output(X, fitted.loss_function.inverse_link)
             # A finite sum of finite numbers is the rule; only else is every one looked at.
             if not (np.isfinite(output.sum()) or np.isfinite(output).all()):
@@ -734,8 +733,7 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
         smaller.hidden_layer_sizes = pruned.network.layer_sizes[1:-1]
         smaller._fitted = replace(smaller._fitted, pruned=pruned).without_optimizer()
         n_left, n_total = smaller._fitted.n_left, smaller._fitted.n_total
-        # Without hidden layers there are no units.
-        smaller.prune_fraction = 1 - n_left / n_total if n_total else 0.0
+        smaller.prune_fraction = max(1 - n_left / n_total, 0.0) if n_total else 0.0
         return smaller
 
     def summary(self) -> str:

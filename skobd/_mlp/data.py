@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_array, check_consistent_length, valid
 from .._net.names import feature_names
 from .._net.network import Array
 from .._sklearn_compat import _check_sample_weight
+from .._train.rows import in_row_order, take_rows
 from .._train.updates import UPDATES
 from .warning import users_level
 
@@ -29,9 +30,9 @@ class Data(NamedTuple):
     sample_weight: Array | None
 
     def take(self, rows: np.ndarray) -> "Data":
-        """Some of the rows, copied."""
+        """Some of the rows; of large dense data they are not copied."""
         weight = None if self.sample_weight is None else self.sample_weight[rows]
-        return Data(self.X[rows], self.Y[rows], weight)
+        return Data(take_rows(self.X, rows), self.Y[rows], weight)
 
 
 @contextmanager
@@ -86,14 +87,13 @@ def validate(
         multi_output=True,
         y_numeric=not estimator._is_classifier,
         dtype=dtype,
-        order="C",
         reset=reset,
     )
     if same_classes:
         estimator._check_same_classes(y)
     Y = estimator._encode(y, X.dtype, reset and not classes_known)
     if sample_weight is None and getattr(estimator, "class_weight", None) is None:
-        return Data(X, Y, None)
+        return Data(in_row_order(X), Y, None)
     weight = _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
     counts = weight > 0
     if counts.any():
@@ -104,7 +104,7 @@ def validate(
     if not kept.any():
         name = "class_weight" if counts.any() else "sample_weight"
         raise ValueError(f"{name} is zero for every sample; at least one must be positive.")
-    data = Data(X, Y, weight)
+    data = Data(in_row_order(X), Y, weight)
     # A sample of no weight must not count in minibatches or splits.
     return data if kept.all() else data.take(np.flatnonzero(kept))
 
@@ -126,7 +126,6 @@ def validate_held_out(
             X,
             accept_sparse="csr",
             dtype=data.X.dtype,
-            order="C",
             ensure_min_samples=2,
             reset=False,
         )
@@ -146,7 +145,7 @@ def validate_held_out(
             )
         if not sample_weight.any():
             raise ValueError("sample_weight_val is zero for every sample.")
-    return Data(X, Y, sample_weight)
+    return Data(in_row_order(X), Y, sample_weight)
 
 
 def check_batch_size(estimator: Any, data: Data) -> None:

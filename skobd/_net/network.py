@@ -166,7 +166,7 @@ class Network:
         n_cached = _PREDICTION_ELEMENTS // max(self.layer_sizes[1:])
         n_rows = block_rows or max(_MIN_PREDICTION_ROWS, n_cached)
         if n_samples <= n_rows:
-            return self.forward(layers, X, self.buffers(n_samples, theta.dtype))[-1]
+            return self.forward(layers, X[:], self.buffers(n_samples, theta.dtype))[-1]
         buffers = self.buffers(n_rows, theta.dtype)
         raw = np.empty((n_samples, self.layer_sizes[-1]), dtype=theta.dtype)
         for rows in row_blocks(slice(0, n_samples), n_rows):

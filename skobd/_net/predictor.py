@@ -122,7 +122,7 @@ class Predictor:
         Parameters
         ----------
         X : {ndarray, CSR matrix} of shape (n_samples, n_features)
-            In the precision of the network.
+            In the precision of the network, in any memory layout.
         link : callable or None
             Inverse link, applied in place; None for the raw output.
         """
@@ -153,7 +153,9 @@ class Predictor:
         return out
 
     def _block(self, X: Any, out: Array, link: Link | None) -> None:
-        """Output of some rows."""
+        """Output of some rows, which are made contiguous: the last bits depend on the layout."""
+        if isinstance(X, np.ndarray):
+            X = np.ascontiguousarray(X)
         self._raw(X, out)
         if link is not None:
             link(out)

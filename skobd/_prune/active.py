@@ -14,12 +14,12 @@ import numpy as np
 from .._net.compaction import at_least_one, select
 from .._net.network import Array, Indices, Mask
 from .._train.objective import Objective
+from .._train.rows import MAX_COPY_BYTES, Rows, take_columns
 from .._train.solvers import Monitor
 from .._train.state import TrainingState
 
 # Inputs are left out of the training data if a quarter of them are dead and the copy is small.
 _MAX_KEPT_INPUTS = 0.75
-_MAX_COPY_BYTES = 2**26
 
 
 class ActiveObjective:
@@ -46,9 +46,7 @@ class ActiveObjective:
         self._X = whole.X if X is None else X
         self._positions: Indices | None = None
 
-    def restricted(
-        self, prunable: Mask, max_copy_bytes: int = _MAX_COPY_BYTES
-    ) -> "ActiveObjective":
+    def restricted(self, prunable: Mask, max_copy_bytes: int = MAX_COPY_BYTES) -> "ActiveObjective":
         """The objective over units and inputs that have something left in ``prunable``.
 
         Columns of the data are copied only where that saves much and costs little memory; what
@@ -61,7 +59,7 @@ class ActiveObjective:
         is_much = alive.size <= _MAX_KEPT_INPUTS * inputs.size
         if is_much and _copy_bytes(X, alive.size) <= max_copy_bytes:
             columns = np.searchsorted(inputs, alive)
-            X = np.take(X, columns, axis=1) if isinstance(X, np.ndarray) else X[:, columns]
+            X = take_columns(X, columns)
             inputs = alive
         units = [
             at_least_one(layer.any(axis=0) | following[:-1].any(axis=1))
@@ -115,6 +113,6 @@ class ActiveObjective:
 
 def _copy_bytes(X: Any, n_columns: int) -> int:
     """Size of a copy of some columns; at most, for sparse data."""
-    if isinstance(X, np.ndarray):
-        return X.shape[0] * n_columns * X.itemsize
+    if isinstance(X, np.ndarray | Rows):
+        return X.shape[0] * n_columns * X.dtype.itemsize
     return X.data.nbytes + X.indices.nbytes + X.indptr.nbytes

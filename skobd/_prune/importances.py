@@ -40,7 +40,7 @@ def _summed_saliencies(objective: Objective, pruned: PrunedNetwork) -> Array:
 
 def _rescaled(objective: Objective, pruned: PrunedNetwork) -> tuple[Objective, PrunedNetwork]:
     """The same function of inputs of at most 1 in size, in double precision."""
-    X = objective.X.astype(np.float64)
+    X = objective.X[:].astype(np.float64)
     largest = abs(X).max(axis=0)
     scale = largest if isinstance(X, np.ndarray) else largest.toarray().ravel()
     scale[scale == 0] = 1

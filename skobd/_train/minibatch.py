@@ -19,6 +19,7 @@ from .._net.network import Array
 from .._threads import count_chunks, run_phases, split_evenly
 from .objective import Objective
 from .penalty import axpy_for
+from .rows import Rows, gather
 from .updates import Apply, Survivors, Update
 
 # A chunk is worth a thread from about this many multiply-adds of a phase on: threads wait for one
@@ -44,7 +45,7 @@ class Epochs(Protocol):
 def make_epochs(objective: Objective, batch_size: int) -> Epochs:
     """The fastest kind of epochs that can do it."""
     is_small = batch_size * max(objective.network.layer_sizes) <= _MAX_MINIBATCH_ELEMENTS
-    if is_small and isinstance(objective.X, np.ndarray):
+    if is_small and isinstance(objective.X, np.ndarray | Rows):
         return DenseEpochs(objective, batch_size)
     return BlockEpochs(objective, batch_size)
 
@@ -209,8 +210,7 @@ class DenseEpochs:
     ) -> float:
         """Phase 1 for some rows of a minibatch; returns their summed loss."""
         rows = rows[chunk.rows]
-        # mode="clip" spares NumPy a second, buffered copy; the rows are known to be valid.
-        np.take(self._X, rows, axis=0, out=chunk.inputs, mode="clip")
+        gather(self._X, rows, chunk.inputs)
         activations = self._network.forward(layers, chunk.inputs, chunk.activations)
         delta = chunk.deltas[-1]
         weight = None if self._sample_weight is None else self._sample_weight[rows]

@@ -17,6 +17,7 @@ from .._net.losses import Loss
 from .._net.network import Array, Network, multiply_transposed
 from .._threads import count_chunks, row_blocks, run_chunks, split_evenly
 from .penalty import Penalty
+from .rows import Rows, gather, largest
 
 _MAX_CHUNKS = 8
 _MIN_CHUNK_ROWS = 96
@@ -24,7 +25,7 @@ _MIN_CHUNK_ROWS = 96
 _BLOCK_ELEMENTS = 2**16
 _MIN_BLOCK_ROWS, _MAX_BLOCK_ROWS = 256, 2048
 
-Rows = slice | NDArray[np.intp]
+Where = slice | NDArray[np.intp]
 
 
 class Sizes(NamedTuple):
@@ -72,12 +73,13 @@ class Workspace:
         self._network, self._dtype = network, dtype
         self._inputs: Array | None = None
 
-    def gather(self, X: Array, rows: NDArray[np.intp]) -> Array:
+    def gather(self, X: Array | Rows, rows: NDArray[np.intp]) -> Array:
         """Rows of ``X`` copied into a buffer that is kept."""
         if self._inputs is None:
             self._inputs = np.empty((self.n_rows, X.shape[1]), dtype=X.dtype)
-        # mode="clip" spares NumPy a second, buffered copy; the rows are known to be valid.
-        return np.take(X, rows, axis=0, out=self._inputs[: len(rows)], mode="clip")
+        out = self._inputs[: len(rows)]
+        gather(X, rows, out)
+        return out
 
 
 # kernel(block, workspace, out): returns its contribution to a sum, and writes (never adds) its
@@ -92,7 +94,7 @@ class Objective:
     ----------
     network : Network
     loss : Loss
-    X : {ndarray, CSR matrix} of shape (n_samples, n_inputs)
+    X : {ndarray, CSR matrix, Rows} of shape (n_samples, n_inputs)
     Y : ndarray of shape (n_samples, n_outputs)
         Encoded targets.
     sample_weight : ndarray of shape (n_samples,) or None
@@ -143,8 +145,7 @@ class Objective:
 
     @cached_property
     def _largest_input(self) -> float:
-        values = self.X if isinstance(self.X, np.ndarray) else self.X.data
-        return float(max(values.max(initial=0), -values.min(initial=0)))
+        return largest(self.X)
 
     @property
     def multiply_adds_per_row(self) -> int:
@@ -171,7 +172,7 @@ class Objective:
                 return True
             return bool(np.isfinite(self.value(theta)))
 
-    def value_and_gradient(self, theta: Array, rows: Rows = slice(None)) -> tuple[float, Array]:
+    def value_and_gradient(self, theta: Array, rows: Where = slice(None)) -> tuple[float, Array]:
         """Objective and its gradient over all rows or a minibatch of them.
 
         Over a minibatch S is the weight of its rows, as in scikit-learn.
@@ -189,7 +190,7 @@ class Objective:
         return value / weight + self.penalty.value(theta, weight), gradient
 
     def accumulate(
-        self, kernel: Kernel, rows: Rows = slice(None), wants_total: bool = True
+        self, kernel: Kernel, rows: Where = slice(None), wants_total: bool = True
     ) -> tuple[float, Array]:
         """Sum a kernel over row blocks, in chunks that may run concurrently.
 
@@ -246,14 +247,14 @@ class Objective:
 
         return kernel
 
-    def weight_of(self, rows: Rows) -> float:
+    def weight_of(self, rows: Where) -> float:
         """Sum of the sample weights of some rows."""
         if self.sample_weight is None:
             return float(self.n_samples if isinstance(rows, slice) else len(rows))
         return float(self.sample_weight[rows].sum(dtype=np.float64))
 
-    def _block(self, rows: Rows, workspace: Workspace) -> Block:
-        if isinstance(rows, slice) or not isinstance(self.X, np.ndarray):
+    def _block(self, rows: Where, workspace: Workspace) -> Block:
+        if isinstance(rows, slice) or not isinstance(self.X, np.ndarray | Rows):
             X = self.X[rows]
         else:
             X = workspace.gather(self.X, rows)
@@ -261,7 +262,7 @@ class Objective:
         first_row = rows.start or 0 if isinstance(rows, slice) else 0
         return Block(X, self.Y[rows], weight, first_row)
 
-    def _chunks(self, rows: Rows) -> list[list[Rows]]:
+    def _chunks(self, rows: Where) -> list[list[Where]]:
         """Deal rows to chunks, by their number and the shapes alone (see `_threads`)."""
         n_rows = self.n_samples if isinstance(rows, slice) else len(rows)
         n_chunks = count_chunks(
@@ -288,5 +289,5 @@ class Objective:
         return self._workspaces[:n_chunks]
 
 
-def _n_rows(rows: Rows) -> int:
+def _n_rows(rows: Where) -> int:
     return rows.stop - rows.start if isinstance(rows, slice) else len(rows)

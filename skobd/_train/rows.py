@@ -1,0 +1,94 @@
+"""Rows of the data, copied only while they are looked at."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._net.network import Array, Indices
+
+# Copies up to this size are made once: rows are then gathered faster.
+MAX_COPY_BYTES = 2**26
+
+
+class Rows:
+    """Some rows of a dense array, in any memory layout, which is never copied as a whole.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, n_columns)
+    rows : ndarray of int of shape (n_samples,), default=None
+        Which ones; None for all.
+    """
+
+    def __init__(self, X: Array, rows: Indices | None = None) -> None:
+        self._X, self._rows = X, rows
+        self.shape = (X.shape[0] if rows is None else len(rows), X.shape[1])
+        self.dtype = X.dtype
+
+    def __getitem__(self, which: slice | NDArray[np.intp]) -> Array:
+        """Rows as a contiguous array, a copy."""
+        return np.ascontiguousarray(self._X[self._places(which)])
+
+    def take(self, which: NDArray[np.intp]) -> "Rows":
+        """Some of the rows."""
+        return Rows(self._X, np.asarray(self._places(which)))
+
+    def take_into(self, which: NDArray[np.intp], out: Array) -> None:
+        """Copy rows into a buffer."""
+        gather(self._X, self._places(which), out)
+
+    def columns(self, which: Indices) -> Array:
+        """Some columns, copied."""
+        places = slice(None) if self._rows is None else self._rows[:, np.newaxis]
+        return np.ascontiguousarray(self._X[places, which])
+
+    def largest(self) -> float:
+        """What no entry exceeds in size."""
+        return largest(self._X)
+
+    def _places(self, which: Any) -> Any:
+        return which if self._rows is None else self._rows[which]
+
+
+def take_rows(X: Any, rows: NDArray[np.intp]) -> Any:
+    """Some rows of an array, a sparse matrix or `Rows`; copied if they are not too many."""
+    if isinstance(X, Rows):
+        return X.take(rows)
+    if isinstance(X, np.ndarray) and len(rows) * X.shape[1] * X.itemsize > MAX_COPY_BYTES:
+        return Rows(X, rows)
+    return X[rows]
+
+
+def in_row_order(X: Any) -> Any:
+    """The same with rows that are, or become, contiguous."""
+    if not isinstance(X, np.ndarray) or X.flags.c_contiguous:
+        return X
+    return Rows(X) if X.nbytes > MAX_COPY_BYTES else np.ascontiguousarray(X)
+
+
+def take_columns(X: Any, columns: Indices) -> Any:
+    """Some columns, copied."""
+    if isinstance(X, Rows):
+        return X.columns(columns)
+    return np.take(X, columns, axis=1) if isinstance(X, np.ndarray) else X[:, columns]
+
+
+def gather(X: Array | Rows, rows: Any, out: Array) -> None:
+    """Copy rows, which are known to be valid, into a buffer."""
+    if isinstance(X, Rows):
+        X.take_into(rows, out)
+    elif X.flags.c_contiguous:
+        # mode="clip" spares NumPy a second, buffered copy.
+        np.take(X, rows, axis=0, out=out, mode="clip")
+    else:
+        # np.take would begin by copying all of X.
+        out[...] = X[rows]
+
+
+def largest(X: Any) -> float:
+    """What no entry of an array, a sparse matrix or `Rows` exceeds in size."""
+    if isinstance(X, Rows):
+        return X.largest()
+    values = X if isinstance(X, np.ndarray) else X.data
+    return float(max(values.max(initial=0), -values.min(initial=0)))

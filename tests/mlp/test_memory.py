@@ -1,0 +1,94 @@
+"""No copy of large data, whatever their memory layout; and the same bits from any of them."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+from models import digest, make
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+N_ROWS, N_COLUMNS = 40_000, 60
+LAYOUTS = {
+    "rows": lambda X: X,
+    "columns": np.asfortranarray,
+    "strided": lambda X: np.repeat(X, 2, axis=0)[::2],
+    "backwards": lambda X: X[::-1].copy()[::-1],
+}
+
+
+@pytest.fixture(scope="module")
+def large():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(N_ROWS, N_COLUMNS))
+    return X, (X[:, 0] > 0).astype(int)
+
+
+def peak_of(call):
+    """Most bytes that were allocated at a time."""
+    tracemalloc.start()
+    try:
+        call()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.fixture
+def nothing_is_small(monkeypatch):
+    """All data are too large for a copy."""
+    monkeypatch.setattr("skobd._train.rows.MAX_COPY_BYTES", 0)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_predict_needs_no_copy(large, layout):
+    X, y = large
+    model = make("classifier", max_iter=1, prune_fraction=0, solver="lbfgs").fit(X[:100], y[:100])
+    X_other = LAYOUTS[layout](X)
+    expected = model.predict_proba(X)
+    found = []
+    assert peak_of(lambda: found.append(model.predict_proba(X_other))) < 0.35 * X.nbytes
+    np.testing.assert_array_equal(found[0], expected)
+
+
+@pytest.mark.usefixtures("nothing_is_small")
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize(
+    "params",
+    [{"solver": "adam", "early_stopping": True}, {"solver": "sgd"}, {"solver": "lbfgs"}],
+    ids=lambda params: params["solver"],
+)
+def test_fit_needs_no_copy(large, layout, params):
+    X, y = large
+    params = {"prune_fraction": 0.5, "n_rounds": 1, "n_regrow": 0, "retrain_max_iter": 1} | params
+    model = make("classifier", max_iter=1, batch_size=1000, **params)
+    X_other = LAYOUTS[layout](X)
+    assert peak_of(lambda: model.fit(X_other, y)) < 0.35 * X.nbytes
+
+
+@pytest.mark.parametrize("criterion", ["obd", "unit_obs"])
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize(
+    "params",
+    [{"solver": "adam", "early_stopping": True}, {"solver": "sgd"}, {"solver": "lbfgs"}],
+    ids=lambda params: params["solver"],
+)
+def test_the_same_bits_with_and_without_copies(large, layout, params, criterion, monkeypatch):
+    """Also with weights of zero, with dead inputs left out of the data, and with huge batches."""
+    X, y = large[0][:3000, :9], large[1][:3000]
+    weight = np.arange(3000) % 4
+    for more in ({}, {"granularity": "feature"}, {"batch_size": 2000}):
+        model = make("classifier", max_iter=2, criterion=criterion, **params, **more)
+        bits = digest(model.fit(X, y, sample_weight=weight, X_val=X[:99], y_val=y[:99]))
+        importances, score = model.feature_importances_, model.validation_scores_
+        with monkeypatch.context() as patch:
+            patch.setattr("skobd._train.rows.MAX_COPY_BYTES", 0)
+            X_other = LAYOUTS[layout](X)
+            model.fit(X_other, y, sample_weight=weight, X_val=X_other[:99], y_val=y[:99])
+            assert digest(model) == bits
+            np.testing.assert_array_equal(model.feature_importances_, importances)
+            assert model.validation_scores_ == score
+            if params.get("early_stopping"):
+                bits = digest(model.fit(X_other, y))
+        if params.get("early_stopping"):
+            assert digest(model.fit(X, y)) == bits
