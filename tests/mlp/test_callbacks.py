@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from models import digest, plain
+from models import assert_deleted_are_zero, digest, plain
 from recorder import Recorder, needs_callbacks
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
@@ -14,6 +14,9 @@ from skobd._sklearn_compat import NoContext, root_context
 pytestmark = pytest.mark.filterwarnings(
     "ignore::sklearn.exceptions.ConvergenceWarning"  # few epochs are enough here
 )
+
+
+BEGIN_EPOCH, END_EPOCH, END_ROUND = ("begin", "epoch"), ("end", "epoch"), ("end", "round")
 
 
 def make_classifier(**params):
@@ -171,6 +174,90 @@ def test_works_within_the_searches_of_scikit_learn(iris):
     grid = GridSearchCV(make_classifier(), {"prune_fraction": [0.5, 0.7]}, cv=2)
     grid.set_callbacks(recorder).fit(*iris)
     assert recorder.count("end", "round") == 3 * (2 * 2 + 1)
+
+
+class TestRegrowth:
+    """The cycles belong to the last round; their epochs are told of like others."""
+
+    def make(self, solver="adam", **params):
+        defaults = {"retrain_max_iter": 2, "n_regrow": 3, "prune_fraction": 0.6, "max_iter": 3}
+        defaults |= {"n_rounds": 2, "random_state": 0, "solver": solver}
+        return OBDMLPClassifier((5,), **defaults | params)
+
+    @needs_callbacks
+    @pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
+    def test_epochs_of_all_cycles(self, iris, solver):
+        recorder = Recorder()
+        self.make(solver).set_callbacks(recorder).fit(*iris)
+        ended = [path for what, name, path in recorder.events[1:-1] if (what, name) == END_EPOCH]
+        begun = [path for what, name, path in recorder.events[1:-1] if (what, name) == BEGIN_EPOCH]
+        assert begun == ended
+        n_epochs = {0: 3, 1: 2, 2: 2 + 3 * 2}
+        expected = [(0, r, epoch) for r, n in n_epochs.items() for epoch in range(n)]
+        assert ended == expected
+        for name in ("fit", "round", "epoch"):
+            assert recorder.count("begin", name) == recorder.count("end", name)
+
+    @needs_callbacks
+    @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+    def test_networks_that_are_shown(self, iris, solver):
+        recorder = Recorder()
+        model = self.make(solver).set_callbacks(recorder).fit(*iris)
+        last = [
+            fitted
+            for (what, name, fitted), event in zip(
+                recorder.fitted, recorder.events[1:-1], strict=True
+            )
+            if (what, name) == END_EPOCH and event[2][1] == 2
+        ]
+        assert len(last) == 8
+        for fitted in last:
+            assert fitted.n_weights_ == model.n_weights_ == round(0.4 * 35)
+            assert_deleted_are_zero(fitted)
+        # Of every training one, then another one.
+        masks = [b"".join(mask.tobytes() for mask in fitted.coef_masks_) for fitted in last]
+        assert masks[::2] == masks[1::2]
+        assert len(set(masks)) > 1
+        assert digest(model) in {digest(fitted) for fitted in last}
+        ends = [fitted for what, name, fitted in recorder.fitted if (what, name) == END_ROUND]
+        assert digest(ends[-1]) == digest(model)
+        np.testing.assert_equal(ends[-1].regrowth_history_, model.regrowth_history_)
+        assert digest(model) == digest(self.make(solver).fit(*iris))
+
+    @needs_callbacks
+    @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+    @pytest.mark.parametrize("epoch", [0, 1, 2, 5, 7])
+    def test_a_callback_ends_the_fit_within_a_cycle(self, iris, solver, epoch):
+        whole = self.make(solver).fit(*iris)
+        estimator = self.make(solver).set_callbacks(Recorder(stop_at=(0, 2, epoch)))
+        estimator.fit(*iris)
+        assert estimator.n_iter_ == len(estimator.loss_curve_) == 3 + 2 + epoch + 1
+        assert estimator.n_weights_ == whole.n_weights_
+        assert_deleted_are_zero(estimator)
+        cycles, expected = estimator.regrowth_history_, whole.regrowth_history_
+        # Begun after the first 2 epochs of the round; the last of them may lack its second one.
+        n_cycles = epoch // 2
+        expected_n_iter = [2] * n_cycles
+        if n_cycles and epoch % 2 == 0:
+            expected_n_iter[-1] = 1
+        assert cycles["n_iter"].tolist() == expected_n_iter
+        n_whole = expected_n_iter.count(2)
+        for name, column in cycles.items():
+            np.testing.assert_array_equal(column[:n_whole], expected[name][:n_whole])
+        if n_cycles:
+            # The best network so far.
+            shorter = self.make(solver, n_regrow=0).fit(*iris)
+            loss = shorter.pruning_history_["loss_after_retraining"][-1]
+            best = min(loss, *cycles["loss_after_retraining"])
+            assert estimator.pruning_history_["loss_after_retraining"][-1] == best
+
+    @needs_callbacks
+    def test_no_round_follows(self, iris):
+        """On a path every level has its cycles."""
+        estimator = self.make().set_callbacks(Recorder(stop_at=(0, 1, 4)))
+        path = estimator.pruning_path(*iris, [0.3, 0.6])
+        np.testing.assert_array_equal(path.n_weights, [35, round(0.7 * 35)])
+        assert path.estimator_at(1).regrowth_history_["n_iter"].tolist() == [2, 1]
 
 
 def test_without_callbacks_in_scikit_learn_nothing_happens():

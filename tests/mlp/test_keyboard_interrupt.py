@@ -81,6 +81,48 @@ class TestInterrupt:
         model.set_params(verbose=0).prune(X, y, prune_fraction=0.95)
         model.fit(X, y)
 
+    @pytest.mark.parametrize("kind", ESTIMATORS)
+    @pytest.mark.parametrize("solver", SOLVERS)
+    @pytest.mark.parametrize("epoch", [1, 3, 4, 7])
+    def test_in_regrowth(self, kind, solver, epoch, data):
+        """In an epoch of the last round of 3 + 4 x 3: the best network so far is kept."""
+        X, y = data[kind]
+        recipe = {"retrain_max_iter": 3, "retrain_alpha": 0.5, "n_regrow": 4}
+        recipe |= {"solver": solver, "retrain_learning_rate_init": 0.02, "tol": 0, "verbose": 2}
+        first = 10 + 3 + 3
+        model = make(kind, **recipe)
+        with (
+            pytest.warns(UserWarning, match="Training interrupted by user") as caught,
+            redirect_stdout(Interrupting("Iteration", first + epoch)),
+        ):
+            model.fit(X, y)
+        assert caught[-1].filename == __file__
+        n_total = sum(mask.size for mask in model.coef_masks_)
+        assert model.n_weights_ == sum(mask.sum() for mask in model.coef_masks_)
+        assert model.n_weights_ == round(0.2 * n_total)
+        assert_deleted_are_zero(model)
+        assert len(model.loss_curve_) == model.n_iter_ == first + epoch
+        history, cycles = model.pruning_history_, model.regrowth_history_
+        assert history["n_iter"].tolist() == [3, 3, epoch]
+        # Begun after the first 3 epochs of the round; the last of them was interrupted.
+        n_cycles = (epoch - 1) // 3
+        n_whole = max(n_cycles - 1, 0)
+        expected = [3] * n_whole + [epoch - 3 * n_cycles] * (n_cycles > 0)
+        assert cycles["n_iter"].tolist() == expected
+        with redirect_stdout(io.StringIO()):
+            whole = make(kind, **recipe).fit(X, y)
+            without = make(kind, **recipe | {"n_regrow": 0}).fit(X, y)
+        for name, column in cycles.items():
+            same = whole.regrowth_history_[name][:n_whole]
+            np.testing.assert_array_equal(column[:n_whole], same, err_msg=name)
+        if n_cycles:
+            loss = without.pruning_history_["loss_after_retraining"][-1]
+            best = min(loss, *cycles["loss_after_retraining"])
+            assert history["loss_after_retraining"][-1] == best
+        model.set_params(verbose=0).prune(X, y, prune_fraction=0.9)
+        assert model.n_weights_ == round(0.1 * n_total)
+        model.fit(X, y)
+
     def test_in_deletion(self, iris, monkeypatch):
         calls = 0
         curvature = criteria.diagonal_curvature
