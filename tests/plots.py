@@ -4,7 +4,7 @@ import matplotlib as mpl
 import numpy as np
 
 # Of the estimators that are plotted.
-SETTINGS = {"solver": "lbfgs", "alpha": 1, "max_iter": 500, "random_state": 0}
+SETTINGS = {"solver": "lbfgs", "alpha": 1, "max_iter": 500, "n_regrow": 0, "random_state": 0}
 
 
 def texts(ax):

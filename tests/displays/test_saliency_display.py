@@ -15,7 +15,8 @@ def test_heat_maps_show_saliencies_and_mask_the_deleted(clf, iris):
     for image, values, mask in zip(display.images_, saliencies.coefs, clf.coef_masks_, strict=True):
         shown = image.get_array()
         np.testing.assert_array_equal(shown.mask, ~mask)
-        np.testing.assert_allclose(shown.compressed(), values[mask])
+        # The colours do not reach further down than this.
+        np.testing.assert_allclose(shown.compressed(), np.maximum(values[mask], shown.min()))
     crosses = display.axes_[0].lines[0].get_xydata()
     np.testing.assert_array_equal(crosses[:, ::-1], np.argwhere(~clf.coef_masks_[0]))
     names = [label.get_text() for label in display.axes_[0].get_yticklabels()]
@@ -113,12 +114,14 @@ def test_importances_are_sums_over_the_survivors_with_names():
     assert any("not shown: 2 inputs of less" in text for text in texts(display.ax_))
 
 
-def test_importances_agree_with_the_estimator(clf, iris):
+def test_importances_agree_with_the_estimator(iris):
     X, y = iris
-    display = SaliencyDisplay.from_estimator(clf, X[:100], y[:100], kind="importance")
+    clf = OBDMLPClassifier((5,), **SETTINGS, curvature="levenberg_marquardt").fit(X, y)
+    display = SaliencyDisplay.from_estimator(clf, X, y, kind="importance")
     importances = clf.feature_importances_
-    widths = [bar.get_width() for bar in display.bars_]
-    np.testing.assert_allclose(widths, np.sort(importances[importances > 0])[::-1])
+    widths = np.array([bar.get_width() for bar in display.bars_])
+    expected = np.sort(importances[importances > 0])[::-1]
+    np.testing.assert_allclose(widths / widths.sum(), expected, rtol=1e-6)
 
 
 def test_saliency_is_named_after_the_criterion(iris):

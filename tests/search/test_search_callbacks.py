@@ -98,7 +98,9 @@ def test_scoring_monitor_records_scores_in_a_search(iris, n_jobs):
     from sklearn.callback import ScoringMonitor
 
     monitor = ScoringMonitor(scoring="accuracy")
-    estimator = make_classifier().set_callbacks(monitor)
+    # As many epochs of retraining as of training, and no regrowth.
+    again = {"retrain_max_iter": None, "n_regrow": 0}
+    estimator = make_classifier().set_params(**again).set_callbacks(monitor)
     search = PruningSearchCV(estimator, prune_fractions=[0, 0.5], cv=2, n_jobs=n_jobs)
     search.fit(*iris)
     rows = monitor.get_logs().data
