@@ -7,6 +7,7 @@ units of the next layer are corrected for their loss, the incoming weights have 
 
 import itertools
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -123,7 +124,8 @@ def _choose(
     return positions(chosen)
 
 
-class Granularity(NamedTuple):
+@dataclass(frozen=True)
+class Granularity:
     """One row of the table.
 
     Attributes
