@@ -87,7 +87,7 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         Epochs without improvement that end training.
     max_fun : int, default=15000
         Most evaluations of the objective by ``solver="lbfgs"``.
-    prune_fraction : float in [0, 1), default=0.9
+    prune_fraction : float in [0, 1), default=0.875
         Fraction gone at the end of what ``granularity`` deletes: of all weights, of the hidden
         units, or of the inputs; exactly, rounded to whole ones. 0 gives a plain multilayer
         perceptron.
@@ -119,7 +119,7 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         input to any output stays.
     prune_intercepts : bool, default=False
         Whether intercepts can be deleted too; they then count as weights.
-    retrain_max_iter : int or None, default=20
+    retrain_max_iter : int or None, default=15
         Iterations or epochs of retraining after each deletion and in each cycle of regrowth; None
         means ``max_iter``, 0 none.
     retrain_learning_rate_init : float, "auto" or None, default="auto"
@@ -131,7 +131,7 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         ``alpha`` from the first deletion on: sparse networks want a stronger penalty. "auto" means
         ``max(alpha, 3)`` for "lbfgs" and as much over all samples for the stochastic solvers,
         whose ``alpha`` is that of a minibatch: ``max(alpha, 3 * batch_size / n_samples)``.
-    n_regrow : int, default=4
+    n_regrow : int, default=8
         Cycles of regrowth at the end of ``fit`` (on a path, at every level): in cycle c of C
         ``0.3 (1 - c/C)`` of the surviving weights are deleted by the criterion, as many deleted
         ones come back where the predicted decrease g^2/(2h) is largest (see
@@ -268,16 +268,16 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         epsilon=1e-8,
         n_iter_no_change=10,
         max_fun=15000,
-        prune_fraction=0.9,
+        prune_fraction=0.875,
         n_rounds=5,
         criterion="obd",
         curvature="gauss_newton",
         granularity="weight",
         prune_intercepts=False,
-        retrain_max_iter=20,
+        retrain_max_iter=15,
         retrain_learning_rate_init="auto",
         retrain_alpha="auto",
-        n_regrow=4,
+        n_regrow=8,
         prune_tol=None,
         class_weight=None,
     ):
@@ -551,7 +551,7 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
         Epochs without improvement that end training.
     max_fun : int, default=15000
         Most evaluations of the objective by ``solver="lbfgs"``.
-    prune_fraction : float in [0, 1), default=0.9
+    prune_fraction : float in [0, 1), default=0.875
         Fraction gone at the end of what ``granularity`` deletes: of all weights, of the hidden
         units, or of the inputs; exactly, rounded to whole ones. 0 gives a plain multilayer
         perceptron.
@@ -583,7 +583,7 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
         input to any output stays.
     prune_intercepts : bool, default=False
         Whether intercepts can be deleted too; they then count as weights.
-    retrain_max_iter : int or None, default=20
+    retrain_max_iter : int or None, default=15
         Iterations or epochs of retraining after each deletion and in each cycle of regrowth; None
         means ``max_iter``, 0 none.
     retrain_learning_rate_init : float, "auto" or None, default="auto"
@@ -595,7 +595,7 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
         ``alpha`` from the first deletion on: sparse networks want a stronger penalty. "auto" means
         ``max(alpha, 3)`` for "lbfgs" and as much over all samples for the stochastic solvers,
         whose ``alpha`` is that of a minibatch: ``max(alpha, 3 * batch_size / n_samples)``.
-    n_regrow : int, default=4
+    n_regrow : int, default=8
         Cycles of regrowth at the end of ``fit`` (on a path, at every level): in cycle c of C
         ``0.3 (1 - c/C)`` of the surviving weights are deleted by the criterion, as many deleted
         ones come back where the predicted decrease g^2/(2h) is largest (see
@@ -686,7 +686,7 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
     >>> X, y = load_diabetes(return_X_y=True)
     >>> mlp = OBDMLPRegressor(
     ...     hidden_layer_sizes=(20,), activation="tanh", solver="lbfgs", alpha=10,
-    ...     prune_fraction=0.9, random_state=0,
+    ...     prune_fraction=0.875, random_state=0,
     ... )
     >>> model = make_pipeline(StandardScaler(), mlp).fit(X, (y - y.mean()) / y.std())
     >>> mlp.n_weights_
@@ -727,16 +727,16 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
         epsilon=1e-8,
         n_iter_no_change=10,
         max_fun=15000,
-        prune_fraction=0.9,
+        prune_fraction=0.875,
         n_rounds=5,
         criterion="obd",
         curvature="gauss_newton",
         granularity="weight",
         prune_intercepts=False,
-        retrain_max_iter=20,
+        retrain_max_iter=15,
         retrain_learning_rate_init="auto",
         retrain_alpha="auto",
-        n_regrow=4,
+        n_regrow=8,
         prune_tol=None,
     ):
         super().__init__(

@@ -135,7 +135,7 @@ def prune(
     alpha = objective.alpha if recipe.retrain_alpha is None else recipe.retrain_alpha
     whole = objective.with_alpha(alpha)
     active = ActiveObjective(whole).restricted(recipe.prunable(last.pruned))
-    loss = reference = active.value(last.pruned.theta)
+    loss = active.value(last.pruned.theta)
     for number, n_left in enumerate(survivors, start=1):
         if last.round.ended_early:
             return
@@ -170,7 +170,7 @@ def prune(
         loss = refined.loss
         if (
             recipe.prune_tol is not None
-            and _deterioration(dense, reference, last) > recipe.prune_tol
+            and _deterioration(objective, whole, dense, last) > recipe.prune_tol
         ):
             yield replace(last, round=replace(last.round, within_tol=False))
             return
@@ -381,11 +381,13 @@ def _step(
     return Step(pruned, result.state, numbers)
 
 
-def _deterioration(dense: Step, reference: float, step: Step) -> float:
+def _deterioration(objective: Objective, whole: Objective, dense: Step, step: Step) -> float:
     """How much worse than the dense network: in validation score if there is one, else in loss.
 
-    ``reference`` is the dense network's objective with the penalty of retraining.
+    The loss is that of dense training, whose penalty may be another than that of retraining.
     """
     if np.isfinite(dense.round.validation_score):
         return dense.round.validation_score - step.round.validation_score
-    return step.round.loss_after_retraining - reference
+    theta, total = step.pruned.theta, objective.total_weight
+    penalties = objective.penalty.value(theta, total) - whole.penalty.value(theta, total)
+    return step.round.loss_after_retraining + penalties - dense.round.loss_after_retraining
