@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 from models import ESTIMATORS, assert_deleted_are_zero, digest
 from sklearn.base import clone
@@ -253,6 +253,7 @@ def test_right_or_refused(kind, data):
         warnings.simplefilter("error", RuntimeWarning)
         fitted = attempt(model.fit, X, y, sample_weight=weight)
         assert frozen(model.get_params()) == given_parameters
+        event("refused" if fitted is None else "fitted")
         if fitted is None:
             assert not hasattr(model, "coefs_")
             return

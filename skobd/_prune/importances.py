@@ -6,6 +6,7 @@ from .._net.network import Array
 from .._net.pruned import PrunedNetwork
 from .._train.objective import Objective
 from .curvature import diagonal_curvature
+from .problem import check_no_overflow
 
 # All rows up to so many, and a tenth of them beyond: a few per cent of ten epochs.
 _ALL_ROWS, _FRACTION = 1000, 0.1
@@ -26,6 +27,7 @@ def input_importances(objective: Objective, pruned: PrunedNetwork) -> Array:
         if not limits.tiny / limits.eps < total < np.inf:
             # The squares of the input leave the range of its precision.
             sums = _summed_saliencies(*_rescaled(sample, pruned))
+            check_no_overflow(sums, "Importances of the inputs")
             total = sums.sum()
         return (sums / total if total > 0 else sums).astype(pruned.theta.dtype)
 
