@@ -160,7 +160,7 @@ def _hold_blas(n_threads: int | None) -> Iterator[None]:
 
 def _claim(claims: dict[str, object], claimant: object) -> bool:
     """Whether the claimant has come first; asked again, the answer is the same."""
-    return claims.setdefault("first", claimant) is claimant
+    return claims.setdefault("first", claimant) == claimant
 
 
 @lru_cache(maxsize=1)
@@ -193,8 +193,7 @@ class _Limit:
     def acquire(self, token: object) -> int:
         """Hold BLAS to one thread; returns how many it had."""
         self._holders.add(token)
-        while not _claim(self._turn, token):
-            time.sleep(1e-5)
+        self._take_turn(token)
         if not self._is_set:
             if not self._original:
                 self._original = [(library, library.num_threads) for library in _blas()]
@@ -217,20 +216,35 @@ class _Limit:
             if self._holders or not self._original:
                 break
 
-    def forget_holders(self) -> None:
-        """Begin anew in a forked child, where the threads that hold the limit do not exist."""
-        self._holders, self._turn = set(), {}
-        self._lift()
+    def _take_turn(self, token: object) -> None:
+        while not _claim(self._turn, token):
+            time.sleep(1e-5)
 
     def _lift(self) -> None:
         self._is_set = False
         _set_blas_threads(self._original)
         self._original = []
 
+    def before_fork(self) -> None:
+        """Let no other thread hold a lock of BLAS or threadpoolctl, which the child would keep."""
+        self._take_turn(threading.get_ident())
+
+    def after_in_parent(self) -> None:
+        self.release(threading.get_ident())
+
+    def after_in_child(self) -> None:
+        """Begin anew, without the holders: they are threads of the parent."""
+        self._holders, self._turn = set(), {}
+        self._lift()
+
 
 _limit = _Limit()
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_limit.forget_holders)
+    os.register_at_fork(
+        before=_limit.before_fork,
+        after_in_parent=_limit.after_in_parent,
+        after_in_child=_limit.after_in_child,
+    )
 
 
 class _Job:
@@ -293,7 +307,7 @@ class _Team:
     def wait_for(self, job: _Job) -> None:
         while not job.has_ended:
             try:
-                job.ended.get(timeout=1)
+                job.ended.get(timeout=0.1)
             except Empty:
                 if self._leader is not None and not self._leader.is_alive():
                     job.has_ended = True

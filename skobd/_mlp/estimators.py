@@ -686,7 +686,7 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
     >>> X, y = load_diabetes(return_X_y=True)
     >>> mlp = OBDMLPRegressor(
     ...     hidden_layer_sizes=(20,), activation="tanh", solver="lbfgs", alpha=10,
-    ...     prune_fraction=0.875, random_state=0,
+    ...     prune_fraction=0.9, random_state=0,
     ... )
     >>> model = make_pipeline(StandardScaler(), mlp).fit(X, (y - y.mean()) / y.std())
     >>> mlp.n_weights_

@@ -19,12 +19,12 @@ from skobd._train.solvers import DivergenceError
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 DEFAULTS = {
-    "prune_fraction": 0.9,
+    "prune_fraction": 0.875,
     "n_rounds": 5,
-    "retrain_max_iter": 20,
+    "retrain_max_iter": 15,
     "retrain_learning_rate_init": "auto",
     "retrain_alpha": "auto",
-    "n_regrow": 4,
+    "n_regrow": 8,
 }
 CYCLE_COLUMNS = [
     "round",
@@ -44,8 +44,9 @@ CONVERGED |= {"alpha": 1.0, "retrain_alpha": 1.0}
 
 
 def make_default(kind, **params):
-    """As it comes, but for less training of the dense network."""
+    """The default recipe on a small network, with round numbers."""
     defaults = {"hidden_layer_sizes": (12, 6), "max_iter": 15, "random_state": 0}
+    defaults |= {"prune_fraction": 0.9, "retrain_max_iter": 20, "n_regrow": 4}
     return ESTIMATORS[kind](**defaults | params)
 
 
@@ -60,19 +61,19 @@ def parameters(model):
 @pytest.mark.parametrize("kind", ESTIMATORS)
 @pytest.mark.parametrize("solver", SOLVERS)
 class TestDefaults:
-    def test_a_tenth_of_the_weights_is_left(self, kind, solver, data):
+    def test_an_eighth_of_the_weights_is_left(self, kind, solver, data):
         X, y = data[kind]
         model = ESTIMATORS[kind](solver=solver, random_state=0, max_iter=50)
         given = model.get_params()
         assert {name: given[name] for name in DEFAULTS} == DEFAULTS
         model.fit(X, y)
         n_total = X.shape[1] * 100 + 100 * (3 if kind == "classifier" else 1)
-        assert count(model) == model.n_weights_ == round(0.1 * n_total)
+        assert count(model) == model.n_weights_ == round(n_total / 8)
         assert all(mask.all() for mask in model.intercept_masks_)
         assert_deleted_are_zero(model)
         assert model.get_params() == given
         history = pd.DataFrame(model.pruning_history_)
-        left = [round(n_total * 0.1 ** (r / 5)) for r in range(1, 6)]
+        left = [round(n_total * 0.125 ** (r / 5)) for r in range(1, 6)]
         assert_array_equal(history["n_weights"], left)
 
     @pytest.mark.parametrize("prune_intercepts", [False, True])
@@ -466,6 +467,8 @@ class TestPredictedDecreases:
             curvature=curvature,
             alpha=0.7,
             prune_fraction=0.5,
+            retrain_max_iter=20,
+            n_regrow=4,
             random_state=0,
         ).fit(X, y)
         oracle = Oracle((10, 4, 3, 1), "tanh", "squared_error", X, y[:, np.newaxis], weight, 0.7)
