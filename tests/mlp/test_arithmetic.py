@@ -7,7 +7,10 @@ from sklearn.datasets import load_breast_cancer
 
 from skobd._train.solvers import SOLVERS
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    pytest.mark.filterwarnings("ignore:Inputs are far off scale:UserWarning"),
+]
 
 # Unscaled: exponentials underflow.
 X, Y = load_breast_cancer(return_X_y=True)

@@ -443,6 +443,7 @@ def test_hidden_layer_sizes_of_any_kind(sizes):
     assert [layer.shape for layer in model.coefs_] == [(4, 5), (5, 3)]
 
 
+@pytest.mark.filterwarnings("ignore:Inputs are far off scale:UserWarning")
 class TestDivergence:
     @pytest.mark.parametrize("kind", ESTIMATORS)
     def test_names_the_cure(self, kind):

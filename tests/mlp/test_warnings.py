@@ -13,7 +13,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler, scale
 
-from skobd import OBDMLPClassifier, OBDMLPRegressor
+from skobd import OBDMLPClassifier
 
 
 def here():
@@ -93,23 +93,6 @@ def test_none_where_few_iterations_were_asked_for(iris):
         warnings.simplefilter("error")
         model.fit(*iris)
     np.testing.assert_array_equal(model.pruning_history_["n_iter"], 1)
-
-
-def test_diverging_with_early_stopping_keeps_the_best(iris):
-    model = OBDMLPRegressor(
-        activation="identity",
-        solver="sgd",
-        learning_rate_init=1,
-        max_iter=20,
-        early_stopping=True,
-        random_state=0,
-    )
-    X, y = iris
-    with pytest.warns(ConvergenceWarning, match="lower learning_rate_init") as caught:
-        model.fit(X * 10, y)
-    assert caught[0].filename == __file__
-    assert np.isfinite(model.predict(X)).all()
-    assert np.isnan(model.validation_scores_[-1])
 
 
 @pytest.mark.parametrize("kind", ESTIMATORS)
