@@ -27,7 +27,6 @@ from skobd._threads import (
     split_evenly,
 )
 
-
 BLAS = ThreadpoolController().select(user_api="blas").lib_controllers
 
 

@@ -285,6 +285,8 @@ class _Running:
 
 def _subtract_squares(inverses: Array, panels: Array) -> None:
     """``P -= L^T L`` for each P and L, in place."""
+    if not inverses.size:
+        return  # BLAS refuses what is empty
     gemm = get_blas_funcs("gemm", dtype=inverses.dtype)
     for inverse, panel in zip(inverses, panels, strict=True):
         gemm(-1.0, panel.T, panel.T, beta=1.0, c=inverse.T, trans_b=True, overwrite_c=True)

@@ -92,7 +92,7 @@ def sequences(blocks, theta, prunable):
 
 
 # A panel holds 32 deletions: sizes below one, of one, between, and beyond two.
-@pytest.mark.parametrize("sizes", [[6], [70], [5, 9, 7, 1], [20, 34, 9]], ids=str)
+@pytest.mark.parametrize("sizes", [[6], [32], [70], [5, 9, 7, 1], [20, 34, 9], [64, 64]], ids=str)
 @pytest.mark.parametrize("fixed", [False, True], ids=["all", "some-fixed"])
 def test_elimination_is_optimal_brain_surgeon(sizes, fixed):
     rng = np.random.default_rng(len(sizes))
