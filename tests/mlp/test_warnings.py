@@ -95,7 +95,6 @@ def test_none_where_few_iterations_were_asked_for(iris):
     np.testing.assert_array_equal(model.pruning_history_["n_iter"], 1)
 
 
-<<<<<<< HEAD
 def test_diverging_with_early_stopping_is_refused(iris):
     model = OBDMLPRegressor(
         activation="identity",
@@ -111,8 +110,6 @@ def test_diverging_with_early_stopping_is_refused(iris):
     assert not hasattr(model, "coefs_")
 
 
-=======
->>>>>>> 2c504fda05485ca71a60b8ff9d3c0024708c2f27
 @pytest.mark.parametrize("kind", ESTIMATORS)
 def test_none_where_training_converges(kind, data):
     X, y = data[kind]
