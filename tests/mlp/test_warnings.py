@@ -95,21 +95,6 @@ def test_none_where_few_iterations_were_asked_for(iris):
     np.testing.assert_array_equal(model.pruning_history_["n_iter"], 1)
 
 
-def test_diverging_with_early_stopping_is_refused(iris):
-    model = OBDMLPRegressor(
-        activation="identity",
-        solver="sgd",
-        learning_rate_init=1,
-        max_iter=20,
-        early_stopping=True,
-        random_state=0,
-    )
-    X, y = iris
-    with pytest.raises(ValueError, match="lower learning_rate_init"):
-        model.fit(X * 10, y)
-    assert not hasattr(model, "coefs_")
-
-
 @pytest.mark.parametrize("kind", ESTIMATORS)
 def test_none_where_training_converges(kind, data):
     X, y = data[kind]
