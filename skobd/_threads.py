@@ -45,7 +45,7 @@ def reproducible_threads(n_threads: int | None = None) -> AbstractContextManager
 
 def single_threaded_blas() -> AbstractContextManager[None]:
     """Hold BLAS to one thread without starting any: for work too small to be divided."""
-    return reproducible_threads(1)
+    return cast(AbstractContextManager[None], _Context(_hold_blas(None, has_team=False)))
 
 
 def count_chunks(
@@ -131,7 +131,7 @@ class _Context(IOBase):
         self.close = generator.close  # type: ignore[method-assign]
 
 
-def _hold_blas(n_threads: int | None) -> Iterator[None]:
+def _hold_blas(n_threads: int | None, has_team: bool = True) -> Iterator[None]:
     if _my_team() is not None:
         yield
         return
@@ -139,16 +139,17 @@ def _hold_blas(n_threads: int | None) -> Iterator[None]:
 
     def leave() -> None:
         _limit.release(token)
-        if _team.get() is team:
-            _team.set(None)
         if team is not None:
+            if _team.get() is team:
+                _team.set(None)
             team.close()
 
     try:
         try:
             n_free = _limit.acquire(token)
-            team = _Team(min(n_free, n_threads or n_free))
-            _team.set(team)
+            if has_team:
+                team = _Team(min(n_free, n_threads or n_free))
+                _team.set(team)
             yield
         finally:
             leave()
@@ -168,14 +169,17 @@ def _blas() -> list[Any]:
     return ThreadpoolController().select(user_api="blas").lib_controllers
 
 
-def _set_blas_threads(limits: Sequence[tuple[Any, int]]) -> None:
-    # Directly, because ThreadpoolController.limit takes longer than predicting a row.
-    for library, n_threads in limits:
-        # Since threadpoolctl 3.8 OpenBLAS obeys only the thread that was first to set a limit.
-        let_any_thread_control = getattr(library, "clear_controlling_thread", lambda force: None)
-        let_any_thread_control(force=True)
-        library.set_num_threads(n_threads)
-        let_any_thread_control(force=True)
+def _set_num_threads(library: Any, n_threads: int) -> None:
+    # Not ThreadpoolController.limit, which takes longer than predicting a row.
+    _let_any_thread_control(library)
+    library.set_num_threads(n_threads)
+
+
+def _let_any_thread_control(library: Any) -> None:
+    """Since threadpoolctl 3.8 OpenBLAS obeys the first thread only that has set a limit."""
+    clear = getattr(library, "clear_controlling_thread", None)
+    if clear is not None:
+        clear(force=True)
 
 
 class _Limit:
@@ -188,7 +192,7 @@ class _Limit:
         self._holders: set[object] = set()
         self._turn: dict[str, object] = {}
         self._original: list[tuple[Any, int]] = []
-        self._is_set = False
+        self._n_threads, self._is_set = 1, False
 
     def acquire(self, token: object) -> int:
         """Hold BLAS to one thread; returns how many it had."""
@@ -197,10 +201,12 @@ class _Limit:
         if not self._is_set:
             if not self._original:
                 self._original = [(library, library.num_threads) for library in _blas()]
-            _set_blas_threads([(library, 1) for library, _ in self._original])
+            self._n_threads = max((n_threads for _, n_threads in self._original), default=1)
+            for library, _ in self._original:
+                _set_num_threads(library, 1)
             self._is_set = True
         self._turn.clear()
-        return max((n_threads for _, n_threads in self._original), default=1)
+        return self._n_threads
 
     def release(self, token: object) -> None:
         """Give back what `acquire` took; may be repeated.
@@ -222,7 +228,9 @@ class _Limit:
 
     def _lift(self) -> None:
         self._is_set = False
-        _set_blas_threads(self._original)
+        for library, n_threads in self._original:
+            _set_num_threads(library, n_threads)
+            _let_any_thread_control(library)
         self._original = []
 
     def before_fork(self) -> None:
@@ -230,6 +238,7 @@ class _Limit:
         self._take_turn(threading.get_ident())
 
     def after_in_parent(self) -> None:
+        """Let the others go on."""
         self.release(threading.get_ident())
 
     def after_in_child(self) -> None:
@@ -290,21 +299,25 @@ class _Team:
 
     def __init__(self, n_threads: int) -> None:
         self.n_threads = n_threads
-        # A forked child does not have its threads; another thread may inherit the context.
+        # A forked child does not have the threads; another thread may inherit the context.
         self._owner = os.getpid(), threading.get_ident()
+        self._is_open = True
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._claims: dict[str, object] = {}
         self._leader: threading.Thread | None = None
 
     def is_mine(self) -> bool:
-        return self._owner == (os.getpid(), threading.get_ident())
+        """Whether the calling thread may use it."""
+        return self._is_open and self._owner == (os.getpid(), threading.get_ident())
 
     def begin(self, job: _Job) -> None:
+        """Hand over a job."""
         self._jobs.put(job)
         if not self._claims:
             _thread.start_new_thread(self._start, ())
 
     def wait_for(self, job: _Job) -> None:
+        """Return when the job has ended."""
         while not job.has_ended:
             try:
                 job.ended.get(timeout=0.1)
@@ -326,6 +339,7 @@ class _Team:
 
     def close(self) -> None:
         """End the threads; may be repeated."""
+        self._is_open = False
         self._jobs.put(None)
         if self._owner[0] == os.getpid() and not _claim(self._claims, self):
             while self._leader is None:
