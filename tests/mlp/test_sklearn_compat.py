@@ -28,8 +28,9 @@ SETTINGS = [
 ]
 # The recipe of the paper, then the default one.
 RECIPES = [plain(**PARAMS | settings) for settings in SETTINGS]
-# With few cycles: rounding grows where L-BFGS goes on and on without converging.
-RECIPES += [PARAMS | {"solver": "lbfgs", "max_iter": 60, "prune_fraction": 0.5, "n_regrow": 2}]
+# Few iterations: rounding grows where L-BFGS goes on and on without converging.
+SHORT = {"max_iter": 15, "n_rounds": 2, "retrain_max_iter": 4, "n_regrow": 2}
+RECIPES += [PARAMS | SHORT | {"solver": "lbfgs", "prune_fraction": 0.5}]
 RECIPES += [PARAMS | {"max_iter": 60, "prune_fraction": 0.5, "n_rounds": 2}]
 ESTIMATORS = [
     estimator(**params) for estimator in (OBDMLPClassifier, OBDMLPRegressor) for params in RECIPES
