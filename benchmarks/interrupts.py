@@ -1,6 +1,6 @@
 """Does an interrupt leave anything behind: the limit of BLAS, a thread, an unusable estimator?
 
-    python benchmarks/interrupts.py                 # about two minutes
+    python benchmarks/interrupts.py                 # about four minutes
     python benchmarks/interrupts.py --n 500 --seed 1
 
 Every call is interrupted by a signal at --n random moments, and by KeyboardInterrupt before --n of
@@ -29,7 +29,7 @@ from threadpoolctl import ThreadpoolController, threadpool_limits
 import skobd._threads
 from skobd import OBDMLPClassifier, PruningSearchCV
 
-X, y = make_classification(4000, 200, n_informative=20, n_classes=4, random_state=0)
+X, y = make_classification(2000, 200, n_informative=20, n_classes=4, random_state=0)
 BLAS = ThreadpoolController().select(user_api="blas").lib_controllers
 
 
@@ -41,9 +41,8 @@ class Case(NamedTuple):
 
 
 def dense(**parameters: Any) -> OBDMLPClassifier:
-    return OBDMLPClassifier(
-        (100,), random_state=0, **{"prune_fraction": 0.5, "max_iter": 2, **parameters}
-    )
+    short = {"max_iter": 2, "n_rounds": 1, "retrain_max_iter": 2}
+    return OBDMLPClassifier((100,), prune_fraction=0.5, random_state=0, **short, **parameters)
 
 
 def predict_row_by_row(estimator: Any) -> None:
@@ -55,7 +54,7 @@ def cases() -> dict[str, Case]:
     """The calls; networks and minibatches are large enough for several threads."""
     lbfgs, adam = dense(solver="lbfgs"), dense(batch_size=1000)
     fitted = copy.deepcopy(adam).fit(X, y)
-    many_rows = np.tile(X, (10, 1))
+    many_rows = np.tile(X, (15, 1))
     search = PruningSearchCV(adam, prune_fractions=[0.0, 0.5], cv=2)
     return {
         "fit, lbfgs": Case(lambda: copy.deepcopy(lbfgs), lambda e: e.fit(X, y)),
@@ -199,7 +198,7 @@ def interrupts_of(
 
 def main() -> None:
     parser = arguments(__doc__)
-    parser.add_argument("--n", type=int, default=100, help="interrupts of each kind and call")
+    parser.add_argument("--n", type=int, default=50, help="interrupts of each kind and call")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     print_environment()

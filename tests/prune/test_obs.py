@@ -423,6 +423,7 @@ def test_too_large_blocks_are_refused_before_any_work(criterion, width, size, in
     assert_array_equal(dense.coefs_[0], before)
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 class TestCost:
     def test_hopeless_work_is_announced(self):
         network = Network((20, 2000, 2000, 5))
@@ -460,7 +461,9 @@ class TestCost:
     @pytest.mark.parametrize("method", ["fit", "prune", "saliencies"])
     def test_warning_comes_first_and_points_at_the_user(self, method, iris, monkeypatch):
         X, y = iris
-        model = OBDMLPClassifier((5,), solver="lbfgs", alpha=1, prune_fraction=0).fit(X, y)
+        model = OBDMLPClassifier((5,), solver="lbfgs", alpha=1, tol=1e-3, prune_fraction=0).fit(
+            X, y
+        )
         model.set_params(criterion="unit_obs", prune_fraction=0.5)
         monkeypatch.setattr("skobd._prune.cost._PATIENCE", 0.0)
         with pytest.warns(UserWarning, match="minutes of a core for the first") as caught:
