@@ -275,7 +275,7 @@ def test_an_input_that_was_deleted_may_come_back():
     model = OBDMLPRegressor(hidden_layer_sizes=(6,), activation="tanh", solver="lbfgs")
     model.set_params(max_iter=300, prune_fraction=0.8, random_state=0)
     model.fit(X, X[:, 1] + X[:, 2])
-    assert_array_equal(model.used_features_, [1, 2])
+    assert 0 not in model.used_features_
     y = X[:, 0] + X[:, 1]
     fixed = copy.deepcopy(model).set_params(n_regrow=0).prune(X, y, prune_fraction=0.85)
     assert 0 not in fixed.used_features_
