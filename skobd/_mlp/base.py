@@ -1,11 +1,9 @@
 """What the estimators share: they validate, call and store; the mathematics is elsewhere."""
 
-import copy
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from numbers import Integral, Real
-from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -13,9 +11,6 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils import Bunch, check_random_state, check_scalar
 from sklearn.utils.validation import assert_all_finite, check_is_fitted, validate_data
 
-from .._export import c, onnx, perceptron
-from .._export.summary import summarise
-from .._net.names import feature_names
 from .._net.network import Array, Network
 from .._prune.blocks import check_block_size
 from .._prune.cost import check_cost
@@ -41,28 +36,12 @@ from .data import (
     validate,
     validate_held_out,
 )
-from .fitted import Fitted, state_of
+from .exports import Exports
+from .fitted import Fitted
 from .parameters import PARAMETER_CONSTRAINTS
 from .path import AlongPath
 from .run import INTERRUPTED, Run, recipe_of, settings_of
 from .warning import users_level
-
-
-def _read(path: str, doc: str, assign: str = "") -> property:
-    """A documented attribute read from ``_fitted``; AttributeError before fit, for `hasattr`.
-
-    ``assign`` is the kind of arrays that an assignment replaces, see `PrunedNetwork.with_arrays`.
-    """
-    get = attrgetter(path)
-
-    def read(self: Any) -> Any:
-        return get(self._get_fitted())
-
-    def write(self: Any, values: Any) -> None:
-        fitted = self._get_fitted()
-        self._fitted = replace(fitted, pruned=fitted.pruned.with_arrays(assign, values))
-
-    return property(read, write if assign else None, doc=doc)
 
 
 def _is_ready(X: Any, dtype: np.dtype, n_features: int) -> bool:
@@ -80,7 +59,7 @@ def _is_ready(X: Any, dtype: np.dtype, n_features: int) -> bool:
     )
 
 
-class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
+class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
     """Base of `OBDMLPClassifier` and `OBDMLPRegressor`."""
 
     _parameter_constraints: dict = PARAMETER_CONSTRAINTS
@@ -157,82 +136,6 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
         self.retrain_alpha = retrain_alpha
         self.n_regrow = n_regrow
         self.prune_tol = prune_tol
-
-    _fitted: Fitted
-
-    # ------------------------------------------------------------------ attributes
-
-    def _get_fitted(self) -> Fitted:
-        try:
-            return vars(self)["_fitted"]
-        except KeyError:
-            raise AttributeError(f"This {type(self).__name__} is not fitted yet.") from None
-
-    coefs_ = _read(
-        "pruned.coefs", "Weights of each layer, read-only; assign new ones as a whole.", "coefs"
-    )
-    intercepts_ = _read(
-        "pruned.intercepts", "Intercepts of each layer; as for ``coefs_``.", "intercepts"
-    )
-    coef_masks_ = _read("pruned.coef_masks", "True where a weight survives.")
-    intercept_masks_ = _read("pruned.intercept_masks", "True where an intercept survives.")
-    used_features_ = _read("pruned.used_inputs", "Indices of inputs that predictions depend on.")
-    n_weights_ = _read("n_weights", "Surviving weights (and intercepts, if they can be pruned).")
-    sparsity_ = _read("sparsity", "Fraction of the weights deleted.")
-    pruning_history_ = _read("history", "What each round of pruning did, by column.")
-    regrowth_history_ = _read("regrowth_history", "What each cycle of regrowth did, by column.")
-    loss_ = _read("loss", "Objective at the end of training, as the solver saw it.")
-    n_iter_ = _read("n_iter", "Iterations or epochs of the last call.")
-    t_ = _read("state.n_samples_seen", "Training samples seen by the stochastic solvers.")
-    out_activation_ = _read("loss_function.out_activation", "Name of the output activation.")
-
-    @property
-    def feature_importances_(self) -> Array:
-        """Summed saliency of each input's weights after the last fit or prune, of sum 1."""
-        importances = self._get_fitted().importances
-        if importances is None:
-            raise AttributeError("feature_importances_ is known after fit or prune.")
-        return importances
-
-    @property
-    def loss_curve_(self) -> list[float]:
-        """Objective after each epoch or iteration, of dense training and of all retraining."""
-        return list(self._get_fitted().state.loss_curve)
-
-    @property
-    def best_loss_(self) -> float | None:
-        """Lowest of ``loss_curve_``; None with early stopping."""
-        fitted = self._get_fitted()
-        return None if fitted.early_stopping else min(fitted.state.loss_curve, default=fitted.loss)
-
-    @property
-    def validation_loss_curve_(self) -> list[float] | None:
-        """Loss on the validation data after each epoch, without the penalty."""
-        return list(self._get_fitted().state.validation_loss_curve) or None
-
-    @property
-    def validation_scores_(self) -> list[float] | None:
-        """Score on the validation data after each epoch; None without such data."""
-        return list(self._get_fitted().state.validation_scores) or None
-
-    @property
-    def best_validation_score_(self) -> float | None:
-        """Highest of ``validation_scores_``."""
-        scores = self.validation_scores_
-        return np.nanmax([-np.inf, *scores]) if scores else None
-
-    @property
-    def n_layers_(self) -> int:
-        """Number of layers, the input included."""
-        return len(self._get_fitted().pruned.network.layer_sizes)
-
-    @property
-    def n_outputs_(self) -> int:
-        """Number of output units."""
-        return self._get_fitted().pruned.network.layer_sizes[-1]
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return "_fitted" in vars(self)
 
     def __getstate__(self):
         state = super().__getstate__()
@@ -679,7 +582,7 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
         network = self._fitted.pruned.network
         return Bunch(coefs=network.coefs(vector), intercepts=network.intercepts(vector))
 
-    # ------------------------------------------------------------------ prediction and export
+    # ------------------------------------------------------------------ prediction
 
     def _output(self, X: Any) -> Array:
         """Output (n_samples, n_outputs) after the inverse link, for unvalidated input."""
@@ -700,197 +603,6 @@ class BaseOBDMLP(CallbackSupportMixin, BaseEstimator):
                     f"{output.dtype}. Scale X as the training data were scaled."
                 )
         return output
-
-    def get_used_feature_names(self) -> np.ndarray:
-        """Names of the inputs that the predictions depend on.
-
-        Returns
-        -------
-        names : ndarray of str
-            From ``feature_names_in_``, or "x0", "x1", ... where ``X`` had no names.
-        """
-        check_is_fitted(self)
-        return feature_names(self)[self.used_features_]
-
-    def compact(self):
-        """A fitted estimator without the dead hidden units.
-
-        Units that lost all incoming weights are folded into the intercepts of the next layer,
-        and units that lost all outgoing weights are dropped; each layer keeps at least one. The
-        inputs are still the original columns; those not in ``used_features_`` may hold anything
-        finite. Levels count from the smaller network on: of the parameters,
-        ``hidden_layer_sizes`` changes, and ``prune_fraction`` becomes its present level, so that
-        going on with ``warm_start=True`` does not prune it again.
-
-        Returns
-        -------
-        smaller : object
-            An independent estimator with the same predictions up to rounding.
-        """
-        check_is_fitted(self)
-        pruned = self._fitted.pruned.compacted()
-        smaller = copy.deepcopy(self)
-        smaller.hidden_layer_sizes = pruned.network.layer_sizes[1:-1]
-        smaller._fitted = replace(smaller._fitted, pruned=pruned).without_optimizer()
-        n_left, n_total = smaller._fitted.n_left, smaller._fitted.n_total
-        smaller.prune_fraction = max(1 - n_left / n_total, 0.0) if n_total else 0.0
-        return smaller
-
-    def summary(self) -> str:
-        """A few lines on what pruning has achieved.
-
-        Returns
-        -------
-        text : str
-            Layers before and after, weights, multiply-adds for one row (as prediction stores
-            the layers: surviving weights of sparse ones, all of dense ones), bytes on disk, and
-            the inputs that are no longer needed, by name.
-        """
-        check_is_fitted(self)
-        return summarise(self)
-
-    def to_sklearn(self):
-        """A fitted `MLPClassifier` or `MLPRegressor` with the same predictions.
-
-        It can be used, and trained further, like any other; it knows no masks, so that training
-        brings deleted weights back to life. ``compact().to_sklearn()`` gives the smaller one.
-
-        Returns
-        -------
-        mlp : MLPClassifier or MLPRegressor
-
-        Raises
-        ------
-        NotFittedError
-            Before ``fit``.
-        ValueError
-            For ``loss="poisson"`` with scikit-learn before 1.7.
-        """
-        check_is_fitted(self)
-        state = self._fitted.state
-        kind, pruned = self._sklearn_class, self._fitted.pruned
-        return perceptron.to_sklearn(kind, self, pruned, state.n_no_improvement)
-
-    @classmethod
-    def from_sklearn(cls, mlp):
-        """An estimator with the parameters and the network of a fitted scikit-learn one.
-
-        ``from_sklearn(mlp).prune(X, y, prune_fraction=0.9)`` prunes a network that is already
-        trained. The pruning parameters have their defaults; change them by ``set_params``.
-
-        Parameters
-        ----------
-        mlp : MLPClassifier or MLPRegressor
-            Fitted, of the kind that corresponds to this class.
-
-        Returns
-        -------
-        estimator : object
-
-        Raises
-        ------
-        TypeError
-            For anything but the corresponding perceptron.
-        NotFittedError
-            If it has not been fitted.
-        ValueError
-            If its weights are not finite.
-        """
-        perceptron.check_perceptron(cls._sklearn_class, mlp, cls.__name__)
-        estimator = cls()
-        own = estimator.get_params(deep=False)
-        given = mlp.get_params(deep=False)
-        estimator.set_params(**{name: copy.deepcopy(given[name]) for name in own if name in given})
-        for name in ("n_features_in_", "feature_names_in_", "classes_", "_label_binarizer"):
-            if hasattr(mlp, name):
-                setattr(estimator, name, copy.deepcopy(getattr(mlp, name)))
-        pruned = perceptron.network_of(mlp)
-        if estimator._hidden_sizes() != pruned.network.layer_sizes[1:-1]:
-            estimator.hidden_layer_sizes = pruned.network.layer_sizes[1:-1]
-        if not cls._is_classifier:
-            estimator.loss = "poisson" if mlp.out_activation_ == "exp" else "squared_error"
-        untrained = Fitted.untrained(pruned.network, pruned.theta, estimator._loss_name, False)
-        estimator._fitted = replace(
-            untrained,
-            early_stopping=estimator._stops_early,
-            state=state_of(mlp),
-            loss=float(mlp.loss_),
-            n_iter=mlp.n_iter_,
-        )
-        return estimator
-
-    def to_onnx(self, X, **kwargs):
-        """Convert to ONNX.
-
-        To convert a whole pipeline that ends in this estimator, call
-        `skobd.register_onnx_converters` once, then ``skl2onnx.to_onnx(pipeline, X)``.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            A sample that gives names and types of the inputs, dense; one row is enough.
-        **kwargs
-            Passed on to ``skl2onnx.to_onnx``. Probabilities are an array unless ``options`` say
-            otherwise.
-
-        Returns
-        -------
-        model : onnx.ModelProto
-            With the outputs "label" and "probabilities", or "variable" for a regressor.
-
-        Raises
-        ------
-        ImportError
-            If skl2onnx is not installed.
-        NotFittedError
-            Before ``fit``.
-        ValueError
-            If ``X`` has other columns than in ``fit``, or is not numeric.
-        """
-        skl2onnx = onnx.import_skl2onnx()
-        check_is_fitted(self)
-        onnx.register(type(self))
-        rows = validate_data(self, X, dtype=(np.float64, np.float32), reset=False)
-        if self._is_classifier:
-            kwargs.setdefault("options", {id(self): {"zipmap": False}})
-        # With the types it has; of a data frame every column is an input of its own.
-        sample = X if hasattr(X, "shape") else rows
-        return skl2onnx.to_onnx(self, sample[:1], **kwargs)
-
-    def to_c(self, name="model", used_features_only=False):
-        """C code of the compacted network for microcontrollers, by emlearn.
-
-        emlearn also compiles it, which needs a C compiler and leaves files in the folder ``tmp``.
-        The code includes ``eml_net.h`` (in the folder ``emlearn.includedir``) and defines
-        ``<name>_predict``, which returns the index of the class, and ``<name>_regress``.
-
-        Parameters
-        ----------
-        name : str, default="model"
-            Prefix of everything that is defined; an identifier of C.
-        used_features_only : bool, default=False
-            Whether the code takes only the columns in ``used_features_``, which saves memory,
-            instead of all.
-
-        Returns
-        -------
-        code : str
-
-        Raises
-        ------
-        ImportError
-            If emlearn is not installed.
-        NotFittedError
-            Before ``fit``.
-        ValueError
-            If ``name`` is no identifier, and for what emlearn cannot express: multilabel targets,
-            Poisson regression, and networks without hidden layers.
-        """
-        check_is_fitted(self)
-        if not (isinstance(name, str) and name.isascii() and name.isidentifier()):
-            raise ValueError(f"name must be an identifier of C, got {name!r}.")
-        inputs = self.used_features_ if used_features_only else None
-        return c.to_c(self, self.compact().to_sklearn(), name, inputs)
 
     # ------------------------------------------------------------------ what kinds differ in
 

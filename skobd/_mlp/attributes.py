@@ -1,0 +1,118 @@
+"""Attributes of a fitted estimator: every one is read from the one `Fitted` value."""
+
+from dataclasses import replace
+from operator import attrgetter
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from .._net.names import feature_names
+from .._net.network import Array
+from .fitted import Fitted
+
+
+def _read(path: str, doc: str, assign: str = "") -> property:
+    """A documented attribute read from ``_fitted``; AttributeError before fit, for `hasattr`.
+
+    ``assign`` is the kind of arrays that an assignment replaces, see `PrunedNetwork.with_arrays`.
+    """
+    get = attrgetter(path)
+
+    def read(self: Any) -> Any:
+        return get(self._get_fitted())
+
+    def write(self: Any, values: Any) -> None:
+        fitted = self._get_fitted()
+        self._fitted = replace(fitted, pruned=fitted.pruned.with_arrays(assign, values))
+
+    return property(read, write if assign else None, doc=doc)
+
+
+class FittedAttributes:
+    """What can be read from a fitted estimator."""
+
+    _fitted: Fitted
+
+    def _get_fitted(self) -> Fitted:
+        try:
+            return vars(self)["_fitted"]
+        except KeyError:
+            raise AttributeError(f"This {type(self).__name__} is not fitted yet.") from None
+
+    coefs_ = _read(
+        "pruned.coefs", "Weights of each layer, read-only; assign new ones as a whole.", "coefs"
+    )
+    intercepts_ = _read(
+        "pruned.intercepts", "Intercepts of each layer; as for ``coefs_``.", "intercepts"
+    )
+    coef_masks_ = _read("pruned.coef_masks", "True where a weight survives.")
+    intercept_masks_ = _read("pruned.intercept_masks", "True where an intercept survives.")
+    used_features_ = _read("pruned.used_inputs", "Indices of inputs that predictions depend on.")
+    n_weights_ = _read("n_weights", "Surviving weights (and intercepts, if they can be pruned).")
+    sparsity_ = _read("sparsity", "Fraction of the weights deleted.")
+    pruning_history_ = _read("history", "What each round of pruning did, by column.")
+    regrowth_history_ = _read("regrowth_history", "What each cycle of regrowth did, by column.")
+    loss_ = _read("loss", "Objective at the end of training, as the solver saw it.")
+    n_iter_ = _read("n_iter", "Iterations or epochs of the last call.")
+    t_ = _read("state.n_samples_seen", "Training samples seen by the stochastic solvers.")
+    out_activation_ = _read("loss_function.out_activation", "Name of the output activation.")
+
+    @property
+    def feature_importances_(self) -> Array:
+        """Summed saliency of each input's weights after the last fit or prune, of sum 1."""
+        importances = self._get_fitted().importances
+        if importances is None:
+            raise AttributeError("feature_importances_ is known after fit or prune.")
+        return importances
+
+    @property
+    def loss_curve_(self) -> list[float]:
+        """Objective after each epoch or iteration, of dense training and of all retraining."""
+        return list(self._get_fitted().state.loss_curve)
+
+    @property
+    def best_loss_(self) -> float | None:
+        """Lowest of ``loss_curve_``; None with early stopping."""
+        fitted = self._get_fitted()
+        return None if fitted.early_stopping else min(fitted.state.loss_curve, default=fitted.loss)
+
+    @property
+    def validation_loss_curve_(self) -> list[float] | None:
+        """Loss on the validation data after each epoch, without the penalty."""
+        return list(self._get_fitted().state.validation_loss_curve) or None
+
+    @property
+    def validation_scores_(self) -> list[float] | None:
+        """Score on the validation data after each epoch; None without such data."""
+        return list(self._get_fitted().state.validation_scores) or None
+
+    @property
+    def best_validation_score_(self) -> float | None:
+        """Highest of ``validation_scores_``."""
+        scores = self.validation_scores_
+        return np.nanmax([-np.inf, *scores]) if scores else None
+
+    @property
+    def n_layers_(self) -> int:
+        """Number of layers, the input included."""
+        return len(self._get_fitted().pruned.network.layer_sizes)
+
+    @property
+    def n_outputs_(self) -> int:
+        """Number of output units."""
+        return self._get_fitted().pruned.network.layer_sizes[-1]
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return "_fitted" in vars(self)
+
+    def get_used_feature_names(self) -> np.ndarray:
+        """Names of the inputs that the predictions depend on.
+
+        Returns
+        -------
+        names : ndarray of str
+            From ``feature_names_in_``, or "x0", "x1", ... where ``X`` had no names.
+        """
+        check_is_fitted(self)
+        return feature_names(self)[self.used_features_]

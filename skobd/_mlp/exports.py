@@ -1,0 +1,202 @@
+"""How a fitted estimator leaves: compacted, as text, and for other libraries."""
+
+import copy
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from .._export import c, onnx, perceptron
+from .._export.summary import summarise
+from .attributes import FittedAttributes
+from .fitted import Fitted, state_of
+
+
+class Exports(FittedAttributes):
+    """The estimator in other forms."""
+
+    hidden_layer_sizes: Any
+    prune_fraction: float
+    _is_classifier: bool
+    _sklearn_class: type
+
+    def compact(self):
+        """A fitted estimator without the dead hidden units.
+
+        Units that lost all incoming weights are folded into the intercepts of the next layer,
+        and units that lost all outgoing weights are dropped; each layer keeps at least one. The
+        inputs are still the original columns; those not in ``used_features_`` may hold anything
+        finite. Levels count from the smaller network on: of the parameters,
+        ``hidden_layer_sizes`` changes, and ``prune_fraction`` becomes its present level, so that
+        going on with ``warm_start=True`` does not prune it again.
+
+        Returns
+        -------
+        smaller : object
+            An independent estimator with the same predictions up to rounding.
+        """
+        check_is_fitted(self)
+        pruned = self._fitted.pruned.compacted()
+        smaller = copy.deepcopy(self)
+        smaller.hidden_layer_sizes = pruned.network.layer_sizes[1:-1]
+        smaller._fitted = replace(smaller._fitted, pruned=pruned).without_optimizer()
+        n_left, n_total = smaller._fitted.n_left, smaller._fitted.n_total
+        smaller.prune_fraction = max(1 - n_left / n_total, 0.0) if n_total else 0.0
+        return smaller
+
+    def summary(self) -> str:
+        """A few lines on what pruning has achieved.
+
+        Returns
+        -------
+        text : str
+            Layers before and after, weights, multiply-adds for one row (as prediction stores
+            the layers: surviving weights of sparse ones, all of dense ones), bytes on disk, and
+            the inputs that are no longer needed, by name.
+        """
+        check_is_fitted(self)
+        return summarise(self)
+
+    def to_sklearn(self):
+        """A fitted `MLPClassifier` or `MLPRegressor` with the same predictions.
+
+        It can be used, and trained further, like any other; it knows no masks, so that training
+        brings deleted weights back to life. ``compact().to_sklearn()`` gives the smaller one.
+
+        Returns
+        -------
+        mlp : MLPClassifier or MLPRegressor
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        ValueError
+            For ``loss="poisson"`` with scikit-learn before 1.7.
+        """
+        check_is_fitted(self)
+        state = self._fitted.state
+        kind, pruned = self._sklearn_class, self._fitted.pruned
+        return perceptron.to_sklearn(kind, self, pruned, state.n_no_improvement)
+
+    @classmethod
+    def from_sklearn(cls, mlp):
+        """An estimator with the parameters and the network of a fitted scikit-learn one.
+
+        ``from_sklearn(mlp).prune(X, y, prune_fraction=0.9)`` prunes a network that is already
+        trained. The pruning parameters have their defaults; change them by ``set_params``.
+
+        Parameters
+        ----------
+        mlp : MLPClassifier or MLPRegressor
+            Fitted, of the kind that corresponds to this class.
+
+        Returns
+        -------
+        estimator : object
+
+        Raises
+        ------
+        TypeError
+            For anything but the corresponding perceptron.
+        NotFittedError
+            If it has not been fitted.
+        ValueError
+            If its weights are not finite.
+        """
+        perceptron.check_perceptron(cls._sklearn_class, mlp, cls.__name__)
+        estimator = cls()
+        own = estimator.get_params(deep=False)
+        given = mlp.get_params(deep=False)
+        estimator.set_params(**{name: copy.deepcopy(given[name]) for name in own if name in given})
+        for name in ("n_features_in_", "feature_names_in_", "classes_", "_label_binarizer"):
+            if hasattr(mlp, name):
+                setattr(estimator, name, copy.deepcopy(getattr(mlp, name)))
+        pruned = perceptron.network_of(mlp)
+        if estimator._hidden_sizes() != pruned.network.layer_sizes[1:-1]:
+            estimator.hidden_layer_sizes = pruned.network.layer_sizes[1:-1]
+        if not cls._is_classifier:
+            estimator.loss = "poisson" if mlp.out_activation_ == "exp" else "squared_error"
+        untrained = Fitted.untrained(pruned.network, pruned.theta, estimator._loss_name, False)
+        estimator._fitted = replace(
+            untrained,
+            early_stopping=estimator._stops_early,
+            state=state_of(mlp),
+            loss=float(mlp.loss_),
+            n_iter=mlp.n_iter_,
+        )
+        return estimator
+
+    def to_onnx(self, X, **kwargs):
+        """Convert to ONNX.
+
+        To convert a whole pipeline that ends in this estimator, call
+        `skobd.register_onnx_converters` once, then ``skl2onnx.to_onnx(pipeline, X)``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            A sample that gives names and types of the inputs, dense; one row is enough.
+        **kwargs
+            Passed on to ``skl2onnx.to_onnx``. Probabilities are an array unless ``options`` say
+            otherwise.
+
+        Returns
+        -------
+        model : onnx.ModelProto
+            With the outputs "label" and "probabilities", or "variable" for a regressor.
+
+        Raises
+        ------
+        ImportError
+            If skl2onnx is not installed.
+        NotFittedError
+            Before ``fit``.
+        ValueError
+            If ``X`` has other columns than in ``fit``, or is not numeric.
+        """
+        skl2onnx = onnx.import_skl2onnx()
+        check_is_fitted(self)
+        onnx.register(type(self))
+        rows = validate_data(self, X, dtype=(np.float64, np.float32), reset=False)
+        if self._is_classifier:
+            kwargs.setdefault("options", {id(self): {"zipmap": False}})
+        # With the types it has; of a data frame every column is an input of its own.
+        sample = X if hasattr(X, "shape") else rows
+        return skl2onnx.to_onnx(self, sample[:1], **kwargs)
+
+    def to_c(self, name="model", used_features_only=False):
+        """C code of the compacted network for microcontrollers, by emlearn.
+
+        emlearn also compiles it, which needs a C compiler and leaves files in the folder ``tmp``.
+        The code includes ``eml_net.h`` (in the folder ``emlearn.includedir``) and defines
+        ``<name>_predict``, which returns the index of the class, and ``<name>_regress``.
+
+        Parameters
+        ----------
+        name : str, default="model"
+            Prefix of everything that is defined; an identifier of C.
+        used_features_only : bool, default=False
+            Whether the code takes only the columns in ``used_features_``, which saves memory,
+            instead of all.
+
+        Returns
+        -------
+        code : str
+
+        Raises
+        ------
+        ImportError
+            If emlearn is not installed.
+        NotFittedError
+            Before ``fit``.
+        ValueError
+            If ``name`` is no identifier, and for what emlearn cannot express: multilabel targets,
+            Poisson regression, and networks without hidden layers.
+        """
+        check_is_fitted(self)
+        if not (isinstance(name, str) and name.isascii() and name.isidentifier()):
+            raise ValueError(f"name must be an identifier of C, got {name!r}.")
+        inputs = self.used_features_ if used_features_only else None
+        return c.to_c(self, self.compact().to_sklearn(), name, inputs)
