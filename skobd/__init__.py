@@ -1,6 +1,7 @@
 """Multilayer perceptrons for scikit-learn that prune themselves with Optimal Brain Damage."""
 
 from ._displays import NetworkDisplay, PruningPathDisplay, SaliencyDisplay
+from ._export.summary import PruningSummary
 from ._mlp.estimators import OBDMLPClassifier, OBDMLPRegressor, register_onnx_converters
 from ._mlp.path import PruningPath
 from ._search.search import PruningSearchCV
@@ -14,6 +15,7 @@ __all__ = [
     "PruningPath",
     "PruningPathDisplay",
     "PruningSearchCV",
+    "PruningSummary",
     "SaliencyDisplay",
     "register_onnx_converters",
 ]

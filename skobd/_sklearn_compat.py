@@ -14,6 +14,7 @@ from sklearn.utils.multiclass import _check_partial_fit_first_call
 from sklearn.utils.validation import _check_method_params, _check_sample_weight
 
 __all__ = [
+    "API_PAGE",
     "CALLBACK_STATE",
     "CallbackSupportMixin",
     "Interval",
@@ -31,6 +32,7 @@ __all__ = [
     "has_callbacks",
     "parallel_block",
     "root_context",
+    "single_block",
     "take_callbacks",
     "with_callbacks",
     "without_callback_state",
@@ -52,6 +54,11 @@ except ImportError:  # scikit-learn < 1.9
         """Nothing: there are no callbacks to tear down."""
         return method
 
+
+# Pages of the API reference, to which diagrams of estimators link.
+API_PAGE = (
+    "https://skobd.readthedocs.io/en/stable/api/generated/{estimator_module}.{estimator_name}.html"
+)
 
 # What scikit-learn keeps on an estimator for its callbacks.
 CALLBACK_STATE = (
@@ -122,6 +129,17 @@ def accepts_sample_weight(scorer: Any) -> bool | None:
     if hasattr(scorer, "_accept_sample_weight"):
         return scorer._accept_sample_weight()
     return "sample_weight" in signature(scorer).parameters
+
+
+def single_block(estimator: Any, caption: str) -> Any:
+    """What ``_sk_visual_block_`` of an estimator returns, with a line below its name."""
+    return _VisualBlock(
+        "single",
+        estimator,
+        names=type(estimator).__name__,
+        name_caption=caption,
+        name_details=str(estimator),
+    )
 
 
 def parallel_block(name: str, estimator: Any) -> Any:

@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "_mlp": ("_net", "_train", "_prune", "_export"),
     "_search": ("_net", "_train", "_prune", "_export", "_mlp"),
     "_displays": ("_net", "_train", "_prune", "_export", "_mlp", "_search"),
-    "__init__": ("_mlp", "_search", "_displays"),
+    "__init__": ("_export", "_mlp", "_search", "_displays"),
 }
 GROUND_FLOOR = {"_threads", "_sklearn_compat"}
 # Words that mean something to nobody but us; see the vocabulary in docs/development.md.

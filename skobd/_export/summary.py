@@ -1,43 +1,218 @@
-"""A fitted estimator in a few lines of text."""
+"""What pruning has left of a network beside what there was, for people and programs to read."""
 
-import pickle
+import copy
+import html
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from time import perf_counter
 from typing import Any
 
-import numpy as np
-
 from .._net.names import feature_names
+from .._net.pruned import PrunedNetwork
 
 _MOST_NAMES = 20
+# A prediction is timed several times and the fastest counts: the others were disturbed.
+_LEAST_TIMES, _MOST_TIMES, _SECONDS = 3, 100, 0.2
+_TABLE = "border-collapse: collapse; font-variant-numeric: tabular-nums"
+_CELL = "padding: .15em .8em; text-align: "
 
 
-def summarise(estimator: Any) -> str:
-    """Layers, weights, bytes and work of a fitted estimator, before and after pruning."""
-    pruned = estimator._fitted.pruned
-    network, mask, predictor = pruned.network, pruned.mask, pruned.predictor
-    n_before, n_after = int(network.is_weight.sum()), int((mask & network.is_weight).sum())
-    n_bytes = len(pickle.dumps(estimator, protocol=pickle.HIGHEST_PROTOCOL))
-    used = set(estimator.used_features_.tolist())
+@dataclass(frozen=True, repr=False)
+class PruningSummary:
+    """What pruning has left of a network, beside the dense network that it was.
+
+    Made by ``summary`` of the estimators. Printed it is a table, and notebooks show one;
+    `dataclasses.asdict` gives the fields by name.
+
+    Parameters
+    ----------
+    estimator_name : str
+        Name of the estimator's class.
+    layers_before, layers_after : tuple of int
+        Inputs, units of each hidden layer, and outputs; afterwards those that still matter.
+    n_weights_before, n_weights_after : int
+        Weights (and intercepts, with ``prune_intercepts=True``) of the dense network, and those
+        that survive.
+    n_inputs_before, n_inputs_after : int
+        Inputs of the dense network, and those that predictions still depend on.
+    n_bytes_before, n_bytes_after : int
+        Bytes that the parameters take in a file: all of them, and the survivors with their
+        places.
+    n_multiply_adds_before, n_multiply_adds_after : int
+        Multiplications of a bulk prediction for one row; afterwards as prediction stores the
+        layers: surviving weights of sparse ones, all weights of dense ones.
+    unused_features : tuple of str
+        Names of the inputs that are no longer needed.
+    n_rows_timed : int, default=0
+        Rows whose prediction was timed.
+    predict_time_before, predict_time_after : float or None, default=None
+        Seconds that their prediction takes with the dense network, and with this one. None where
+        nothing was timed.
+
+    See Also
+    --------
+    OBDMLPClassifier.summary : Makes it.
+    OBDMLPRegressor.summary : Makes it.
+    NetworkDisplay : The surviving network as a graph.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skobd import OBDMLPClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> clf = OBDMLPClassifier((5,), solver="lbfgs", alpha=1, max_iter=1000, random_state=0)
+    >>> summary = clf.set_params(prune_fraction=0.8).fit(X, y).summary()
+    >>> summary.n_weights_before, summary.n_weights_after
+    (35, 7)
+    >>> print(f"{summary.fraction_left:.0%}")
+    20%
+    """
+
+    estimator_name: str
+    layers_before: tuple[int, ...]
+    layers_after: tuple[int, ...]
+    n_weights_before: int
+    n_weights_after: int
+    n_inputs_before: int
+    n_inputs_after: int
+    n_bytes_before: int
+    n_bytes_after: int
+    n_multiply_adds_before: int
+    n_multiply_adds_after: int
+    unused_features: tuple[str, ...]
+    n_rows_timed: int = 0
+    predict_time_before: float | None = None
+    predict_time_after: float | None = None
+
+    @property
+    def fraction_left(self) -> float:
+        """Fraction of the weights that survives."""
+        return self.n_weights_after / self.n_weights_before
+
+    def _rows(self) -> list[tuple[str, str, str, str]]:
+        """Name, before, after and what is left, as they are shown."""
+        rows = [("layers", _joined(self.layers_before), _joined(self.layers_after), "")]
+        for name, n_before, n_after in (
+            ("weights", self.n_weights_before, self.n_weights_after),
+            ("inputs", self.n_inputs_before, self.n_inputs_after),
+            ("bytes of the network", self.n_bytes_before, self.n_bytes_after),
+            ("multiply-adds per row", self.n_multiply_adds_before, self.n_multiply_adds_after),
+        ):
+            rows.append((name, f"{n_before:,}", f"{n_after:,}", _percent(n_before, n_after)))
+        if self.predict_time_before is not None and self.predict_time_after is not None:
+            times = self.predict_time_before, self.predict_time_after
+            name = f"prediction of {self.n_rows_timed:,} row" + "s" * (self.n_rows_timed != 1)
+            before, after = (f"{1e3 * seconds:.3g} ms" for seconds in times)
+            rows.append((name, before, after, _percent(*times)))
+        return rows
+
+    def _not_needed(self) -> str:
+        """The inputs that are no longer needed, as far as they can be read at a glance."""
+        more = len(self.unused_features) - _MOST_NAMES
+        text = ", ".join(self.unused_features[:_MOST_NAMES]) or "none"
+        return text + (f" and {more:,} more" if more > 0 else "")
+
+    def __str__(self) -> str:
+        rows = [(self.estimator_name, "before", "after", "left"), *self._rows()]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = [
+            "  ".join(
+                cell.ljust(width) if place == 0 else cell.rjust(width)
+                for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+            )
+            for row in rows
+        ]
+        lines.append(f"inputs not needed: {self._not_needed()}")
+        return "\n".join(line.rstrip() for line in lines)
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        head = _html_row("th", (self.estimator_name, "before", "after", "left"))
+        body = "".join(_html_row("td", row) for row in self._rows())
+        return (
+            f'<table class="skobd-summary" style="{_TABLE}"><thead>{head}</thead>'
+            f"<tbody>{body}</tbody></table>"
+            f"<p>inputs not needed: {html.escape(self._not_needed())}</p>"
+        )
+
+
+def summarise(estimator: Any, X: Any = None) -> PruningSummary:
+    """Summary of a fitted estimator; with rows, predictions of them are timed."""
+    fitted = estimator._fitted
+    network, predictor = fitted.pruned.network, fitted.pruned.predictor
+    packed = fitted.pruned.pack()
+    used = set(predictor.used_inputs.tolist())
     names = feature_names(estimator)
-    unused = [name for index, name in enumerate(names) if index not in used]
-    lines = [
-        f"{type(estimator).__name__}",
-        f"layers                 {_sizes(network)} -> {_sizes(predictor.network)}",
-        f"weights                {n_before} -> {n_after} ({1 - n_after / n_before:.1%} deleted)",
-        f"multiply-adds per row  {n_before} -> {predictor.n_multiply_adds}",
-        f"bytes on disk          {n_bytes} pickled "
-        f"(the dense parameters alone: {pruned.theta.nbytes})",
-        f"inputs not needed      {len(unused)} of {len(names)}{_listed(unused)}",
-    ]
-    return "\n".join(lines)
+    times = {} if X is None else _times(estimator, X)
+    return PruningSummary(
+        estimator_name=type(estimator).__name__,
+        layers_before=network.layer_sizes,
+        layers_after=predictor.network.layer_sizes,
+        n_weights_before=fitted.n_prunable,
+        n_weights_after=fitted.n_weights,
+        n_inputs_before=len(names),
+        n_inputs_after=len(used),
+        n_bytes_before=fitted.pruned.theta.nbytes,
+        n_bytes_after=packed["values"].nbytes + getattr(packed["mask"], "nbytes", 0),
+        n_multiply_adds_before=int(network.is_weight.sum()),
+        n_multiply_adds_after=predictor.n_multiply_adds,
+        unused_features=tuple(str(name) for i, name in enumerate(names) if i not in used),
+        **times,
+    )
 
 
-def _sizes(network: Any) -> str:
-    return "-".join(map(str, network.layer_sizes))
+def caption(estimator: Any) -> str:
+    """What pruning has left, in the one line that a diagram has room for."""
+    fitted = estimator._fitted
+    if fitted.pruned.mask.all():
+        return f"nothing pruned, {fitted.n_prunable:,} weights"
+    before = fitted.pruned.network.layer_sizes
+    after = fitted.pruned.predictor.network.layer_sizes
+    sizes = f"layers {_joined(before)}" + (f" to {_joined(after)}" if after != before else "")
+    return f"{fitted.n_weights:,} of {fitted.n_prunable:,} weights left, {sizes}"
 
 
-def _listed(names: list[Any]) -> str:
-    if not names:
-        return ""
-    more = len(names) - _MOST_NAMES
-    listed = ", ".join(map(str, np.asarray(names, dtype=object)[:_MOST_NAMES]))
-    return f": {listed}" + (f" and {more} more" if more > 0 else "")
+def _times(estimator: Any, X: Any) -> dict[str, Any]:
+    """Times of a prediction with the dense network and with the pruned one."""
+    pruned = estimator._fitted.pruned
+    # Deleted weights are zeros here, which take as long to multiply as others.
+    dense = copy.copy(estimator)
+    dense._fitted = replace(
+        estimator._fitted, pruned=PrunedNetwork.dense(pruned.network, pruned.theta)
+    )
+    n_rows = len(estimator.predict(X))
+    return {
+        "n_rows_timed": n_rows,
+        "predict_time_before": _seconds(lambda: dense.predict(X)),
+        "predict_time_after": _seconds(lambda: estimator.predict(X)),
+    }
+
+
+def _seconds(call: Callable[[], Any]) -> float:
+    """Seconds of the fastest of several calls, after one that does not count."""
+    call()
+    times: list[float] = []
+    while len(times) < _LEAST_TIMES or (len(times) < _MOST_TIMES and sum(times) < _SECONDS):
+        start = perf_counter()
+        call()
+        times.append(perf_counter() - start)
+    return min(times)
+
+
+def _joined(sizes: Sequence[int]) -> str:
+    return "-".join(map(str, sizes))
+
+
+def _percent(before: float, after: float) -> str:
+    return f"{after / before:.1%}"
+
+
+def _html_row(kind: str, cells: Sequence[str]) -> str:
+    sides = ("left", "right", "right", "right")
+    row = "".join(
+        f'<{kind} style="{_CELL}{side}">{html.escape(cell)}</{kind}>'
+        for side, cell in zip(sides, cells, strict=True)
+    )
+    return f"<tr>{row}</tr>"

@@ -5,6 +5,7 @@ from operator import attrgetter
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from .._net.names import feature_names
@@ -50,6 +51,7 @@ class FittedAttributes:
     intercept_masks_ = _read("pruned.intercept_masks", "True where an intercept survives.")
     used_features_ = _read("pruned.used_inputs", "Indices of inputs that predictions depend on.")
     n_weights_ = _read("n_weights", "Surviving weights (and intercepts, if they can be pruned).")
+    n_weights_total_ = _read("n_prunable", "Weights of the dense network, counted in the same way.")
     sparsity_ = _read("sparsity", "Fraction of the weights deleted.")
     pruning_history_ = _read("history", "What each round of pruning did, by column.")
     regrowth_history_ = _read("regrowth_history", "What each cycle of regrowth did, by column.")
@@ -91,7 +93,7 @@ class FittedAttributes:
     def best_validation_score_(self) -> float | None:
         """Highest of ``validation_scores_``."""
         scores = self.validation_scores_
-        return np.nanmax([-np.inf, *scores]) if scores else None
+        return float(np.nanmax([-np.inf, *scores])) if scores else None
 
     @property
     def n_layers_(self) -> int:
@@ -106,13 +108,28 @@ class FittedAttributes:
     def __sklearn_is_fitted__(self) -> bool:
         return "_fitted" in vars(self)
 
-    def get_used_feature_names(self) -> np.ndarray:
-        """Names of the inputs that the predictions depend on.
+    def get_used_feature_names(self, input_features: Any = None) -> NDArray[Any]:
+        """Return the names of the inputs that the predictions depend on.
+
+        Parameters
+        ----------
+        input_features : array-like of str of shape (n_features,), default=None
+            Names of all inputs, for a network whose input had none: in a pipeline
+            ``pipe[:-1].get_feature_names_out()``, because steps like an imputer put out plain
+            arrays. None for the names seen in ``fit``.
 
         Returns
         -------
         names : ndarray of str
-            From ``feature_names_in_``, or "x0", "x1", ... where ``X`` had no names.
+            From ``input_features`` or ``feature_names_in_``, or "x0", "x1", ... where there are
+            neither.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        ValueError
+            If ``input_features`` are not as many as the inputs, or not those seen in ``fit``.
         """
         check_is_fitted(self)
-        return feature_names(self)[self.used_features_]
+        return feature_names(self, input_features)[self.used_features_]

@@ -493,7 +493,7 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
             return self._unpack(curvature)
 
     def saliencies(self, X, y, sample_weight=None):
-        """Predicted rise of the training objective if a parameter were deleted, for each.
+        """Predicted increase of the training objective if a parameter were deleted, for each.
 
         For ``criterion="obd"`` h_kk u_k^2 / 2 (LeCun, Denker & Solla, 1989, equation 5); for the
         other criteria as documented there. A deleted parameter has saliency 0. Those of

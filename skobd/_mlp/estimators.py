@@ -23,12 +23,13 @@ from .data import all_or_nothing
 class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
     """Multilayer perceptron classifier that prunes itself with Optimal Brain Damage.
 
-    Trains like scikit-learn's `MLPClassifier`, whose parameters it takes with the same names,
-    defaults and meanings; then, in ``n_rounds`` rounds, deletes the weights of least saliency
+    Trains like :class:`~sklearn.neural_network.MLPClassifier`, whose parameters it takes with the
+    same names, defaults and meanings; then, in ``n_rounds`` rounds, deletes the weights of least
+    saliency
 
-        s_k = h_kk u_k^2 / 2,
+    .. math:: s_k = h_{kk} u_k^2 / 2,
 
-    the predicted rise of the objective if weight u_k with second derivative h_kk were deleted,
+    the predicted increase of the objective if weight u_k with second derivative h_kk were deleted,
     and retrains the others.
 
     Parameters
@@ -156,14 +157,18 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         all layers, ``coefs_ = [...]``. Deleted weights stay 0 whatever is assigned to them.
     intercepts_ : tuple of ndarray of shape (fan_out,)
         Intercepts of each layer; read-only, and to be changed as ``coefs_`` are.
-    coef_masks_, intercept_masks_ : tuple of ndarray of bool
-        True where a parameter survives, shaped like ``coefs_`` and ``intercepts_``; read-only.
+    coef_masks_ : tuple of ndarray of bool of shape (fan_in, fan_out)
+        True where a weight survives; read-only.
+    intercept_masks_ : tuple of ndarray of bool of shape (fan_out,)
+        True where an intercept survives; read-only.
     regrowth_history_ : dict of ndarray of shape (n_cycles,)
         What each cycle of regrowth did: "round", "cycle", "n_exchanged", "predicted_increase" (by
         its deletion), "predicted_decrease" (by its revival), "loss_after_retraining", "n_iter",
         "is_best" (so far).
     n_weights_ : int
         Surviving weights (and intercepts, with ``prune_intercepts=True``).
+    n_weights_total_ : int
+        Weights of the dense network, counted in the same way.
     sparsity_ : float
         Fraction of them deleted.
     pruning_history_ : dict of ndarray of shape (n_rounds_done,)
@@ -209,6 +214,8 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
     See Also
     --------
     OBDMLPRegressor : The same for regression.
+    PruningSearchCV : Chooses ``prune_fraction`` by cross-validation.
+    sklearn.neural_network.MLPClassifier : Without pruning.
 
     References
     ----------
@@ -484,12 +491,13 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
 class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
     """Multilayer perceptron regressor that prunes itself with Optimal Brain Damage.
 
-    Trains like scikit-learn's `MLPRegressor`, whose parameters it takes with the same names,
-    defaults and meanings; then, in ``n_rounds`` rounds, deletes the weights of least saliency
+    Trains like :class:`~sklearn.neural_network.MLPRegressor`, whose parameters it takes with the
+    same names, defaults and meanings; then, in ``n_rounds`` rounds, deletes the weights of least
+    saliency
 
-        s_k = h_kk u_k^2 / 2,
+    .. math:: s_k = h_{kk} u_k^2 / 2,
 
-    the predicted rise of the objective if weight u_k with second derivative h_kk were deleted,
+    the predicted increase of the objective if weight u_k with second derivative h_kk were deleted,
     and retrains the others.
 
     Parameters
@@ -615,14 +623,18 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
         all layers, ``coefs_ = [...]``. Deleted weights stay 0 whatever is assigned to them.
     intercepts_ : tuple of ndarray of shape (fan_out,)
         Intercepts of each layer; read-only, and to be changed as ``coefs_`` are.
-    coef_masks_, intercept_masks_ : tuple of ndarray of bool
-        True where a parameter survives, shaped like ``coefs_`` and ``intercepts_``; read-only.
+    coef_masks_ : tuple of ndarray of bool of shape (fan_in, fan_out)
+        True where a weight survives; read-only.
+    intercept_masks_ : tuple of ndarray of bool of shape (fan_out,)
+        True where an intercept survives; read-only.
     regrowth_history_ : dict of ndarray of shape (n_cycles,)
         What each cycle of regrowth did: "round", "cycle", "n_exchanged", "predicted_increase" (by
         its deletion), "predicted_decrease" (by its revival), "loss_after_retraining", "n_iter",
         "is_best" (so far).
     n_weights_ : int
         Surviving weights (and intercepts, with ``prune_intercepts=True``).
+    n_weights_total_ : int
+        Weights of the dense network, counted in the same way.
     sparsity_ : float
         Fraction of them deleted.
     pruning_history_ : dict of ndarray of shape (n_rounds_done,)
@@ -668,6 +680,8 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
     See Also
     --------
     OBDMLPClassifier : The same for classification.
+    PruningSearchCV : Chooses ``prune_fraction`` by cross-validation.
+    sklearn.neural_network.MLPRegressor : Without pruning.
 
     References
     ----------
@@ -832,6 +846,7 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Predicted targets.
         """
         y = self._output(X)
         return y.ravel() if y.shape[1] == 1 else y
@@ -853,5 +868,23 @@ def register_onnx_converters() -> None:
     ------
     ImportError
         If skl2onnx is not installed.
+
+    See Also
+    --------
+    OBDMLPClassifier.to_onnx : Converts a classifier by itself.
+    OBDMLPRegressor.to_onnx : Converts a regressor by itself.
+
+    Examples
+    --------
+    >>> import skl2onnx
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skobd import OBDMLPClassifier, register_onnx_converters
+    >>> X, y = load_iris(return_X_y=True)
+    >>> clf = OBDMLPClassifier((5,), solver="lbfgs", alpha=1, max_iter=1000, random_state=0)
+    >>> pipeline = make_pipeline(StandardScaler(), clf).fit(X, y)
+    >>> register_onnx_converters()
+    >>> model = skl2onnx.to_onnx(pipeline, X[:1].astype("float32"))
     """
     onnx.register(OBDMLPClassifier, OBDMLPRegressor)

@@ -8,7 +8,8 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._export import c, onnx, perceptron
-from .._export.summary import summarise
+from .._export.summary import PruningSummary, caption, summarise
+from .._sklearn_compat import API_PAGE, single_block
 from .attributes import FittedAttributes
 from .fitted import Fitted, state_of
 
@@ -22,7 +23,7 @@ class Exports(FittedAttributes):
     _sklearn_class: type
 
     def compact(self):
-        """A fitted estimator without the dead hidden units.
+        """Make a fitted estimator without the dead hidden units.
 
         Units that lost all incoming weights are folded into the intercepts of the next layer,
         and units that lost all outgoing weights are dropped; each layer keeps at least one. The
@@ -45,21 +46,32 @@ class Exports(FittedAttributes):
         smaller.prune_fraction = max(1 - n_left / n_total, 0.0) if n_total else 0.0
         return smaller
 
-    def summary(self) -> str:
-        """A few lines on what pruning has achieved.
+    _doc_link_module = "skobd"
+    _doc_link_template = API_PAGE
+
+    def _sk_visual_block_(self) -> Any:
+        """What notebooks show of it, in pipelines and searches too."""
+        return single_block(self, caption(self) if self.__sklearn_is_fitted__() else "")
+
+    def summary(self, X: Any = None) -> PruningSummary:
+        """Summarise what pruning has left, beside the dense network that it was.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), default=None
+            Rows whose prediction is timed with both networks; None for no timing.
 
         Returns
         -------
-        text : str
-            Layers before and after, weights, multiply-adds for one row (as prediction stores
-            the layers: surviving weights of sparse ones, all of dense ones), bytes on disk, and
-            the inputs that are no longer needed, by name.
+        summary : PruningSummary
+            Layers, weights, inputs, bytes and multiply-adds before and after, and the inputs
+            that are no longer needed, by name: printed a table, with fields to read.
         """
         check_is_fitted(self)
-        return summarise(self)
+        return summarise(self, X)
 
     def to_sklearn(self):
-        """A fitted `MLPClassifier` or `MLPRegressor` with the same predictions.
+        """Convert to scikit-learn's own perceptron, with the same predictions.
 
         It can be used, and trained further, like any other; it knows no masks, so that training
         brings deleted weights back to life. ``compact().to_sklearn()`` gives the smaller one.
@@ -67,6 +79,7 @@ class Exports(FittedAttributes):
         Returns
         -------
         mlp : MLPClassifier or MLPRegressor
+            Fitted.
 
         Raises
         ------
@@ -82,7 +95,7 @@ class Exports(FittedAttributes):
 
     @classmethod
     def from_sklearn(cls, mlp):
-        """An estimator with the parameters and the network of a fitted scikit-learn one.
+        """Make an estimator with the parameters and the network of a fitted scikit-learn one.
 
         ``from_sklearn(mlp).prune(X, y, prune_fraction=0.9)`` prunes a network that is already
         trained. The pruning parameters have their defaults; change them by ``set_params``.
@@ -95,6 +108,7 @@ class Exports(FittedAttributes):
         Returns
         -------
         estimator : object
+            Fitted, with the network given.
 
         Raises
         ------
@@ -167,7 +181,7 @@ class Exports(FittedAttributes):
         return skl2onnx.to_onnx(self, sample[:1], **kwargs)
 
     def to_c(self, name="model", used_features_only=False):
-        """C code of the compacted network for microcontrollers, by emlearn.
+        """Convert the compacted network to C for microcontrollers, by emlearn.
 
         emlearn also compiles it, which needs a C compiler and leaves files in the folder ``tmp``.
         The code includes ``eml_net.h`` (in the folder ``emlearn.includedir``) and defines
@@ -184,6 +198,7 @@ class Exports(FittedAttributes):
         Returns
         -------
         code : str
+            Source text, a header file as a whole.
 
         Raises
         ------

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 
 def default_names(n: int, letter: str = "x") -> np.ndarray:
@@ -10,8 +11,23 @@ def default_names(n: int, letter: str = "x") -> np.ndarray:
     return np.array([f"{letter}{i}" for i in range(n)], dtype=object)
 
 
-def feature_names(estimator: Any) -> np.ndarray:
-    """The names seen in ``fit``, or ``x0``, ``x1``, ... where there were none."""
-    if hasattr(estimator, "feature_names_in_"):
-        return estimator.feature_names_in_
-    return default_names(estimator.n_features_in_)
+def feature_names(estimator: Any, given: Any = None) -> NDArray[Any]:
+    """Names of the inputs: those given, those seen in ``fit``, or ``x0``, ``x1``, ...
+
+    Raises
+    ------
+    ValueError
+        If those given are not as many as the inputs, or not those seen in ``fit``.
+    """
+    seen, n_features = getattr(estimator, "feature_names_in_", None), estimator.n_features_in_
+    if given is None:
+        return default_names(n_features) if seen is None else seen
+    names = np.asarray(given, dtype=object)
+    if names.shape != (n_features,):
+        raise ValueError(
+            f"input_features should have length equal to the number of features ({n_features}), "
+            f"got {len(names) if names.ndim else given!r}."
+        )
+    if seen is not None and not np.array_equal(names, seen):
+        raise ValueError("input_features is not equal to feature_names_in_.")
+    return names
