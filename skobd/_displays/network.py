@@ -132,12 +132,17 @@ class NetworkDisplay:
             know.
         output_names : sequence of str, default=None
             One for each class of a classifier, else one for each output; None for ``classes_``.
-        show_weights, max_connections, ax
-            See `plot`.
+        show_weights : bool or "auto", default="auto"
+            As in `plot`.
+        max_connections : int, default=300
+            As in `plot`.
+        ax : matplotlib Axes, default=None
+            As in `plot`.
 
         Returns
         -------
         display : NetworkDisplay
+            Drawn already.
         """
         transformers, mlp = unwrap(estimator, f"{cls.__name__}.from_estimator")
         display = cls(

@@ -118,12 +118,21 @@ class PruningPathDisplay:
         ----------
         estimator : OBDMLPClassifier, OBDMLPRegressor, or Pipeline or search around one
             Fitted.
-        ax, kind, decibels, negate_score, xscale
-            See `plot`.
+        ax : matplotlib Axes, default=None
+            As in `plot`.
+        kind : {"score", "objective"}, default=None
+            As in `plot`.
+        decibels : bool, default=False
+            As in `plot`.
+        negate_score : bool, default=False
+            As in `plot`.
+        xscale : {"linear", "log"}, default=None
+            As in `plot`.
 
         Returns
         -------
         display : PruningPathDisplay
+            Drawn already.
         """
         _, mlp = unwrap(estimator, f"{cls.__name__}.from_estimator")
         history = mlp.pruning_history_
@@ -175,12 +184,21 @@ class PruningPathDisplay:
             Result of ``OBDMLPClassifier.pruning_path`` or ``OBDMLPRegressor.pruning_path``.
         best_index : int, default=None
             A level to be marked.
-        ax, kind, decibels, negate_score, xscale
-            See `plot`.
+        ax : matplotlib Axes, default=None
+            As in `plot`.
+        kind : {"score", "objective"}, default=None
+            As in `plot`.
+        decibels : bool, default=False
+            As in `plot`.
+        negate_score : bool, default=False
+            As in `plot`.
+        xscale : {"linear", "log"}, default=None
+            As in `plot`.
 
         Returns
         -------
         display : PruningPathDisplay
+            Drawn already.
         """
         missing = [name for name in ("round", "n_weights") if name not in path]
         if missing:
@@ -225,12 +243,21 @@ class PruningPathDisplay:
             Fitted.
         scoring : str, default=None
             Which score, if the search has several.
-        ax, decibels, negate_score, band, xscale
-            See `plot`.
+        ax : matplotlib Axes, default=None
+            As in `plot`.
+        decibels : bool, default=False
+            As in `plot`.
+        negate_score : bool, default=False
+            As in `plot`.
+        band : {"standard_error", "std"} or None, default="standard_error"
+            As in `plot`.
+        xscale : {"linear", "log"}, default=None
+            As in `plot`.
 
         Returns
         -------
         display : PruningPathDisplay
+            Drawn already.
         """
         if not isinstance(search, PruningSearchCV):
             raise TypeError(

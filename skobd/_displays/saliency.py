@@ -114,16 +114,23 @@ class SaliencyDisplay:
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Input of ``estimator``; steps before the network transform it.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
         sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples.
         feature_names : sequence of str, default=None
             Names of the network's inputs; None for those the estimator or the steps before
             know.
-        kind, max_features, ax
-            See `plot`.
+        kind : {"heatmap", "ranked", "importance"}, default="heatmap"
+            As in `plot`.
+        max_features : int, default=20
+            As in `plot`.
+        ax : matplotlib Axes or array-like of Axes, default=None
+            As in `plot`.
 
         Returns
         -------
         display : SaliencyDisplay
+            Drawn already.
         """
         check_option(kind, KINDS, "kind")
         transformers, mlp = unwrap(estimator, f"{cls.__name__}.from_estimator")

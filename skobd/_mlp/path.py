@@ -62,6 +62,11 @@ class PruningPath(Bunch):
     `OBDMLPClassifier.pruning_path`, `OBDMLPRegressor.pruning_path` and, for each fold, by
     `PruningSearchCV` with ``store_path=True``.
 
+    Parameters
+    ----------
+    **kwargs : dict of str -> object
+        The keys and their values.
+
     Attributes
     ----------
     prune_fractions : ndarray of shape (n_steps,)
@@ -79,6 +84,24 @@ class PruningPath(Bunch):
         What `estimator_at` completes.
     own_levels : bool
         Whether the levels are those that the estimator's own parameters make.
+
+    See Also
+    --------
+    OBDMLPClassifier.pruning_path : Makes one.
+    PruningPathDisplay.from_path : Draws it.
+    PruningSearchCV : Chooses a level by cross-validation.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skobd import OBDMLPClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> clf = OBDMLPClassifier((5,), solver="lbfgs", alpha=1, max_iter=1000, random_state=0)
+    >>> path = clf.pruning_path(X, y, prune_fractions=[0.5, 0.8])
+    >>> path.n_weights.tolist()
+    [35, 18, 7]
+    >>> path.estimator_at(1).n_weights_
+    18
     """
 
     def __repr__(self) -> str:

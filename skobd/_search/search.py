@@ -23,6 +23,7 @@ from .._mlp.data import all_or_nothing
 from .._mlp.path import last_step, last_step_name, put_last
 from .._prune.schedule import check_levels
 from .._sklearn_compat import (
+    API_PAGE,
     CallbackSupportMixin,
     StrOptions,
     _check_method_params,
@@ -80,8 +81,9 @@ class PruningSearchCV(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
 
     The levels lie on one path: a network pruned to 90 % was pruned to 50 % before. So each fold
     trains one network, prunes it round by round, and is scored on its held-out rows after every
-    round; then the whole data are fitted along the path to the chosen level. `GridSearchCV` over
-    ``prune_fraction`` would train from scratch for every level.
+    round; then the whole data are fitted along the path to the chosen level.
+    :class:`~sklearn.model_selection.GridSearchCV` over ``prune_fraction`` would train from
+    scratch for every level.
 
     Parameters
     ----------
@@ -151,6 +153,12 @@ class PruningSearchCV(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, where ``X`` had any. With ``refit`` only.
 
+    See Also
+    --------
+    OBDMLPClassifier.pruning_path : The networks of one path, without cross-validation.
+    PruningPathDisplay : Draws the score at every level.
+    sklearn.model_selection.GridSearchCV : One fit for each level.
+
     References
     ----------
     L. Breiman, J. Friedman, R. Olshen and C. Stone, "Classification and Regression Trees",
@@ -175,6 +183,8 @@ class PruningSearchCV(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
     True
     """
 
+    _doc_link_module = "skobd"
+    _doc_link_template = API_PAGE
     _parameter_constraints: dict = {
         "estimator": "no_validation",
         "prune_fractions": ["array-like"],
@@ -371,11 +381,12 @@ class PruningSearchCV(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
         return _Routed(to_fit, to_score, {"groups": params.get("groups")})
 
     def get_metadata_routing(self):
-        """Who may ask for metadata: the estimator, the scorer and the splitter.
+        """Get who may ask for metadata: the estimator, the scorer and the splitter.
 
         Returns
         -------
         routing : MetadataRouter
+            As scikit-learn's routers give it.
         """
         to_fit = MethodMapping().add(caller="fit", callee="fit")
         to_split = MethodMapping().add(caller="fit", callee="split")
@@ -398,58 +409,67 @@ class PruningSearchCV(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to predict; columns as in ``fit``.
 
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Predicted classes or targets.
         """
         check_is_fitted(self)
         return self.best_estimator_.predict(X)
 
     @available_if(_best_has("predict_proba"))
     def predict_proba(self, X):
-        """Probabilities of the classes by ``best_estimator_``.
+        """Predict probabilities of the classes with ``best_estimator_``.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to predict; columns as in ``fit``.
 
         Returns
         -------
         p : ndarray of shape (n_samples, n_classes)
+            Columns in the order of ``classes_``.
         """
         check_is_fitted(self)
         return self.best_estimator_.predict_proba(X)
 
     @available_if(_best_has("predict_log_proba"))
     def predict_log_proba(self, X):
-        """Logarithms of the probabilities of the classes by ``best_estimator_``.
+        """Predict logarithms of the probabilities of the classes with ``best_estimator_``.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to predict; columns as in ``fit``.
 
         Returns
         -------
         log_p : ndarray of shape (n_samples, n_classes)
+            Columns in the order of ``classes_``.
         """
         check_is_fitted(self)
         return self.best_estimator_.predict_log_proba(X)
 
     @available_if(_best_has("score"))
     def score(self, X, y=None, **params):
-        """Score of ``best_estimator_``, by the scorer that chose the level.
+        """Score ``best_estimator_`` by the scorer that chose the level.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Rows to predict.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Targets.
         **params : dict of str -> object
             Metadata for the scorer; with scikit-learn's metadata routing only.
 
         Returns
         -------
         score : float
+            The higher the better.
         """
         check_is_fitted(self)
         if params and not _is_routing():
