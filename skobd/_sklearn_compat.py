@@ -1,11 +1,10 @@
 """Private and version-dependent names of scikit-learn: all of them, and nowhere else."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from inspect import signature
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from sklearn.base import _fit_context
 from sklearn.metrics import get_scorer
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils._param_validation import Interval, Options, StrOptions
@@ -27,6 +26,7 @@ __all__ = [
     "_fit_context",
     "_safe_split",
     "accepts_sample_weight",
+    "available_if",
     "check_matplotlib_support",
     "hand_down_callbacks",
     "has_callbacks",
@@ -43,16 +43,37 @@ try:
 except ImportError:  # scikit-learn < 1.7
     from sklearn.utils._estimator_html_repr import _VisualBlock
 
+if TYPE_CHECKING:
+    # scikit-learn has no types: what its decorators return would be Any to users.
+    Method = TypeVar("Method", bound=Callable[..., Any])
+
+    def _fit_context(*, prefer_skip_nested_validation: bool) -> Callable[[Method], Method]:
+        """As in scikit-learn."""
+
+    def available_if(check: Callable[[Any], bool]) -> Callable[[Method], Method]:
+        """As in scikit-learn."""
+
+    def with_callbacks(method: Method) -> Method:
+        """As in scikit-learn."""
+else:
+    from sklearn.base import _fit_context
+    from sklearn.utils.metaestimators import available_if
+
+    try:
+        from sklearn.callback import with_callbacks
+    except ImportError:  # scikit-learn < 1.9
+
+        def with_callbacks(method):
+            """Nothing: there are no callbacks to tear down."""
+            return method
+
+
 try:
-    from sklearn.callback import CallbackSupportMixin, with_callbacks
+    from sklearn.callback import CallbackSupportMixin
 except ImportError:  # scikit-learn < 1.9
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
         """Nothing: there are no callbacks to support."""
-
-    def with_callbacks(method):  # type: ignore[no-redef]
-        """Nothing: there are no callbacks to tear down."""
-        return method
 
 
 # Pages of the API reference, to which diagrams of estimators link.

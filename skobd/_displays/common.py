@@ -1,9 +1,10 @@
 """What the displays share: unwrapping estimators, names, axes and colours."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
@@ -17,6 +18,8 @@ from .._sklearn_compat import check_matplotlib_support
 BLUE, VERMILLION, GREEN, PURPLE, ORANGE = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00"
 COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE)
 GREY = "#6b6b6b"
+
+Names: TypeAlias = Sequence[str] | NDArray[Any]
 
 
 def unwrap(estimator: Any, caller: str) -> tuple[list[Any], BaseOBDMLP]:
@@ -51,7 +54,7 @@ def unwrap(estimator: Any, caller: str) -> tuple[list[Any], BaseOBDMLP]:
 
 
 def resolve_feature_names(
-    given: Sequence[str] | None, transformers: list[Any], mlp: BaseOBDMLP
+    given: Names | None, transformers: list[Any], mlp: BaseOBDMLP
 ) -> np.ndarray:
     """Names of the network's inputs: as given, as fitted, of the steps before, or x0, x1, ..."""
     n_features = mlp.n_features_in_
@@ -71,7 +74,7 @@ def resolve_feature_names(
     return default_names(n_features)
 
 
-def check_names(names: Sequence[Any], n: int, parameter: str) -> np.ndarray:
+def check_names(names: Names, n: int, parameter: str) -> np.ndarray:
     """Names as an array of strings, one for each of ``n`` things."""
     is_sequence = hasattr(names, "__len__") and not isinstance(names, str)
     if not is_sequence or len(names) != n:

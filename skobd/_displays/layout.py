@@ -1,5 +1,6 @@
 """What `NetworkDisplay` draws, and where: the active network, laid out."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -29,7 +30,7 @@ class ActiveNetwork(NamedTuple):
 
 
 def active_network(
-    coefs: list[np.ndarray], intercepts: list[np.ndarray], activation: str
+    coefs: Sequence[np.ndarray], intercepts: Sequence[np.ndarray], activation: str
 ) -> ActiveNetwork:
     """Drop inputs and units that do not reach an output, and units that no input reaches.
 

@@ -1,10 +1,12 @@
 """`NetworkDisplay`: the surviving network drawn as a graph."""
 
 import warnings
+from collections.abc import Sequence
 from numbers import Integral
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.utils import check_scalar
 
 from .._net.names import default_names
@@ -12,6 +14,7 @@ from .common import (
     BLUE,
     GREY,
     VERMILLION,
+    Names,
     check_names,
     check_option,
     make_axes,
@@ -26,6 +29,9 @@ from .layout import (
     heaviest,
     untangle,
 )
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 # Most connections with their weights written beside them, if show_weights="auto".
 _MAX_WRITTEN = 40
@@ -96,13 +102,13 @@ class NetworkDisplay:
     def __init__(
         self,
         *,
-        coefs,
-        intercepts,
-        activation="relu",
-        out_activation="identity",
-        feature_names=None,
-        output_names=None,
-    ):
+        coefs: Sequence[NDArray[Any]],
+        intercepts: Sequence[NDArray[Any]],
+        activation: str = "relu",
+        out_activation: str = "identity",
+        feature_names: Names | None = None,
+        output_names: Names | None = None,
+    ) -> None:
         self.coefs = coefs
         self.intercepts = intercepts
         self.activation = activation
@@ -113,14 +119,14 @@ class NetworkDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator,
+        estimator: Any,
         *,
-        feature_names=None,
-        output_names=None,
-        show_weights="auto",
-        max_connections=300,
-        ax=None,
-    ):
+        feature_names: Names | None = None,
+        output_names: Names | None = None,
+        show_weights: bool | str = "auto",
+        max_connections: int = 300,
+        ax: Any = None,
+    ) -> "Self":
         """Plot the network of a fitted estimator.
 
         Parameters
@@ -155,7 +161,9 @@ class NetworkDisplay:
         )
         return display.plot(ax, show_weights=show_weights, max_connections=max_connections)
 
-    def plot(self, ax=None, *, show_weights="auto", max_connections=300):
+    def plot(
+        self, ax: Any = None, *, show_weights: bool | str = "auto", max_connections: int = 300
+    ) -> "Self":
         """Draw the network.
 
         Parameters
@@ -197,7 +205,7 @@ class NetworkDisplay:
         self.figure_ = self.ax_.figure
         fonts = self._font_sizes()
         self._draw_edges(shown.coefs)
-        self.weight_labels_ = []
+        self.weight_labels_: list[Any] = []
         if show_weights is True or (show_weights == "auto" and n_connections <= _MAX_WRITTEN):
             self._write_weights(shown.coefs)
         self._draw_nodes(fonts)

@@ -1,9 +1,11 @@
 """`PruningPathDisplay`: how score and objective follow the number of weights."""
 
+from collections.abc import Mapping, Sequence
 from numbers import Integral
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from .._search.search import PruningSearchCV
@@ -18,6 +20,9 @@ from .common import (
     remove_spines,
     unwrap,
 )
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 _OBJECTIVES = {
     "after retraining": "objective",
@@ -83,15 +88,15 @@ class PruningPathDisplay:
     def __init__(
         self,
         *,
-        n_weights,
-        scores=None,
-        objective=None,
-        objective_after_deletion=None,
-        predicted_objective=None,
-        validation_loss=None,
-        best_index=None,
-        score_name=None,
-    ):
+        n_weights: Sequence[float] | NDArray[Any],
+        scores: ArrayLike | None = None,
+        objective: ArrayLike | None = None,
+        objective_after_deletion: ArrayLike | None = None,
+        predicted_objective: ArrayLike | None = None,
+        validation_loss: ArrayLike | None = None,
+        best_index: int | None = None,
+        score_name: str | None = None,
+    ) -> None:
         self.n_weights = n_weights
         self.scores = scores
         self.objective = objective
@@ -104,14 +109,14 @@ class PruningPathDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator,
+        estimator: Any,
         *,
-        ax=None,
-        kind=None,
-        decibels=False,
-        negate_score=False,
-        xscale=None,
-    ):
+        ax: Any = None,
+        kind: str | None = None,
+        decibels: bool = False,
+        negate_score: bool = False,
+        xscale: str | None = None,
+    ) -> "Self":
         """Plot the ``pruning_history_`` of a fitted estimator.
 
         Parameters
@@ -167,15 +172,15 @@ class PruningPathDisplay:
     @classmethod
     def from_path(
         cls,
-        path,
+        path: Mapping[str, Any],
         *,
-        best_index=None,
-        ax=None,
-        kind=None,
-        decibels=False,
-        negate_score=False,
-        xscale=None,
-    ):
+        best_index: int | None = None,
+        ax: Any = None,
+        kind: str | None = None,
+        decibels: bool = False,
+        negate_score: bool = False,
+        xscale: str | None = None,
+    ) -> "Self":
         """Plot what ``pruning_path`` of an estimator returned.
 
         Parameters
@@ -226,15 +231,15 @@ class PruningPathDisplay:
     @classmethod
     def from_search(
         cls,
-        search,
+        search: PruningSearchCV,
         *,
-        scoring=None,
-        ax=None,
-        decibels=False,
-        negate_score=False,
-        band="standard_error",
-        xscale=None,
-    ):
+        scoring: str | None = None,
+        ax: Any = None,
+        decibels: bool = False,
+        negate_score: bool = False,
+        band: str | None = "standard_error",
+        xscale: str | None = None,
+    ) -> "Self":
         """Plot the ``cv_results_`` of a fitted `PruningSearchCV`.
 
         Parameters
@@ -289,15 +294,15 @@ class PruningPathDisplay:
 
     def plot(
         self,
-        ax=None,
+        ax: Any = None,
         *,
-        kind=None,
-        decibels=False,
-        negate_score=False,
-        band="standard_error",
-        xscale=None,
-        score_name=None,
-    ):
+        kind: str | None = None,
+        decibels: bool = False,
+        negate_score: bool = False,
+        band: str | None = "standard_error",
+        xscale: str | None = None,
+        score_name: str | None = None,
+    ) -> "Self":
         """Draw the path.
 
         Parameters
@@ -346,7 +351,8 @@ class PruningPathDisplay:
             )
         ax = make_axes(ax, self, (6.0, 4.0))
         self.ax_, self.figure_ = ax, ax.figure
-        self.lines_, self.band_, self.threshold_line_, self.best_line_ = [], None, None, None
+        self.lines_: list[Any] = []
+        self.band_, self.threshold_line_, self.best_line_ = None, None, None
         n_weights = np.asarray(self.n_weights, dtype=float)
         if kind == "score":
             label = self._draw_score(n_weights, decibels, negate_score, band, score_name)

@@ -1,9 +1,11 @@
 """`SaliencyDisplay`: what the deletion of each weight would cost."""
 
+from collections.abc import Sequence
 from numbers import Integral
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.utils import check_scalar
 
 from .._net.names import default_names
@@ -11,6 +13,7 @@ from .common import (
     BLUE,
     COLOURS,
     GREY,
+    Names,
     check_names,
     check_option,
     make_axes,
@@ -18,6 +21,9 @@ from .common import (
     resolve_feature_names,
     unwrap,
 )
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 KINDS = ("heatmap", "ranked", "importance")
 # Colours cover this many powers of ten; smaller saliencies share the lowest colour.
@@ -78,13 +84,13 @@ class SaliencyDisplay:
     def __init__(
         self,
         *,
-        coefs,
-        coef_masks,
-        intercepts=None,
-        intercept_masks=None,
-        feature_names=None,
-        saliency_name="Saliency",
-    ):
+        coefs: Sequence[NDArray[Any]],
+        coef_masks: Sequence[NDArray[Any]],
+        intercepts: Sequence[NDArray[Any]] | None = None,
+        intercept_masks: Sequence[NDArray[Any]] | None = None,
+        feature_names: Names | None = None,
+        saliency_name: str = "Saliency",
+    ) -> None:
         self.coefs = coefs
         self.coef_masks = coef_masks
         self.intercepts = intercepts
@@ -95,16 +101,16 @@ class SaliencyDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X,
-        y,
+        estimator: Any,
+        X: Any,
+        y: Any,
         *,
-        sample_weight=None,
-        feature_names=None,
-        kind="heatmap",
-        max_features=20,
-        ax=None,
-    ):
+        sample_weight: Any = None,
+        feature_names: Names | None = None,
+        kind: str = "heatmap",
+        max_features: int = 20,
+        ax: Any = None,
+    ) -> "Self":
         """Compute the saliencies of a fitted estimator and plot them.
 
         Parameters
@@ -153,7 +159,7 @@ class SaliencyDisplay:
         )
         return display.plot(ax, kind=kind, max_features=max_features)
 
-    def plot(self, ax=None, *, kind="heatmap", max_features=20):
+    def plot(self, ax: Any = None, *, kind: str = "heatmap", max_features: int = 20) -> "Self":
         """Draw the saliencies.
 
         Parameters
@@ -174,7 +180,9 @@ class SaliencyDisplay:
             The object itself.
         """
         check_option(kind, KINDS, "kind")
-        self.images_, self.lines_, self.bars_ = [], [], None
+        self.images_: list[Any] = []
+        self.lines_: list[Any] = []
+        self.bars_ = None
         if kind == "heatmap":
             self._draw_heatmaps(ax)
         elif kind == "ranked":
@@ -230,7 +238,7 @@ class SaliencyDisplay:
 
     def _layers(self) -> list[tuple[np.ndarray, np.ndarray]]:
         """Saliencies and mask of each layer; intercepts as the last row if they can be pruned."""
-        if self.intercepts is None:
+        if self.intercepts is None or self.intercept_masks is None:
             return list(zip(self.coefs, self.coef_masks, strict=True))
         return [
             (np.vstack([coefs, intercepts]), np.vstack([coef_mask, intercept_mask]))

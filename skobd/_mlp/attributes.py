@@ -1,5 +1,6 @@
 """Attributes of a fitted estimator: every one is read from the one `Fitted` value."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from operator import attrgetter
 from typing import Any
@@ -9,12 +10,12 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from .._net.names import feature_names
-from .._net.network import Array
+from .._net.network import Array, Indices, Mask
 from .fitted import Fitted
 
 
-def _read(path: str, doc: str, assign: str = "") -> property:
-    """A documented attribute read from ``_fitted``; AttributeError before fit, for `hasattr`.
+def _read(path: str, doc: str, assign: str = "") -> Any:
+    """A documented property read from ``_fitted``; AttributeError before fit, for `hasattr`.
 
     ``assign`` is the kind of arrays that an assignment replaces, see `PrunedNetwork.with_arrays`.
     """
@@ -41,24 +42,36 @@ class FittedAttributes:
         except KeyError:
             raise AttributeError(f"This {type(self).__name__} is not fitted yet.") from None
 
-    coefs_ = _read(
+    coefs_: Sequence[Array] = _read(
         "pruned.coefs", "Weights of each layer, read-only; assign new ones as a whole.", "coefs"
     )
-    intercepts_ = _read(
+    intercepts_: Sequence[Array] = _read(
         "pruned.intercepts", "Intercepts of each layer; as for ``coefs_``.", "intercepts"
     )
-    coef_masks_ = _read("pruned.coef_masks", "True where a weight survives.")
-    intercept_masks_ = _read("pruned.intercept_masks", "True where an intercept survives.")
-    used_features_ = _read("pruned.used_inputs", "Indices of inputs that predictions depend on.")
-    n_weights_ = _read("n_weights", "Surviving weights (and intercepts, if they can be pruned).")
-    n_weights_total_ = _read("n_prunable", "Weights of the dense network, counted in the same way.")
-    sparsity_ = _read("sparsity", "Fraction of the weights deleted.")
-    pruning_history_ = _read("history", "What each round of pruning did, by column.")
-    regrowth_history_ = _read("regrowth_history", "What each cycle of regrowth did, by column.")
-    loss_ = _read("loss", "Objective at the end of training, as the solver saw it.")
-    n_iter_ = _read("n_iter", "Iterations or epochs of the last call.")
-    t_ = _read("state.n_samples_seen", "Training samples seen by the stochastic solvers.")
-    out_activation_ = _read("loss_function.out_activation", "Name of the output activation.")
+    coef_masks_: tuple[Mask, ...] = _read("pruned.coef_masks", "True where a weight survives.")
+    intercept_masks_: tuple[Mask, ...] = _read(
+        "pruned.intercept_masks", "True where an intercept survives."
+    )
+    used_features_: Indices = _read(
+        "pruned.used_inputs", "Indices of inputs that predictions depend on."
+    )
+    n_weights_: int = _read(
+        "n_weights", "Surviving weights (and intercepts, if they can be pruned)."
+    )
+    n_weights_total_: int = _read(
+        "n_prunable", "Weights of the dense network, counted in the same way."
+    )
+    sparsity_: float = _read("sparsity", "Fraction of the weights deleted.")
+    pruning_history_: dict[str, NDArray[Any]] = _read(
+        "history", "What each round of pruning did, by column."
+    )
+    regrowth_history_: dict[str, NDArray[Any]] = _read(
+        "regrowth_history", "What each cycle of regrowth did, by column."
+    )
+    loss_: float = _read("loss", "Objective at the end of training, as the solver saw it.")
+    n_iter_: int = _read("n_iter", "Iterations or epochs of the last call.")
+    t_: int = _read("state.n_samples_seen", "Training samples seen by the stochastic solvers.")
+    out_activation_: str = _read("loss_function.out_activation", "Name of the output activation.")
 
     @property
     def feature_importances_(self) -> Array:

@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from numbers import Integral, Real
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone
@@ -39,9 +39,12 @@ from .data import (
 from .exports import Exports
 from .fitted import Fitted
 from .parameters import PARAMETER_CONSTRAINTS
-from .path import AlongPath
+from .path import AlongPath, PruningPath
 from .run import INTERRUPTED, Run, recipe_of, settings_of
 from .warning import users_level
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 def _is_ready(X: Any, dtype: np.dtype, n_features: int) -> bool:
@@ -151,7 +154,15 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
     # ------------------------------------------------------------------ fitting
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None, X_val=None, y_val=None, sample_weight_val=None):
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+    ) -> "Self":
         """Train, then prune in rounds.
 
         Parameters
@@ -255,7 +266,14 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
         )
 
     @with_callbacks
-    def prune(self, X, y, prune_fraction=None, n_rounds=None, sample_weight=None):
+    def prune(
+        self,
+        X: Any,
+        y: Any,
+        prune_fraction: float | None = None,
+        n_rounds: int | None = None,
+        sample_weight: Any = None,
+    ) -> "Self":
         """Prune a fitted network further, retraining after each round.
 
         Parameters
@@ -327,7 +345,15 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
         tasks.end()
         return self
 
-    def pruning_path(self, X, y, prune_fractions=None, sample_weight=None, X_val=None, y_val=None):
+    def pruning_path(
+        self,
+        X: Any,
+        y: Any,
+        prune_fractions: Any = None,
+        sample_weight: Any = None,
+        X_val: Any = None,
+        y_val: Any = None,
+    ) -> PruningPath:
         """Train and prune along a path of levels, and keep the network at every one of them.
 
         This estimator is not changed: the path belongs to a clone of it. ``prune_tol`` is
@@ -369,7 +395,9 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
         if prune_fractions is not None:
             levels = tuple(level for level in check_levels(prune_fractions) if level)
         recorder = AlongPath(clone(self), levels)
-        return recorder.fit(X, y, sample_weight=sample_weight, X_val=X_val, y_val=y_val).path_
+        recorder.fit(X, y, sample_weight=sample_weight, X_val=X_val, y_val=y_val)
+        assert recorder.path_ is not None  # dense training ended, or fit has raised
+        return recorder.path_
 
     def _run(
         self,
@@ -421,7 +449,7 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
         return FitTasks(self, X, y, sample_weight, n_rounds, n_epochs)
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def _partial_fit(self, X, y, sample_weight):
+    def _partial_fit(self, X: Any, y: Any, sample_weight: Any) -> "Self":
         """One epoch over the data with the present masks; see the subclasses."""
         if self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
@@ -436,8 +464,9 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
                 self._check_shapes(data)
             check_batch_size(self, data)
             # A schedule over max_iter epochs has no meaning for a single one.
-            constant = {"learning_rate": "constant"} if self.learning_rate == "cosine" else {}
-            settings = replace(self._solver_settings(), max_iter=1, **constant)
+            settings = replace(self._solver_settings(), max_iter=1)
+            if self.learning_rate == "cosine":
+                settings = replace(settings, learning_rate="constant")
             objective, fitted = self._objective(data), self._fitted
             pruned = fitted.pruned
             training = Training(settings, rng)
@@ -458,7 +487,7 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
 
     # ------------------------------------------------------------------ second derivatives
 
-    def second_derivatives(self, X, y, sample_weight=None):
+    def second_derivatives(self, X: Any, y: Any, sample_weight: Any = None) -> Bunch:
         """Diagonal second derivatives of the training objective at the fitted parameters.
 
         Computed by backward passes as ``curvature`` says (LeCun, Denker & Solla, 1989,
@@ -492,7 +521,7 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
             check_no_overflow(curvature, "Second derivatives")
             return self._unpack(curvature)
 
-    def saliencies(self, X, y, sample_weight=None):
+    def saliencies(self, X: Any, y: Any, sample_weight: Any = None) -> Bunch:
         """Predicted increase of the training objective if a parameter were deleted, for each.
 
         For ``criterion="obd"`` h_kk u_k^2 / 2 (LeCun, Denker & Solla, 1989, equation 5); for the
@@ -528,7 +557,7 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
             self._check_cost(problem.objective)
             return self._unpack(CRITERIA[self.criterion].saliencies(problem))
 
-    def predicted_decreases(self, X, y, sample_weight=None):
+    def predicted_decreases(self, X: Any, y: Any, sample_weight: Any = None) -> Bunch:
         """Predicted decrease of the training objective if a deleted parameter came back.
 
         g_k^2 / (2 h_kk) with g the gradient and h the second derivatives of the objective, the
@@ -603,6 +632,11 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
                     f"{output.dtype}. Scale X as the training data were scaled."
                 )
         return output
+
+    if TYPE_CHECKING:  # scikit-learn's mixins define it, untyped
+
+        def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+            """As in scikit-learn."""
 
     # ------------------------------------------------------------------ what kinds differ in
 

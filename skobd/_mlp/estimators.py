@@ -1,23 +1,26 @@
 """`OBDMLPClassifier` and `OBDMLPRegressor`: targets, predictions and documentation."""
 
 from numbers import Real
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import column_or_1d, compute_class_weight, compute_sample_weight
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 
 from .._export import onnx
 from .._net.network import Array
-from .._sklearn_compat import StrOptions, _check_partial_fit_first_call
+from .._sklearn_compat import StrOptions, _check_partial_fit_first_call, available_if
 from .arithmetic import quiet
 from .base import BaseOBDMLP
 from .data import all_or_nothing
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
@@ -251,43 +254,43 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
 
     def __init__(
         self,
-        hidden_layer_sizes=(100,),
-        activation="relu",
+        hidden_layer_sizes: ArrayLike = (100,),
+        activation: str = "relu",
         *,
-        solver="adam",
-        alpha=0.0001,
-        batch_size="auto",
-        learning_rate="constant",
-        learning_rate_init=0.001,
-        power_t=0.5,
-        max_iter=200,
-        shuffle=True,
-        random_state=None,
-        tol=1e-4,
-        verbose=False,
-        warm_start=False,
-        momentum=0.9,
-        nesterovs_momentum=True,
-        early_stopping=False,
-        validation_fraction=0.1,
-        beta_1=0.9,
-        beta_2=0.999,
-        epsilon=1e-8,
-        n_iter_no_change=10,
-        max_fun=15000,
-        prune_fraction=0.875,
-        n_rounds=5,
-        criterion="obd",
-        curvature="gauss_newton",
-        granularity="weight",
-        prune_intercepts=False,
-        retrain_max_iter=15,
-        retrain_learning_rate_init="auto",
-        retrain_alpha="auto",
-        n_regrow=8,
-        prune_tol=None,
-        class_weight=None,
-    ):
+        solver: str = "adam",
+        alpha: float = 0.0001,
+        batch_size: int | str = "auto",
+        learning_rate: str = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float = 1e-4,
+        verbose: bool | int = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: int = 10,
+        max_fun: int = 15000,
+        prune_fraction: float = 0.875,
+        n_rounds: int = 5,
+        criterion: str = "obd",
+        curvature: str = "gauss_newton",
+        granularity: str = "weight",
+        prune_intercepts: bool = False,
+        retrain_max_iter: int | None = 15,
+        retrain_learning_rate_init: float | str | None = "auto",
+        retrain_alpha: float | str = "auto",
+        n_regrow: int = 8,
+        prune_tol: float | None = None,
+        class_weight: Any = None,
+    ) -> None:
         super().__init__(
             hidden_layer_sizes=hidden_layer_sizes,
             activation=activation,
@@ -393,7 +396,7 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         return accuracy_score(labels, p.argmax(axis=1), sample_weight=sample_weight)
 
     @available_if(lambda self: self._has_epochs())
-    def partial_fit(self, X, y, sample_weight=None, classes=None):
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> "Self":
         """Train for one epoch over the given data, with the present masks; nothing is pruned.
 
         Parameters
@@ -432,7 +435,7 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
                 self._learn_classes(labels, "classes")
             return self._partial_fit(X, y, sample_weight)
 
-    def predict(self, X):
+    def predict(self, X: Any) -> NDArray[Any]:
         """Predict class labels.
 
         Parameters
@@ -448,7 +451,7 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         p = self._output(X)
         return self._label_binarizer.inverse_transform(p.ravel() if p.shape[1] == 1 else p)
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: Any) -> NDArray[Any]:
         """Predict class probabilities.
 
         Parameters
@@ -465,7 +468,7 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         p = self._output(X)
         return np.hstack([1 - p, p]) if p.shape[1] == 1 else p
 
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X: Any) -> NDArray[Any]:
         """Predict logarithms of class probabilities.
 
         Parameters
@@ -716,43 +719,43 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
 
     def __init__(
         self,
-        loss="squared_error",
-        hidden_layer_sizes=(100,),
-        activation="relu",
+        loss: str = "squared_error",
+        hidden_layer_sizes: ArrayLike = (100,),
+        activation: str = "relu",
         *,
-        solver="adam",
-        alpha=0.0001,
-        batch_size="auto",
-        learning_rate="constant",
-        learning_rate_init=0.001,
-        power_t=0.5,
-        max_iter=200,
-        shuffle=True,
-        random_state=None,
-        tol=1e-4,
-        verbose=False,
-        warm_start=False,
-        momentum=0.9,
-        nesterovs_momentum=True,
-        early_stopping=False,
-        validation_fraction=0.1,
-        beta_1=0.9,
-        beta_2=0.999,
-        epsilon=1e-8,
-        n_iter_no_change=10,
-        max_fun=15000,
-        prune_fraction=0.875,
-        n_rounds=5,
-        criterion="obd",
-        curvature="gauss_newton",
-        granularity="weight",
-        prune_intercepts=False,
-        retrain_max_iter=15,
-        retrain_learning_rate_init="auto",
-        retrain_alpha="auto",
-        n_regrow=8,
-        prune_tol=None,
-    ):
+        solver: str = "adam",
+        alpha: float = 0.0001,
+        batch_size: int | str = "auto",
+        learning_rate: str = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float = 1e-4,
+        verbose: bool | int = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: int = 10,
+        max_fun: int = 15000,
+        prune_fraction: float = 0.875,
+        n_rounds: int = 5,
+        criterion: str = "obd",
+        curvature: str = "gauss_newton",
+        granularity: str = "weight",
+        prune_intercepts: bool = False,
+        retrain_max_iter: int | None = 15,
+        retrain_learning_rate_init: float | str | None = "auto",
+        retrain_alpha: float | str = "auto",
+        n_regrow: int = 8,
+        prune_tol: float | None = None,
+    ) -> None:
         super().__init__(
             hidden_layer_sizes=hidden_layer_sizes,
             activation=activation,
@@ -808,7 +811,7 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
         return r2_score(Y, p, sample_weight=sample_weight)
 
     @available_if(lambda self: self._has_epochs())
-    def partial_fit(self, X, y, sample_weight=None):
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> "Self":
         """Train for one epoch over the given data, with the present masks; nothing is pruned.
 
         Parameters
@@ -835,7 +838,7 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
         """
         return self._partial_fit(X, y, sample_weight)
 
-    def predict(self, X):
+    def predict(self, X: Any) -> NDArray[Any]:
         """Predict targets.
 
         Parameters

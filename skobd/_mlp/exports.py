@@ -2,7 +2,7 @@
 
 import copy
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -13,6 +13,9 @@ from .._sklearn_compat import API_PAGE, single_block
 from .attributes import FittedAttributes
 from .fitted import Fitted, state_of
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 
 class Exports(FittedAttributes):
     """The estimator in other forms."""
@@ -22,7 +25,7 @@ class Exports(FittedAttributes):
     _is_classifier: bool
     _sklearn_class: type
 
-    def compact(self):
+    def compact(self) -> "Self":
         """Make a fitted estimator without the dead hidden units.
 
         Units that lost all incoming weights are folded into the intercepts of the next layer,
@@ -70,7 +73,7 @@ class Exports(FittedAttributes):
         check_is_fitted(self)
         return summarise(self, X)
 
-    def to_sklearn(self):
+    def to_sklearn(self) -> Any:
         """Convert to scikit-learn's own perceptron, with the same predictions.
 
         It can be used, and trained further, like any other; it knows no masks, so that training
@@ -94,7 +97,7 @@ class Exports(FittedAttributes):
         return perceptron.to_sklearn(kind, self, pruned, state.n_no_improvement)
 
     @classmethod
-    def from_sklearn(cls, mlp):
+    def from_sklearn(cls, mlp: Any) -> "Self":
         """Make an estimator with the parameters and the network of a fitted scikit-learn one.
 
         ``from_sklearn(mlp).prune(X, y, prune_fraction=0.9)`` prunes a network that is already
@@ -120,7 +123,7 @@ class Exports(FittedAttributes):
             If its weights are not finite.
         """
         perceptron.check_perceptron(cls._sklearn_class, mlp, cls.__name__)
-        estimator = cls()
+        estimator: Any = cls()
         own = estimator.get_params(deep=False)
         given = mlp.get_params(deep=False)
         estimator.set_params(**{name: copy.deepcopy(given[name]) for name in own if name in given})
@@ -142,7 +145,7 @@ class Exports(FittedAttributes):
         )
         return estimator
 
-    def to_onnx(self, X, **kwargs):
+    def to_onnx(self, X: Any, **kwargs: Any) -> Any:
         """Convert to ONNX.
 
         To convert a whole pipeline that ends in this estimator, call
@@ -180,7 +183,7 @@ class Exports(FittedAttributes):
         sample = X if hasattr(X, "shape") else rows
         return skl2onnx.to_onnx(self, sample[:1], **kwargs)
 
-    def to_c(self, name="model", used_features_only=False):
+    def to_c(self, name: str = "model", used_features_only: bool = False) -> str:
         """Convert the compacted network to C for microcontrollers, by emlearn.
 
         emlearn also compiles it, which needs a C compiler and leaves files in the folder ``tmp``.

@@ -5,16 +5,16 @@ import time
 from collections.abc import Callable
 from copy import deepcopy
 from numbers import Integral, Real
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from joblib import cpu_count, effective_n_jobs
+from numpy.typing import ArrayLike, NDArray
 from sklearn import get_config
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone, is_classifier
 from sklearn.model_selection import check_cv
 from sklearn.utils import get_tags, indexable
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
@@ -28,6 +28,7 @@ from .._sklearn_compat import (
     StrOptions,
     _check_method_params,
     _fit_context,
+    available_if,
     parallel_block,
     root_context,
     take_callbacks,
@@ -36,6 +37,9 @@ from .folds import Fold, FoldResult, FoldTask, Rows, along, fit_along, fit_task,
 from .results import score_names, tabulate, warn_of_failures
 from .scoring import Scoring
 from .selection import select_level
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 # Ten levels, each deleting about 30 % of the weights that the one before left.
 DEFAULT_LEVELS = (0.0, 0.3, 0.5, 0.65, 0.75, 0.82, 0.88, 0.92, 0.95, 0.97)
@@ -201,19 +205,19 @@ class PruningSearchCV(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
 
     def __init__(
         self,
-        estimator,
+        estimator: Any,
         *,
-        prune_fractions=DEFAULT_LEVELS,
-        scoring=None,
-        cv=None,
-        n_jobs=None,
-        refit=True,
-        selection="one_standard_error",
-        verbose=0,
-        error_score=np.nan,
-        return_train_score=False,
-        store_path=False,
-    ):
+        prune_fractions: ArrayLike = DEFAULT_LEVELS,
+        scoring: Any = None,
+        cv: Any = None,
+        n_jobs: int | None = None,
+        refit: bool | str = True,
+        selection: str | Callable[[dict[str, Any]], int] = "one_standard_error",
+        verbose: int = 0,
+        error_score: float | str = np.nan,
+        return_train_score: bool = False,
+        store_path: bool = False,
+    ) -> None:
         self.estimator = estimator
         self.prune_fractions = prune_fractions
         self.scoring = scoring
@@ -227,7 +231,7 @@ class PruningSearchCV(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
         self.store_path = store_path
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y=None, **params):
+    def fit(self, X: Any, y: Any = None, **params: Any) -> "Self":
         """Fit one path for each fold, choose a level, and fit all data along the path to it.
 
         Parameters
@@ -271,7 +275,7 @@ class PruningSearchCV(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
         if self.store_path:
             self.paths_ = [fold.path for fold in folds]
         if self.refit or not self.multimetric_:
-            self._choose(self.refit if self.multimetric_ else "score")
+            self._choose(str(self.refit) if self.multimetric_ else "score")
         if self.refit:
             self._refit(rows, levels, root)
         root.call_on_fit_task_end(**rows.shown(self))
@@ -380,7 +384,7 @@ class PruningSearchCV(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
             to_score["sample_weight"] = params["sample_weight"]
         return _Routed(to_fit, to_score, {"groups": params.get("groups")})
 
-    def get_metadata_routing(self):
+    def get_metadata_routing(self) -> MetadataRouter:
         """Get who may ask for metadata: the estimator, the scorer and the splitter.
 
         Returns
@@ -403,7 +407,7 @@ class PruningSearchCV(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
     # ------------------------------------------------------------------ the best estimator
 
     @available_if(_best_has("predict"))
-    def predict(self, X):
+    def predict(self, X: Any) -> NDArray[Any]:
         """Predict with ``best_estimator_``.
 
         Parameters
@@ -420,7 +424,7 @@ class PruningSearchCV(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
         return self.best_estimator_.predict(X)
 
     @available_if(_best_has("predict_proba"))
-    def predict_proba(self, X):
+    def predict_proba(self, X: Any) -> NDArray[Any]:
         """Predict probabilities of the classes with ``best_estimator_``.
 
         Parameters
@@ -437,7 +441,7 @@ class PruningSearchCV(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
         return self.best_estimator_.predict_proba(X)
 
     @available_if(_best_has("predict_log_proba"))
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X: Any) -> NDArray[Any]:
         """Predict logarithms of the probabilities of the classes with ``best_estimator_``.
 
         Parameters
@@ -454,7 +458,7 @@ class PruningSearchCV(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
         return self.best_estimator_.predict_log_proba(X)
 
     @available_if(_best_has("score"))
-    def score(self, X, y=None, **params):
+    def score(self, X: Any, y: Any = None, **params: Any) -> float:
         """Score ``best_estimator_`` by the scorer that chose the level.
 
         Parameters
@@ -483,17 +487,17 @@ class PruningSearchCV(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
         return score[self.refit] if isinstance(score, dict) else score
 
     @property
-    def classes_(self):
+    def classes_(self) -> NDArray[Any]:
         """Class labels; classifiers with ``refit`` only."""
         return self.best_estimator_.classes_
 
     @property
-    def n_features_in_(self):
+    def n_features_in_(self) -> int:
         """Number of features; with ``refit`` only."""
         return self.best_estimator_.n_features_in_
 
     @property
-    def feature_names_in_(self):
+    def feature_names_in_(self) -> NDArray[Any]:
         """Names of the features, where ``X`` had any; with ``refit`` only."""
         return self.best_estimator_.feature_names_in_
 
