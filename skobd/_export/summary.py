@@ -22,7 +22,7 @@ class PruningSummary:
     """What pruning has left of a network, beside the dense network that it was.
 
     Made by ``summary`` of the estimators. Printed it is a table, and notebooks show one;
-    `dataclasses.asdict` gives the fields by name.
+    ``dataclasses.asdict`` gives the fields by name.
 
     Parameters
     ----------
