@@ -1,6 +1,6 @@
 """The search over the workers of Dask and Ray, beside one process.
 
-    python benchmarks/clusters.py                 # about two minutes on two cores
+    python benchmarks/clusters.py                 # about ten minutes on two cores
 
 Needs ``dask[distributed]`` and ``ray``; what is not installed is left out. Every engine has two
 workers of one thread and runs the same `PruningSearchCV`; each score must equal the serial one to
@@ -114,7 +114,7 @@ def main() -> None:
     """Run the engines in turn and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--rows", type=int, default=8000)
+    parser.add_argument("--rows", type=int, default=20_000)
     options = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
     print_environment()

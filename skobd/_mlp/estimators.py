@@ -70,7 +70,7 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         over the outputs (scikit-learn's is the mean).
     verbose : bool or int, default=False
         1 prints a line for each round (for each epoch if nothing is pruned), 2 also for each
-        epoch.
+        epoch; in scikit-learn any true value does the latter.
     warm_start : bool, default=False
         Whether ``fit`` goes on from the present weights. Deleted weights stay deleted.
     momentum : float in [0, 1], default=0.9
@@ -541,7 +541,7 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
         over the outputs (scikit-learn's is the mean).
     verbose : bool or int, default=False
         1 prints a line for each round (for each epoch if nothing is pruned), 2 also for each
-        epoch.
+        epoch; in scikit-learn any true value does the latter.
     warm_start : bool, default=False
         Whether ``fit`` goes on from the present weights. Deleted weights stay deleted.
     momentum : float in [0, 1], default=0.9
