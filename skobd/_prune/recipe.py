@@ -4,6 +4,7 @@ One generator, `prune`, is driven by fit, by further pruning, by the pruning pat
 search; it yields one `Step` for the dense network and one for each round.
 """
 
+import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -124,6 +125,8 @@ def prune(
     DivergenceError
         If training produces non-finite values.
     """
+    # Of their own, because how many random numbers training takes depends on the rows.
+    rng = copy.deepcopy(training.rng)
     first = training
     if not train:
         first = replace(training, settings=replace(training.settings, max_iter=0))
@@ -139,9 +142,7 @@ def prune(
     for number, n_left in enumerate(survivors, start=1):
         if last.round.ended_early:
             return
-        deletion = _delete(
-            active, last.pruned, recipe.count(last.pruned) - n_left, recipe, training
-        )
+        deletion = _delete(active, last.pruned, recipe.count(last.pruned) - n_left, recipe, rng)
         pruned = PrunedNetwork(whole.network, deletion.theta, deletion.mask)
         active = active.restricted(recipe.prunable(pruned))
         # Rounds after the last level was reached delete nothing.
@@ -161,7 +162,7 @@ def prune(
         trained = PrunedNetwork(pruned.network, result.theta, pruned.mask)
         refined = _Refinement(trained, result, retrained, ())
         if result.n_iter:
-            refined = _refine(whole, refined, n_cycles, recipe, retraining)
+            refined = _refine(whole, refined, n_cycles, recipe, retraining, rng)
         if refined.pruned is not trained:
             active = ActiveObjective(whole).restricted(recipe.prunable(refined.pruned))
         validation = _validate(training, refined.pruned.theta)
@@ -232,12 +233,12 @@ def _delete(
     pruned: PrunedNetwork,
     n_delete: int,
     recipe: Recipe,
-    training: Training,
+    rng: np.random.RandomState,
 ) -> Deletion:
     """Delete within the active network; the result is over all parameters."""
     theta, mask = pruned.theta, pruned.mask
     problem = Problem(
-        active.objective, active.gather(theta), active.gather(mask), recipe.deletion, training.rng
+        active.objective, active.gather(theta), active.gather(mask), recipe.deletion, rng
     )
     deletion = GRANULARITIES[recipe.deletion.granularity].delete(problem, n_delete)
     return deletion._replace(
@@ -256,7 +257,12 @@ class _Refinement:
 
 
 def _refine(
-    whole: Objective, best: _Refinement, n_cycles: int, recipe: Recipe, training: Training
+    whole: Objective,
+    best: _Refinement,
+    n_cycles: int,
+    recipe: Recipe,
+    training: Training,
+    rng: np.random.RandomState,
 ) -> _Refinement:
     """Exchange survivors for deleted parameters that promise more; the best network is kept.
 
@@ -273,7 +279,7 @@ def _refine(
             if present.result.status in ("interrupted", "stopped"):
                 break
             n_exchanged = min(n_left, max(1, round(_EXCHANGED * (1 - c / n_cycles) * n_left)))
-            exchanged = _exchange(whole, present.pruned, n_exchanged, recipe, training)
+            exchanged = _exchange(whole, present.pruned, n_exchanged, recipe, rng)
             if exchanged is None:
                 break
             pruned, cycle = exchanged
@@ -308,7 +314,7 @@ def _refine(
 
 
 def _exchange(
-    whole: Objective, pruned: PrunedNetwork, n: int, recipe: Recipe, training: Training
+    whole: Objective, pruned: PrunedNetwork, n: int, recipe: Recipe, rng: np.random.RandomState
 ) -> tuple[PrunedNetwork, Cycle] | None:
     """Delete ``n`` survivors and revive as many, or fewer; None where nothing can come back.
 
@@ -317,7 +323,7 @@ def _exchange(
     """
     active = ActiveObjective(whole).restricted(recipe.prunable(pruned))
     while n:
-        deletion = _delete(active, pruned, n, recipe, training)
+        deletion = _delete(active, pruned, n, recipe, rng)
         intercepts_too = recipe.deletion.prune_intercepts
         if revivable(whole.network, deletion.mask, intercepts_too).sum() >= n:
             break
@@ -332,7 +338,7 @@ def _exchange(
         active.gather(left.theta),
         active.gather(left.mask),
         recipe.deletion,
-        training.rng,
+        rng,
     )
     mask, decrease = revive(problem, n)
     revived = PrunedNetwork(whole.network, left.theta, active.scatter(mask, left.mask))
