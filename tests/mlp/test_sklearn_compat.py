@@ -50,7 +50,7 @@ def every_combination():
     short = {"n_rounds": 2, "retrain_max_iter": 4, "n_regrow": 2, "hidden_layer_sizes": (10,)}
     of_solver = {
         "adam": {"max_iter": 100},
-        "sgd": {"max_iter": 100, "learning_rate_init": 0.05},
+        "sgd": {"max_iter": 200, "activation": "tanh", "retrain_max_iter": 20},
         "lbfgs": {"max_iter": 15},
     }
     for kind, solver, criterion, granularity in itertools.product(
