@@ -3,6 +3,7 @@
 from ._displays import NetworkDisplay, PruningPathDisplay, SaliencyDisplay
 from ._mlp.estimators import OBDMLPClassifier, OBDMLPRegressor, register_onnx_converters
 from ._mlp.path import PruningPath
+from ._mlp.transformers import feature_groups_of
 from ._search.search import PruningSearchCV
 
 __version__ = "0.2.0"
@@ -15,5 +16,6 @@ __all__ = [
     "PruningPathDisplay",
     "PruningSearchCV",
     "SaliencyDisplay",
+    "feature_groups_of",
     "register_onnx_converters",
 ]

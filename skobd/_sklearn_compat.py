@@ -29,6 +29,7 @@ __all__ = [
     "check_matplotlib_support",
     "hand_down_callbacks",
     "has_callbacks",
+    "input_indices",
     "parallel_block",
     "root_context",
     "take_callbacks",
@@ -51,6 +52,11 @@ except ImportError:  # scikit-learn < 1.9
     def with_callbacks(method):  # type: ignore[no-redef]
         """Nothing: there are no callbacks to tear down."""
         return method
+
+
+def input_indices(transformer: Any, name: str) -> list[int]:
+    """Indices of the columns that a step of a fitted `ColumnTransformer` takes."""
+    return transformer._transformer_to_input_indices[name]
 
 
 # What scikit-learn keeps on an estimator for its callbacks.

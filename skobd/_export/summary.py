@@ -5,8 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from .._net.names import feature_names
-
 _MOST_NAMES = 20
 
 
@@ -16,9 +14,8 @@ def summarise(estimator: Any) -> str:
     network, mask, predictor = pruned.network, pruned.mask, pruned.predictor
     n_before, n_after = int(network.is_weight.sum()), int((mask & network.is_weight).sum())
     n_bytes = len(pickle.dumps(estimator, protocol=pickle.HIGHEST_PROTOCOL))
-    used = set(estimator.used_features_.tolist())
-    names = feature_names(estimator)
-    unused = [name for index, name in enumerate(names) if index not in used]
+    names, is_used = estimator._features()
+    unused = names[~is_used].tolist()
     lines = [
         f"{type(estimator).__name__}",
         f"layers                 {_sizes(network)} -> {_sizes(predictor.network)}",

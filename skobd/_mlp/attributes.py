@@ -8,7 +8,8 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from .._net.names import feature_names
-from .._net.network import Array
+from .._net.network import Array, Indices, Mask
+from .feature_groups import columns_by_group
 from .fitted import Fitted
 
 
@@ -67,6 +68,12 @@ class FittedAttributes:
         return importances
 
     @property
+    def feature_groups_(self) -> dict[str, Indices]:
+        """Indices of the columns of each group, by its name; a lone column is a group."""
+        fitted = self._get_fitted()
+        return columns_by_group(fitted.group_of, fitted.group_names, feature_names(self))
+
+    @property
     def loss_curve_(self) -> list[float]:
         """Objective after each epoch or iteration, of dense training and of all retraining."""
         return list(self._get_fitted().state.loss_curve)
@@ -112,7 +119,19 @@ class FittedAttributes:
         Returns
         -------
         names : ndarray of str
-            From ``feature_names_in_``, or "x0", "x1", ... where ``X`` had no names.
+            From ``feature_names_in_``, or "x0", "x1", ... where ``X`` had no names. Where
+            ``feature_groups`` was a dict: names of the groups, and of columns in none.
         """
         check_is_fitted(self)
-        return feature_names(self)[self.used_features_]
+        names, is_used = self._features()
+        return names[is_used]
+
+    def _features(self) -> tuple[np.ndarray, Mask]:
+        """What the user calls the inputs, and whether predictions depend on them."""
+        names, group_names = feature_names(self), self._fitted.group_names
+        is_used = np.zeros(len(names), dtype=bool)
+        is_used[self.used_features_] = True
+        if group_names is None:
+            return names, is_used
+        groups = self.feature_groups_.values()
+        return np.array(group_names, dtype=object), np.array([is_used[g].any() for g in groups])

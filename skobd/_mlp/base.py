@@ -37,6 +37,7 @@ from .data import (
     validate_held_out,
 )
 from .exports import Exports
+from .feature_groups import groups_of_parameters
 from .fitted import Fitted
 from .parameters import PARAMETER_CONSTRAINTS
 from .path import AlongPath
@@ -95,6 +96,7 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
         criterion,
         curvature,
         granularity,
+        feature_groups,
         prune_intercepts,
         retrain_max_iter,
         retrain_learning_rate_init,
@@ -130,6 +132,7 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
         self.criterion = criterion
         self.curvature = curvature
         self.granularity = granularity
+        self.feature_groups = feature_groups
         self.prune_intercepts = prune_intercepts
         self.retrain_max_iter = retrain_max_iter
         self.retrain_learning_rate_init = retrain_learning_rate_init
@@ -387,13 +390,14 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
         check_batch_size(self, data)
         if survivors:
             self._check_cost(data)
+        start = self._begun(self._fitted)
         return Run(
-            start=self._begun(self._fitted),
+            start=start,
             objective=self._objective(data),
             validate=self._validator(data_val),
             survivors=survivors,
             settings=self._solver_settings(),
-            recipe=recipe_of(self, prune_tol, data.X.shape[0]),
+            recipe=recipe_of(self, prune_tol, data.X.shape[0], start.group_of),
             rng=rng,
             tasks=tasks,
             train=train,
@@ -405,11 +409,14 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
 
     def _begun(self, fitted: Fitted) -> Fitted:
         """The network to begin with, read by the present parameters."""
+        groups = groups_of_parameters(self)
         return replace(
             fitted,
             prune_intercepts=self.prune_intercepts,
             granularity=self.granularity,
             early_stopping=self._stops_early,
+            group_of=None if groups is None else groups.group_of,
+            group_names=None if groups is None else groups.names,
         )
 
     def _tasks(
@@ -696,7 +703,8 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
         sizes = (data.X.shape[1], *self._hidden_sizes(), data.Y.shape[1])
         network = Network(sizes, self.activation)
         theta = network.initialise(rng, data.X.dtype)
-        self._fitted = Fitted.untrained(network, theta, self._loss_name, self.prune_intercepts)
+        untrained = Fitted.untrained(network, theta, self._loss_name, self.prune_intercepts)
+        self._fitted = self._begun(untrained)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from .._net.network import Array
+from .._net.network import Array, Indices
 from .._prune.granularity import GRANULARITIES
 from .._prune.importances import input_importances
 from .._prune.problem import DeletionSettings
@@ -194,7 +194,9 @@ def settings_of(kind: Any, estimator: Any, **others: Any) -> Any:
     return kind(**values | others)
 
 
-def recipe_of(estimator: Any, prune_tol: float | None, n_samples: int) -> Recipe:
+def recipe_of(
+    estimator: Any, prune_tol: float | None, n_samples: int, group_of: Indices | None
+) -> Recipe:
     """The recipe that the parameters of an estimator describe, for so many training rows."""
     rate, alpha = estimator.retrain_learning_rate_init, estimator.retrain_alpha
     if rate == "auto":
@@ -211,4 +213,5 @@ def recipe_of(estimator: Any, prune_tol: float | None, n_samples: int) -> Recipe
         retrain_alpha=alpha,
         n_regrow=estimator.n_regrow,
         prune_tol=prune_tol,
+        group_of=group_of,
     )

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .._net.network import Array, Mask
+from .._net.network import Array, Indices, Mask
 from .._net.pruned import PrunedNetwork
 from .._train.objective import Objective
 from .._train.solvers import DivergenceError, Training, check_finite, check_objective, solve
@@ -38,7 +38,7 @@ class Step:
     round: Round
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Recipe:
     """How to delete, retrain and regrow.
 
@@ -56,6 +56,8 @@ class Recipe:
         Cycles of regrowth at each level.
     prune_tol : float or None
         End after the first round whose network is worse than the dense one by more than this.
+    group_of : ndarray of int of shape (n_inputs,) or None
+        See `Problem`.
     """
 
     deletion: DeletionSettings
@@ -64,6 +66,7 @@ class Recipe:
     retrain_alpha: float | None = None
     n_regrow: int = 0
     prune_tol: float | None = None
+    group_of: Indices | None = None
 
     def retraining(self, training: Training) -> Training:
         """How to train after a deletion, given dense training."""
@@ -85,9 +88,9 @@ class Recipe:
         return pruned.mask & prunable(pruned.network, self.deletion.prune_intercepts)
 
     def count(self, pruned: PrunedNetwork) -> int:
-        """Weights, units or inputs that are left, as the granularity says."""
+        """Weights, units or (groups of) inputs that are left, as the granularity says."""
         count = GRANULARITIES[self.deletion.granularity].n_left
-        return count(pruned.network, pruned.mask, self.deletion.prune_intercepts)
+        return count(pruned.network, pruned.mask, self.deletion.prune_intercepts, self.group_of)
 
 
 def prune(
@@ -238,7 +241,12 @@ def _delete(
     """Delete within the active network; the result is over all parameters."""
     theta, mask = pruned.theta, pruned.mask
     problem = Problem(
-        active.objective, active.gather(theta), active.gather(mask), recipe.deletion, rng
+        active.objective,
+        active.gather(theta),
+        active.gather(mask),
+        recipe.deletion,
+        rng,
+        None if recipe.group_of is None else active.of_inputs(recipe.group_of),
     )
     deletion = GRANULARITIES[recipe.deletion.granularity].delete(problem, n_delete)
     return deletion._replace(
