@@ -1,6 +1,6 @@
 """LeNet-300-100 on MNIST: test error against compression, the table of the pruning literature.
 
-    python benchmarks/lenet.py --data DIR                  # three seeds, about 8 minutes
+    python benchmarks/lenet.py --data DIR                  # three seeds, about 6 minutes
     python benchmarks/lenet.py --data DIR --seeds 1 --regrow 2     # with cycles of regrowth
     python benchmarks/lenet.py --data DIR --validate       # what settings were chosen on
 
