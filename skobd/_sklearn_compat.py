@@ -7,6 +7,7 @@ from typing import Any
 
 from sklearn.base import _fit_context
 from sklearn.metrics import get_scorer
+from sklearn.model_selection._search import _yield_masked_array_for_each_param
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.metaestimators import _safe_split
@@ -25,6 +26,7 @@ __all__ = [
     "_check_sample_weight",
     "_fit_context",
     "_safe_split",
+    "_yield_masked_array_for_each_param",
     "accepts_sample_weight",
     "check_matplotlib_support",
     "hand_down_callbacks",

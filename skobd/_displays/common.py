@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
@@ -20,7 +21,7 @@ GREY = "#6b6b6b"
 
 
 def unwrap(estimator: Any, caller: str) -> tuple[list[Any], BaseOBDMLP]:
-    """Transformers before, and the fitted OBD estimator inside, pipelines and searches.
+    """Transformers before, and the fitted OBD estimator inside, pipelines, searches and the like.
 
     Raises
     ------
@@ -31,7 +32,7 @@ def unwrap(estimator: Any, caller: str) -> tuple[list[Any], BaseOBDMLP]:
     """
     transformers: list[Any] = []
     while not isinstance(estimator, BaseOBDMLP):
-        if isinstance(estimator, Pipeline):
+        if isinstance(estimator, Pipeline | TransformedTargetRegressor):
             transformers += steps_before(estimator)
             estimator = last_step(estimator)
         elif hasattr(estimator, "best_estimator_"):

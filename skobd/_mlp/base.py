@@ -1,6 +1,5 @@
 """What the estimators share: they validate, call and store; the mathematics is elsewhere."""
 
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from numbers import Integral, Real
@@ -42,7 +41,7 @@ from .fitted import Fitted
 from .parameters import PARAMETER_CONSTRAINTS
 from .path import AlongPath
 from .run import INTERRUPTED, Run, recipe_of, settings_of
-from .warning import users_level
+from .warning import tell
 
 
 def _is_ready(X: Any, dtype: np.dtype, n_features: int) -> bool:
@@ -220,7 +219,7 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
             self._fitted = run.finish(record)
             # Made here, because the first prediction must not take longer than others.
             self._fitted.pruned.predictor  # noqa: B018
-            run.warn(stacklevel=users_level() + 1)
+            run.warn()
         tasks.end()
         return run.is_interrupted
 
@@ -326,7 +325,7 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
                 data, data_val, rng, survivors, tasks, self.prune_tol, is_asked, train=False
             )
             self._fitted = run.finish()
-            run.warn(stacklevel=users_level() + 1)
+            run.warn()
         tasks.end()
         return self
 
@@ -452,7 +451,7 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
             check_finite(result, training, objective)
             self._fitted = fitted.trained(result)
         if result.status == "interrupted":
-            warnings.warn(INTERRUPTED, stacklevel=users_level())
+            tell(INTERRUPTED)
         return self
 
     def _has_epochs(self) -> bool:
@@ -583,7 +582,7 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
         check_block_size(self.criterion, network, mask)
         message = check_cost(self.criterion, network, mask, data.X.shape[0])
         if message is not None:
-            warnings.warn(message, stacklevel=users_level())
+            tell(message)
 
     def _unpack(self, vector: Array) -> Bunch:
         network = self._fitted.pruned.network
