@@ -183,7 +183,7 @@ class PruningSearchCV(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
 
     The penalty, chosen together with the level at the price of one path for each fold more:
 
-    >>> search.set_params(param_grid={"obdmlpclassifier__alpha": [1, 5]}).fit(X, y).best_params_
+    >>> search.set_params(param_grid={"obdmlpclassifier__alpha": [5, 20]}).fit(X, y).best_params_
     {'obdmlpclassifier__alpha': 5, 'obdmlpclassifier__prune_fraction': 0.8}
     """
 
@@ -369,7 +369,9 @@ class PruningSearchCV(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
         if not callable(self.selection) and not np.isfinite(results[f"mean_test_{metric}"]).any():
             if not self.refit:
                 return
-            raise ValueError(
+            # Data of a wrong type are a TypeError, as from the estimator itself.
+            kind = TypeError if isinstance(cause, TypeError) else ValueError
+            raise kind(
                 f"No level can be chosen: mean_test_{metric} is finite at none. "
                 + (f"The first error was {describe(cause)}\n\n" if cause is not None else "")
                 + "Use error_score='raise' to see where, or refit=False to get cv_results_."

@@ -9,6 +9,7 @@ from joblib import parallel_config
 from models import digest
 from searches import LEVELS, TIMES, assert_same_results, make_classifier, make_search
 from sklearn.base import BaseEstimator, clone
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score
@@ -29,21 +30,20 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore::sklearn.exceptions.ConvergenceWarning"  # few iterations are enough here
 )
 
+CLASSIFIER = OBDMLPClassifier((20,), solver="lbfgs", max_iter=50, random_state=0)
+REGRESSOR = OBDMLPRegressor(hidden_layer_sizes=(20,), solver="lbfgs", max_iter=50, random_state=0)
+
+# With error_score at its default: what fails must say why.
 # Older releases of scikit-learn hand over a generator, which pytest 9 warns of.
 CHECKS = parametrize_with_checks(
     [
-        PruningSearchCV(
-            OBDMLPClassifier((20,), solver="lbfgs", max_iter=50, random_state=0),
-            prune_fractions=[0, 0.3],
-            cv=2,
-            error_score="raise",
-        ),
-        PruningSearchCV(
-            OBDMLPRegressor(hidden_layer_sizes=(20,), solver="lbfgs", max_iter=50, random_state=0),
-            prune_fractions=[0, 0.3],
-            cv=2,
-            error_score="raise",
-        ),
+        PruningSearchCV(estimator, grid, prune_fractions=[0, 0.3], cv=2)
+        for estimator, grid in (
+            (CLASSIFIER, None),
+            (REGRESSOR, {"alpha": [1e-4, 1.0]}),
+            (make_pipeline(StandardScaler(), CLASSIFIER), None),
+            (TransformedTargetRegressor(make_pipeline(StandardScaler(), REGRESSOR)), None),
+        )
     ]
 )
 
@@ -52,6 +52,10 @@ CHECKS = parametrize_with_checks(
 @pytest.mark.filterwarnings("ignore:Inputs are far off scale:UserWarning")
 # A check gives infinite labels, which scikit-learn itself casts to integers to look at them.
 @pytest.mark.filterwarnings("ignore:invalid value encountered in cast:RuntimeWarning")
+# And data that cannot be fitted or predicted.
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.FitFailedWarning")
+@pytest.mark.filterwarnings("ignore:Scoring failed:UserWarning")
+@pytest.mark.filterwarnings("ignore:One or more of the test scores are non-finite:UserWarning")
 @pytest.mark.parametrize(CHECKS.args[0], list(CHECKS.args[1]), **CHECKS.kwargs)
 def test_checks_of_scikit_learn(estimator, check):
     check(estimator)
