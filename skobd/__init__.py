@@ -4,6 +4,7 @@ from ._displays import NetworkDisplay, PruningPathDisplay, SaliencyDisplay
 from ._export.summary import PruningSummary
 from ._mlp.estimators import OBDMLPClassifier, OBDMLPRegressor, register_onnx_converters
 from ._mlp.path import PruningPath
+from ._mlp.transformers import feature_groups_of
 from ._search.search import PruningSearchCV
 
 __version__ = "0.2.0"
@@ -17,5 +18,6 @@ __all__ = [
     "PruningSearchCV",
     "PruningSummary",
     "SaliencyDisplay",
+    "feature_groups_of",
     "register_onnx_converters",
 ]

@@ -6,6 +6,7 @@ from inspect import signature
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sklearn.metrics import get_scorer
+from sklearn.model_selection._search import _yield_masked_array_for_each_param
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.metaestimators import _safe_split
@@ -25,11 +26,13 @@ __all__ = [
     "_check_sample_weight",
     "_fit_context",
     "_safe_split",
+    "_yield_masked_array_for_each_param",
     "accepts_sample_weight",
     "available_if",
     "check_matplotlib_support",
     "hand_down_callbacks",
     "has_callbacks",
+    "input_indices",
     "parallel_block",
     "root_context",
     "single_block",
@@ -80,6 +83,12 @@ except ImportError:  # scikit-learn < 1.9
 API_PAGE = (
     "https://skobd.readthedocs.io/en/stable/api/generated/{estimator_module}.{estimator_name}.html"
 )
+
+
+def input_indices(transformer: Any, name: str) -> list[int]:
+    """Indices of the columns that a step of a fitted `ColumnTransformer` takes."""
+    return transformer._transformer_to_input_indices[name]
+
 
 # What scikit-learn keeps on an estimator for its callbacks.
 CALLBACK_STATE = (

@@ -5,6 +5,7 @@ READING_ORDER = (
     "plot_pruning_search.py",
     "plot_displays.py",
     "plot_regression.py",
+    "plot_feature_groups.py",
     "plot_feature_scale.py",
     "deploy_sklearn.py",
     "deploy_onnx.py",

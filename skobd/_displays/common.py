@@ -5,6 +5,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
@@ -23,7 +24,7 @@ Names: TypeAlias = Sequence[str] | NDArray[Any]
 
 
 def unwrap(estimator: Any, caller: str) -> tuple[list[Any], BaseOBDMLP]:
-    """Transformers before, and the fitted OBD estimator inside, pipelines and searches.
+    """Transformers before, and the fitted OBD estimator inside, pipelines, searches and the like.
 
     Raises
     ------
@@ -34,7 +35,7 @@ def unwrap(estimator: Any, caller: str) -> tuple[list[Any], BaseOBDMLP]:
     """
     transformers: list[Any] = []
     while not isinstance(estimator, BaseOBDMLP):
-        if isinstance(estimator, Pipeline):
+        if isinstance(estimator, Pipeline | TransformedTargetRegressor):
             transformers += steps_before(estimator)
             estimator = last_step(estimator)
         elif hasattr(estimator, "best_estimator_"):

@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
+from .._search.candidates import candidate_names
 from .._search.search import PruningSearchCV
 from .._search.selection import best_and_threshold, scored_folds, standard_errors
+from .axes import pretty, scale_axis, to_decibels
 from .common import (
-    BLUE,
     COLOURS,
     GREY,
     VERMILLION,
@@ -31,6 +32,8 @@ _OBJECTIVES = {
     "validation loss": "validation_loss",
 }
 _LOG_RATIO = 5
+# Of candidates; the star at the chosen level has a colour of its own.
+_LINE_COLOURS = tuple(colour for colour in COLOURS if colour != VERMILLION)
 
 
 class PruningPathDisplay:
@@ -55,6 +58,9 @@ class PruningPathDisplay:
         Loss on validation data, without the penalty.
     best_index : int, default=None
         The level that was chosen.
+    candidates : array-like of shape (n_levels,), default=None
+        Where the levels are those of several candidates: the name of each one's. There is a line
+        for every name.
     score_name : str, default=None
         What the score is called; None for "Score".
 
@@ -65,7 +71,7 @@ class PruningPathDisplay:
     lines_ : list of matplotlib Line2D
         One for each curve, its label saying which.
     band_ : matplotlib PolyCollection or None
-        The spread over the folds.
+        The spread over the folds; of several candidates, that of the chosen one.
     threshold_line_ : matplotlib Line2D or None
         One standard error below the best mean score.
     best_line_ : matplotlib Line2D or None
@@ -95,6 +101,7 @@ class PruningPathDisplay:
         predicted_objective: ArrayLike | None = None,
         validation_loss: ArrayLike | None = None,
         best_index: int | None = None,
+        candidates: Sequence[str] | None = None,
         score_name: str | None = None,
     ) -> None:
         self.n_weights = n_weights
@@ -104,6 +111,7 @@ class PruningPathDisplay:
         self.predicted_objective = predicted_objective
         self.validation_loss = validation_loss
         self.best_index = best_index
+        self.candidates = candidates
         self.score_name = score_name
 
     @classmethod
@@ -240,7 +248,7 @@ class PruningPathDisplay:
         band: str | None = "standard_error",
         xscale: str | None = None,
     ) -> "Self":
-        """Plot the ``cv_results_`` of a fitted `PruningSearchCV`.
+        """Plot the ``cv_results_`` of a fitted `PruningSearchCV`, one line for each candidate.
 
         Parameters
         ----------
@@ -284,7 +292,8 @@ class PruningPathDisplay:
             n_weights=results["mean_n_weights"],
             scores=np.column_stack(columns),
             best_index=getattr(search, "best_index_", None),
-            score_name=_pretty(
+            candidates=candidate_names(search.cv_results_["params"]),
+            score_name=pretty(
                 search.scoring if scoring is None and isinstance(search.scoring, str) else name
             ),
         )
@@ -362,7 +371,7 @@ class PruningPathDisplay:
         ax.set_xlabel("Surviving weights")
         if xscale is None:
             xscale = "log" if n_weights.max() > _LOG_RATIO * n_weights.min() > 0 else "linear"
-        _scale_axis(ax, xscale)
+        scale_axis(ax, xscale)
         ax.grid(axis="y", color="0.9", zorder=0)
         remove_spines(ax, "top", "right")
         if len(ax.get_legend_handles_labels()[1]) > 1:
@@ -370,31 +379,22 @@ class PruningPathDisplay:
         return self
 
     def _draw_score(self, n_weights, decibels, negate_score, band, score_name) -> str:
-        """Mean and band over the folds, the chosen level, the one-standard-error line."""
-        ax = self.ax_
+        """Means and band over the folds, the chosen level, the one-standard-error line."""
         scores = np.asarray(self.scores, dtype=float).reshape(len(n_weights), -1)
         scores = scored_folds(scores)
         mean, n_splits, errors = scores.mean(axis=1), scores.shape[1], standard_errors(scores)
         spread = scores.std(axis=1) if band == "std" else errors
 
         def shown(values: Any) -> Any:
-            return _decibels(-values if negate_score else values, decibels)
+            return to_decibels(-values if negate_score else values, decibels)
 
-        label = f"mean of {n_splits} folds" if n_splits > 1 else "validation data"
-        self.lines_ = ax.plot(n_weights, shown(mean), "o-", color=BLUE, ms=4, label=label)
+        what = f"mean of {n_splits} folds" if n_splits > 1 else "validation data"
+        self._draw_means(n_weights, shown(mean), what)
         if n_splits > 1 and band is not None:
-            self.band_ = ax.fill_between(
-                n_weights,
-                shown(mean - spread),
-                shown(mean + spread),
-                color=BLUE,
-                alpha=0.18,
-                lw=0,
-                label=f"± 1 {'standard deviation' if band == 'std' else 'standard error'}",
-            )
+            self._draw_band(n_weights, shown(mean - spread), shown(mean + spread), band)
         if n_splits > 1 and np.isfinite(mean).any():
-            _, threshold = best_and_threshold(mean, errors)
-            self.threshold_line_ = ax.axhline(
+            _, threshold = best_and_threshold(mean, errors, n_weights)
+            self.threshold_line_ = self.ax_.axhline(
                 shown(threshold),
                 color=GREY,
                 ls="--",
@@ -406,6 +406,42 @@ class PruningPathDisplay:
         name = score_name or self.score_name or "Score"
         return name.removeprefix("Negative ").capitalize() if negate_score else name
 
+    def _draw_means(self, n_weights, means, what) -> None:
+        """A line for each candidate; where they are many, only the chosen one has a colour."""
+        groups = self._groups()
+        for index, (name, rows) in enumerate(groups.items()):
+            look = {"color": _LINE_COLOURS[index % len(_LINE_COLOURS)], "label": name or what}
+            if len(groups) > len(_LINE_COLOURS) and not self._is_chosen(rows):
+                look = {"color": "0.8", "label": f"_{name}", "zorder": 1}
+            self.lines_ += self.ax_.plot(n_weights[rows], means[rows], "o-", ms=4, **look)
+
+    def _draw_band(self, n_weights, lower, upper, band) -> None:
+        """The spread over the folds; of several candidates that of the chosen one."""
+        groups = self._groups().values()
+        for rows, line in zip(groups, self.lines_, strict=True):
+            if len(groups) == 1 or self._is_chosen(rows):
+                self.band_ = self.ax_.fill_between(
+                    n_weights[rows],
+                    lower[rows],
+                    upper[rows],
+                    color=line.get_color(),
+                    alpha=0.18,
+                    lw=0,
+                    label=f"± 1 {'standard deviation' if band == 'std' else 'standard error'}",
+                )
+
+    def _groups(self) -> dict[str, np.ndarray]:
+        """Rows of each candidate by its name; of a single one without a name, all of them."""
+        if self.candidates is None:
+            return {"": np.arange(len(self.n_weights))}
+        names = np.array([str(name) for name in self.candidates], dtype=object)
+        return {name: np.flatnonzero(names == name) for name in dict.fromkeys(names)}
+
+    def _is_chosen(self, rows: np.ndarray) -> bool:
+        """Whether the chosen level is among them."""
+        index = self.best_index
+        return index is not None and index % len(self.n_weights) in rows
+
     def _draw_objective(self, n_weights, decibels) -> str:
         """The objective after each stage of a round."""
         styles = ("o-", "v:", "x--", "s-")
@@ -413,7 +449,7 @@ class PruningPathDisplay:
             values = getattr(self, name)
             if values is None or not np.isfinite(np.asarray(values, dtype=float)).any():
                 continue
-            values = _decibels(np.asarray(values, dtype=float), decibels)
+            values = to_decibels(np.asarray(values, dtype=float), decibels)
             self.lines_ += self.ax_.plot(
                 n_weights, values, style, color=colour, ms=4, lw=1.4, label=label
             )
@@ -441,35 +477,3 @@ class PruningPathDisplay:
             ls="none",
             label=f"chosen: {x:,.0f} weights",
         )
-
-
-def _pretty(metric: str) -> str:
-    """``neg_log_loss`` as "Negative log loss"."""
-    words = metric.replace("_", " ").strip()
-    if words.startswith("neg "):
-        words = "negative " + words.removeprefix("neg ")
-    return words[:1].upper() + words[1:]
-
-
-def _decibels(values: Any, decibels: bool) -> Any:
-    """10 log10 of positive values, if asked for."""
-    if not decibels:
-        return values
-    if np.any(np.asarray(values) <= 0):
-        raise ValueError(
-            f"decibels=True needs positive values, got {np.nanmin(values):.4g}; use "
-            "decibels=False (or negate_score=True for a scorer called neg_*)."
-        )
-    return 10 * np.log10(values)
-
-
-def _scale_axis(ax: Any, xscale: str) -> None:
-    """Set the scale of the x axis, with plain numbers on a logarithmic one."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
-
-    ax.set_xscale(xscale)
-    formatter = FuncFormatter(lambda value, _: f"{value:,.0f}")
-    if xscale == "log":
-        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        ax.xaxis.set_minor_locator(NullLocator())
-    ax.xaxis.set_major_formatter(formatter)

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
 
-from .._net.names import feature_names
 from .._net.pruned import PrunedNetwork
 
 _MOST_NAMES = 20
@@ -42,7 +41,7 @@ class PruningSummary:
         Multiplications of a bulk prediction for one row; afterwards as prediction stores the
         layers: surviving weights of sparse ones, all weights of dense ones.
     unused_features : tuple of str
-        Names of the inputs that are no longer needed.
+        Names of the inputs, or of the groups of inputs, that are no longer needed.
     n_rows_timed : int, default=0
         Rows whose prediction was timed.
     predict_time_before, predict_time_after : float or None, default=None
@@ -143,8 +142,7 @@ def summarise(estimator: Any, X: Any = None) -> PruningSummary:
     fitted = estimator._fitted
     network, predictor = fitted.pruned.network, fitted.pruned.predictor
     packed = fitted.pruned.pack()
-    used = set(predictor.used_inputs.tolist())
-    names = feature_names(estimator)
+    names, is_used = estimator._features()
     times = {} if X is None else _times(estimator, X)
     return PruningSummary(
         estimator_name=type(estimator).__name__,
@@ -152,13 +150,13 @@ def summarise(estimator: Any, X: Any = None) -> PruningSummary:
         layers_after=predictor.network.layer_sizes,
         n_weights_before=fitted.n_prunable,
         n_weights_after=fitted.n_weights,
-        n_inputs_before=len(names),
-        n_inputs_after=len(used),
+        n_inputs_before=network.layer_sizes[0],
+        n_inputs_after=len(predictor.used_inputs),
         n_bytes_before=fitted.pruned.theta.nbytes,
         n_bytes_after=packed["values"].nbytes + getattr(packed["mask"], "nbytes", 0),
         n_multiply_adds_before=int(network.is_weight.sum()),
         n_multiply_adds_after=predictor.n_multiply_adds,
-        unused_features=tuple(str(name) for i, name in enumerate(names) if i not in used),
+        unused_features=tuple(map(str, names[~is_used])),
         **times,
     )
 

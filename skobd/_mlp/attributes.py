@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._net.names import feature_names
 from .._net.network import Array, Indices, Mask
+from .feature_groups import columns_by_group
 from .fitted import Fitted
 
 
@@ -82,6 +83,12 @@ class FittedAttributes:
         return importances
 
     @property
+    def feature_groups_(self) -> dict[str, Indices]:
+        """Indices of the columns of each group, by its name; a lone column is a group."""
+        fitted = self._get_fitted()
+        return columns_by_group(fitted.group_of, fitted.group_names, feature_names(self))
+
+    @property
     def loss_curve_(self) -> list[float]:
         """Objective after each epoch or iteration, of dense training and of all retraining."""
         return list(self._get_fitted().state.loss_curve)
@@ -135,7 +142,8 @@ class FittedAttributes:
         -------
         names : ndarray of str
             From ``input_features`` or ``feature_names_in_``, or "x0", "x1", ... where there are
-            neither.
+            neither. Where ``feature_groups`` was a dict: names of the groups, and of columns in
+            none.
 
         Raises
         ------
@@ -145,4 +153,20 @@ class FittedAttributes:
             If ``input_features`` are not as many as the inputs, or not those seen in ``fit``.
         """
         check_is_fitted(self)
-        return feature_names(self, input_features)[self.used_features_]
+        names, is_used = self._features(input_features)
+        return names[is_used]
+
+    def _features(self, input_features: Any = None) -> tuple[NDArray[Any], Mask]:
+        """What the user calls the inputs, and whether predictions depend on them."""
+        names, group_names = feature_names(self, input_features), self._fitted.group_names
+        is_used = np.zeros(len(names), dtype=bool)
+        is_used[self.used_features_] = True
+        if group_names is None:
+            return names, is_used
+        groups, seen = self.feature_groups_.values(), feature_names(self)
+        called = [
+            # A column in no group is called by its own name.
+            names[columns[0]] if len(columns) == 1 and name == seen[columns[0]] else name
+            for name, columns in zip(group_names, groups, strict=True)
+        ]
+        return np.array(called, dtype=object), np.array([is_used[g].any() for g in groups])

@@ -1,6 +1,5 @@
 """What the estimators share: they validate, call and store; the mathematics is elsewhere."""
 
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from numbers import Integral, Real
@@ -37,11 +36,12 @@ from .data import (
     validate_held_out,
 )
 from .exports import Exports
+from .feature_groups import groups_of_parameters
 from .fitted import Fitted
 from .parameters import PARAMETER_CONSTRAINTS
 from .path import AlongPath, PruningPath
 from .run import INTERRUPTED, Run, recipe_of, settings_of
-from .warning import users_level
+from .warning import tell
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -98,6 +98,7 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
         criterion,
         curvature,
         granularity,
+        feature_groups,
         prune_intercepts,
         retrain_max_iter,
         retrain_learning_rate_init,
@@ -133,6 +134,7 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
         self.criterion = criterion
         self.curvature = curvature
         self.granularity = granularity
+        self.feature_groups = feature_groups
         self.prune_intercepts = prune_intercepts
         self.retrain_max_iter = retrain_max_iter
         self.retrain_learning_rate_init = retrain_learning_rate_init
@@ -228,7 +230,7 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
             self._fitted = run.finish(record)
             # Made here, because the first prediction must not take longer than others.
             self._fitted.pruned.predictor  # noqa: B018
-            run.warn(stacklevel=users_level() + 1)
+            run.warn()
         tasks.end()
         return run.is_interrupted
 
@@ -341,7 +343,7 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
                 data, data_val, rng, survivors, tasks, self.prune_tol, is_asked, train=False
             )
             self._fitted = run.finish()
-            run.warn(stacklevel=users_level() + 1)
+            run.warn()
         tasks.end()
         return self
 
@@ -415,13 +417,14 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
         check_batch_size(self, data)
         if survivors:
             self._check_cost(data)
+        start = self._begun(self._fitted)
         return Run(
-            start=self._begun(self._fitted),
+            start=start,
             objective=self._objective(data),
             validate=self._validator(data_val),
             survivors=survivors,
             settings=self._solver_settings(),
-            recipe=recipe_of(self, prune_tol, data.X.shape[0]),
+            recipe=recipe_of(self, prune_tol, data.X.shape[0], start.group_of),
             rng=rng,
             tasks=tasks,
             train=train,
@@ -433,11 +436,14 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
 
     def _begun(self, fitted: Fitted) -> Fitted:
         """The network to begin with, read by the present parameters."""
+        groups = groups_of_parameters(self)
         return replace(
             fitted,
             prune_intercepts=self.prune_intercepts,
             granularity=self.granularity,
             early_stopping=self._stops_early,
+            group_of=None if groups is None else groups.group_of,
+            group_names=None if groups is None else groups.names,
         )
 
     def _tasks(
@@ -474,7 +480,7 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
             check_finite(result, training, objective)
             self._fitted = fitted.trained(result)
         if result.status == "interrupted":
-            warnings.warn(INTERRUPTED, stacklevel=users_level())
+            tell(INTERRUPTED)
         return self
 
     def _has_epochs(self) -> bool:
@@ -605,7 +611,7 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
         check_block_size(self.criterion, network, mask)
         message = check_cost(self.criterion, network, mask, data.X.shape[0])
         if message is not None:
-            warnings.warn(message, stacklevel=users_level())
+            tell(message)
 
     def _unpack(self, vector: Array) -> Bunch:
         network = self._fitted.pruned.network
@@ -730,7 +736,8 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
         sizes = (data.X.shape[1], *self._hidden_sizes(), data.Y.shape[1])
         network = Network(sizes, self.activation)
         theta = network.initialise(rng, data.X.dtype)
-        self._fitted = Fitted.untrained(network, theta, self._loss_name, self.prune_intercepts)
+        untrained = Fitted.untrained(network, theta, self._loss_name, self.prune_intercepts)
+        self._fitted = self._begun(untrained)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

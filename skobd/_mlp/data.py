@@ -1,6 +1,5 @@
 """Checking and encoding what the user gives, before any work is done."""
 
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -15,7 +14,7 @@ from .._net.network import Array
 from .._sklearn_compat import _check_sample_weight
 from .._train.rows import in_row_order, take_rows
 from .._train.updates import UPDATES
-from .warning import users_level
+from .warning import tell
 
 _FLOATS = (np.float64, np.float32)
 # Rows that the scale of the inputs is judged by, and the root mean square that is too large.
@@ -156,10 +155,9 @@ def check_batch_size(estimator: Any, data: Data) -> None:
         and estimator.batch_size != "auto"
         and estimator.batch_size > n_samples
     ):
-        warnings.warn(
+        tell(
             f"batch_size={estimator.batch_size} is larger than the number of training samples and "
             f"is going to be clipped to {n_samples}.",
-            stacklevel=users_level(),
         )
 
 
@@ -177,11 +175,10 @@ def check_scale(estimator: Any, data: Data) -> None:
     scales = np.sqrt(sums / X.shape[0])
     worst = int(scales.argmax())
     if scales[worst] > _LARGEST_SCALE:
-        warnings.warn(
+        tell(
             f"Inputs are far off scale: {feature_names(estimator)[worst]!r} has a root mean square "
             f"of {scales[worst]:.3g}, and training expects about 1. Standardise them, for example "
             "by make_pipeline(StandardScaler(), ...); a network may else learn little.",
-            stacklevel=users_level(),
         )
 
 

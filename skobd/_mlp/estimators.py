@@ -118,9 +118,17 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         blocks of "unit_obs" are made of the same, "hessian" counting as "levenberg_marquardt"
         because a block must not be negative.
     granularity : {"weight", "unit", "feature"}, default="weight"
-        What is deleted: single weights, whole hidden units, or whole inputs. The saliency of a
-        unit or an input is the summed saliency of what is deleted with it. The last way from any
-        input to any output stays.
+        What is deleted: single weights, whole hidden units, or whole inputs (or groups of them,
+        see ``feature_groups``). The saliency of a unit, an input or a group is the summed saliency
+        of what is deleted with it; for "unit_obs" and "obs" the predicted increase by deleting
+        all its outgoing weights at once. The last way from any input to any output stays.
+    feature_groups : list of list, dict of list or None, default=None
+        Groups of columns that are deleted together or not at all by ``granularity="feature"``, as
+        the one-hot columns of a category, or the channels of a sensor: lists of indices or of
+        names of columns. The keys of a dict are the names of the groups, which are then reported
+        instead of those of the columns; `feature_groups_of` makes one of a fitted transformer. A
+        group, and a column that is in none, counts as one input. With another granularity an
+        error, as it would do nothing.
     prune_intercepts : bool, default=False
         Whether intercepts can be deleted too; they then count as weights.
     retrain_max_iter : int or None, default=15
@@ -185,6 +193,9 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         ``curvature="levenberg_marquardt"``, on at most 1000 rows, or a tenth, of the training
         data of the last ``fit`` or ``prune``; not changed by ``partial_fit``. NaN if an interrupt
         came before they were known.
+    feature_groups_ : dict of ndarray of int
+        Indices of the columns of each group, by its name; a column that is in none is a group, and
+        one without a name is called by its columns.
     used_features_ : ndarray of int
         Indices of the features that predictions depend on; the others may hold anything finite.
     loss_ : float
@@ -283,6 +294,7 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         criterion: str = "obd",
         curvature: str = "gauss_newton",
         granularity: str = "weight",
+        feature_groups: Any = None,
         prune_intercepts: bool = False,
         retrain_max_iter: int | None = 15,
         retrain_learning_rate_init: float | str | None = "auto",
@@ -320,6 +332,7 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
             criterion=criterion,
             curvature=curvature,
             granularity=granularity,
+            feature_groups=feature_groups,
             prune_intercepts=prune_intercepts,
             retrain_max_iter=retrain_max_iter,
             retrain_learning_rate_init=retrain_learning_rate_init,
@@ -589,9 +602,17 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
         blocks of "unit_obs" are made of the same, "hessian" counting as "levenberg_marquardt"
         because a block must not be negative.
     granularity : {"weight", "unit", "feature"}, default="weight"
-        What is deleted: single weights, whole hidden units, or whole inputs. The saliency of a
-        unit or an input is the summed saliency of what is deleted with it. The last way from any
-        input to any output stays.
+        What is deleted: single weights, whole hidden units, or whole inputs (or groups of them,
+        see ``feature_groups``). The saliency of a unit, an input or a group is the summed saliency
+        of what is deleted with it; for "unit_obs" and "obs" the predicted increase by deleting
+        all its outgoing weights at once. The last way from any input to any output stays.
+    feature_groups : list of list, dict of list or None, default=None
+        Groups of columns that are deleted together or not at all by ``granularity="feature"``, as
+        the one-hot columns of a category, or the channels of a sensor: lists of indices or of
+        names of columns. The keys of a dict are the names of the groups, which are then reported
+        instead of those of the columns; `feature_groups_of` makes one of a fitted transformer. A
+        group, and a column that is in none, counts as one input. With another granularity an
+        error, as it would do nothing.
     prune_intercepts : bool, default=False
         Whether intercepts can be deleted too; they then count as weights.
     retrain_max_iter : int or None, default=15
@@ -651,6 +672,9 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
         ``curvature="levenberg_marquardt"``, on at most 1000 rows, or a tenth, of the training
         data of the last ``fit`` or ``prune``; not changed by ``partial_fit``. NaN if an interrupt
         came before they were known.
+    feature_groups_ : dict of ndarray of int
+        Indices of the columns of each group, by its name; a column that is in none is a group, and
+        one without a name is called by its columns.
     used_features_ : ndarray of int
         Indices of the features that predictions depend on; the others may hold anything finite.
     loss_ : float
@@ -749,6 +773,7 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
         criterion: str = "obd",
         curvature: str = "gauss_newton",
         granularity: str = "weight",
+        feature_groups: Any = None,
         prune_intercepts: bool = False,
         retrain_max_iter: int | None = 15,
         retrain_learning_rate_init: float | str | None = "auto",
@@ -785,6 +810,7 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
             criterion=criterion,
             curvature=curvature,
             granularity=granularity,
+            feature_groups=feature_groups,
             prune_intercepts=prune_intercepts,
             retrain_max_iter=retrain_max_iter,
             retrain_learning_rate_init=retrain_learning_rate_init,

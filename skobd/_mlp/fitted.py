@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .._net.losses import LOSSES, Loss
-from .._net.network import Array, Mask, Network
+from .._net.network import Array, Indices, Mask, Network
 from .._net.pruned import PrunedNetwork
 from .._prune.granularity import GRANULARITIES
 from .._prune.problem import prunable
@@ -53,6 +53,10 @@ class Fitted:
     loss : float
     n_iter : int
         Epochs or iterations of the last call.
+    group_of : ndarray of int of shape (n_features,) or None
+        Number of the group of each input; None: each is on its own. Made read-only.
+    group_names : tuple of str or None
+        Names of the groups, where they have names.
     """
 
     pruned: PrunedNetwork
@@ -66,12 +70,16 @@ class Fitted:
     importances: Array | None
     loss: float
     n_iter: int
+    group_of: Indices | None = None
+    group_names: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        if self.importances is not None:
-            view = self.importances.view()
-            view.flags.writeable = False
-            object.__setattr__(self, "importances", view)
+        for name in ("importances", "group_of"):
+            array = getattr(self, name)
+            if array is not None:
+                view = array.view()
+                view.flags.writeable = False
+                object.__setattr__(self, name, view)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # By way of the constructor, because arrays come out of a pickle writable.
@@ -149,7 +157,7 @@ class Fitted:
 
     @property
     def n_total(self) -> int:
-        """Weights, units or inputs of the dense network, as the granularity says."""
+        """Weights, units or (groups of) inputs of the dense network, as the granularity says."""
         return self._count(np.ones_like(self.pruned.mask))
 
     @property
@@ -159,7 +167,7 @@ class Fitted:
 
     def _count(self, mask: Mask) -> int:
         count = GRANULARITIES[self.granularity].n_left
-        return count(self.pruned.network, mask, self.prune_intercepts)
+        return count(self.pruned.network, mask, self.prune_intercepts, self.group_of)
 
     @property
     def history(self) -> dict[str, np.ndarray]:

@@ -43,6 +43,7 @@ PARAMETER_CONSTRAINTS: dict = {
     "criterion": [StrOptions(set(CRITERIA))],
     "curvature": [StrOptions(set(UNIT_CURVATURES))],
     "granularity": [StrOptions(set(GRANULARITIES))],
+    "feature_groups": ["array-like", dict, None],
     "prune_intercepts": ["boolean"],
     "retrain_max_iter": [Interval(Integral, 0, None, closed="left"), None],
     "retrain_learning_rate_init": [

@@ -1,7 +1,6 @@
 """One call of fit, prune or pruning_path, after validation: what drives the recipe."""
 
 import time
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,7 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from .._net.network import Array
+from .._net.network import Array, Indices
 from .._prune.granularity import GRANULARITIES
 from .._prune.importances import input_importances
 from .._prune.problem import DeletionSettings
@@ -20,6 +19,7 @@ from .._train.solvers import Monitor, Training
 from .._train.updates import UPDATES, SolverSettings, batch_size_of
 from .callbacks import FitTasks
 from .fitted import Fitted
+from .warning import tell
 
 # What "auto" means; see benchmarks/default.py.
 _RETRAIN_RATES = {"adam": 0.03}
@@ -140,20 +140,20 @@ class Run:
         importances = input_importances(self.objective, fitted.pruned)
         return replace(fitted, importances=importances)
 
-    def warn(self, stacklevel: int) -> None:
+    def warn(self) -> None:
         """Say what the user should know about how training ended."""
         if self.is_interrupted:
-            warnings.warn(INTERRUPTED, stacklevel=stacklevel)
-        self._warn_of_what_is_left(stacklevel + 1)
+            tell(INTERRUPTED)
+        self._warn_of_what_is_left()
         trained = [record for record in self.done if record.n_iter]
         short = [record for record in trained if record.status == "max_iter"]
         if self.recipe.retrain_max_iter is not None:
             # A small number of retraining iterations was asked for.
             short = [record for record in short if record.round == 0]
         if short:
-            warnings.warn(self._shortfall(short), ConvergenceWarning, stacklevel=stacklevel)
+            tell(self._shortfall(short), ConvergenceWarning)
 
-    def _warn_of_what_is_left(self, stacklevel: int) -> None:
+    def _warn_of_what_is_left(self) -> None:
         """Say where less was deleted than was asked for: whole units and inputs only."""
         fitted = self.fitted
         unit = GRANULARITIES[fitted.granularity].unit
@@ -168,13 +168,10 @@ class Run:
             )
         else:
             return
-        warnings.warn(
-            f"Less was deleted than prune_fraction asks for: {reason}.", stacklevel=stacklevel
-        )
+        tell(f"Less was deleted than prune_fraction asks for: {reason}.")
 
     def _shortfall(self, short: list[Round]) -> str:
-        rounds = [str(record.round) for record in short if record.round]
-        where = f" In retraining after round {', '.join(rounds)}." if rounds else ""
+        where = self._places(short)
         settings = self.settings
         if settings.solver in UPDATES:
             return (
@@ -187,6 +184,16 @@ class Run:
             f"max_fun (now {settings.max_fun}), or scale the data."
         )
 
+    def _places(self, short: list[Round]) -> str:
+        """Where training fell short; of a fit without any pruning that goes without saying."""
+        if self.done[-1].round == 0:
+            return ""
+        rounds = ", ".join(str(record.round) for record in short if record.round)
+        places = ["dense training"] if short[0].round == 0 else []
+        if rounds:
+            places.append(f"retraining after round {rounds}")
+        return f" In {' and in '.join(places)}."
+
 
 def settings_of(kind: Any, estimator: Any, **others: Any) -> Any:
     """A record of settings whose fields are parameters of the estimator."""
@@ -194,7 +201,9 @@ def settings_of(kind: Any, estimator: Any, **others: Any) -> Any:
     return kind(**values | others)
 
 
-def recipe_of(estimator: Any, prune_tol: float | None, n_samples: int) -> Recipe:
+def recipe_of(
+    estimator: Any, prune_tol: float | None, n_samples: int, group_of: Indices | None
+) -> Recipe:
     """The recipe that the parameters of an estimator describe, for so many training rows."""
     rate, alpha = estimator.retrain_learning_rate_init, estimator.retrain_alpha
     if rate == "auto":
@@ -211,4 +220,5 @@ def recipe_of(estimator: Any, prune_tol: float | None, n_samples: int) -> Recipe
         retrain_alpha=alpha,
         n_regrow=estimator.n_regrow,
         prune_tol=prune_tol,
+        group_of=group_of,
     )

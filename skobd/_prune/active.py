@@ -79,6 +79,10 @@ class ActiveObjective:
         """Objective at ``theta`` over all parameters."""
         return self.objective.value(self.gather(theta))
 
+    def of_inputs(self, vector: Any) -> Any:
+        """Entries, of a vector over all inputs, that belong to the active network."""
+        return vector[self._inputs]
+
     def gather(self, vector: Any) -> Any:
         """Entries, of a vector over all parameters, that belong to the active network."""
         return vector if self._positions is None else vector[self._positions]

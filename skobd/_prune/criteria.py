@@ -15,7 +15,7 @@ criterion        Hessian kept                         saliency of parameter q
 References: LeCun, Denker & Solla (1989), equation 5; Hassibi & Stork (1993), equation 5.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -23,7 +23,7 @@ import numpy as np
 from .._net.network import Array, Indices, Mask
 from .blocks import BLOCKS
 from .curvature import diagonal_curvature
-from .obs import corrected, elimination_order, obs_saliencies
+from .obs import corrected, elimination_order, joint_saliencies, obs_saliencies
 from .problem import Problem, check_no_overflow
 
 # correct(theta, deleted): theta with the survivors adjusted to the deletion of a mask, and the
@@ -65,12 +65,16 @@ class Criterion(NamedTuple):
         predicted increase; None where survivors stay as they are.
     predicts : bool
         Whether saliencies are predicted increases of the objective.
+    of_sets : callable or None
+        ``of_sets(problem, sets)`` gives the saliency of deleting all of a set, for each of some
+        disjoint sets of positions; None where that is the sum over the set.
     """
 
     saliencies: Callable[[Problem], Array]
     rank: Callable[[Problem, int], Ranking]
     correct: Callable[[Problem, Mask], tuple[Array, float]] | None = None
     predicts: bool = True
+    of_sets: Callable[[Problem, Sequence[Indices]], Array] | None = None
 
 
 def obd_saliencies(problem: Problem) -> Array:
@@ -95,7 +99,16 @@ def _random_saliencies(problem: Problem) -> Array:
     return saliencies
 
 
-def _ascending(saliencies_of: Callable[[Problem], Array], predicts: bool = True) -> Criterion:
+def _random_saliencies_of_sets(problem: Problem, sets: Sequence[Indices]) -> Array:
+    # The sum of many draws would spare large sets.
+    return problem.rng.uniform(size=len(sets))
+
+
+def _ascending(
+    saliencies_of: Callable[[Problem], Array],
+    predicts: bool = True,
+    of_sets: Callable[[Problem, Sequence[Indices]], Array] | None = None,
+) -> Criterion:
     """A criterion that ranks by ascending saliency, ties in stable order."""
 
     def rank(problem: Problem, n_delete: int) -> Ranking:
@@ -104,7 +117,7 @@ def _ascending(saliencies_of: Callable[[Problem], Array], predicts: bool = True)
         order = positions[np.argsort(saliencies[positions], kind="stable")]
         return Ranking(order, saliencies[order] if predicts else np.full(order.size, np.nan))
 
-    return Criterion(saliencies_of, rank, predicts=predicts)
+    return Criterion(saliencies_of, rank, predicts=predicts, of_sets=of_sets)
 
 
 def _eliminating(name: str) -> Criterion:
@@ -127,7 +140,13 @@ def _eliminating(name: str) -> Criterion:
     def correct(problem: Problem, deleted: Mask) -> tuple[Array, float]:
         return corrected(BLOCKS[name](problem), problem.theta, deleted)
 
-    return Criterion(saliencies, rank, correct)
+    def of_sets(problem: Problem, sets: Sequence[Indices]) -> Array:
+        values = joint_saliencies(BLOCKS[name](problem), problem.theta, sets)
+        values = values.astype(problem.theta.dtype)
+        check_no_overflow(values, "Saliencies")
+        return values
+
+    return Criterion(saliencies, rank, correct, of_sets=of_sets)
 
 
 CRITERIA: dict[str, Criterion] = {
@@ -135,5 +154,5 @@ CRITERIA: dict[str, Criterion] = {
     "unit_obs": _eliminating("unit_obs"),
     "obs": _eliminating("obs"),
     "magnitude": _ascending(_magnitudes, predicts=False),
-    "random": _ascending(_random_saliencies, predicts=False),
+    "random": _ascending(_random_saliencies, predicts=False, of_sets=_random_saliencies_of_sets),
 }

@@ -1,26 +1,28 @@
 """What is deleted and counted: single weights, whole hidden units, or whole inputs.
 
-The saliency of a group is the sum of the saliencies of the weights that are deleted with it. The
-criteria that correct the survivors count the outgoing weights only: once those are gone, and the
-units of the next layer are corrected for their loss, the incoming weights have no effect.
+Inputs may be put into groups, of which all are deleted or none. The saliency of a unit, an input or
+a group of inputs is the sum of the saliencies of the weights that are deleted with it. The criteria
+that correct the survivors predict the increase by deleting all outgoing weights at once, and count
+no others: once those are gone, and the units of the next layer are corrected for their loss, the
+incoming weights have no effect.
 """
 
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from .._net.dead_units import connects, fold_constants
-from .._net.network import Indices, Mask, Network
+from .._net.network import Array, Indices, Mask, Network
 from .criteria import CRITERIA
 from .deletion import Deletion, delete_lowest, finish
 from .problem import Problem, prunable
 
 
 class Group(NamedTuple):
-    """A hidden unit or an input.
+    """A hidden unit, an input or a group of inputs.
 
     Attributes
     ----------
@@ -44,23 +46,57 @@ def present_units(network: Network, mask: Mask) -> list[Group]:
     ]
 
 
-def present_inputs(network: Network, mask: Mask) -> list[Group]:
-    """Inputs that have any weight left."""
+def present_inputs(network: Network, mask: Mask, group_of: Indices | None = None) -> list[Group]:
+    """Inputs, or groups of them, that have any weight left.
+
+    ``group_of`` has the number of the group of each input; groups come in the order of numbers.
+    """
     rows = network.layers(np.arange(network.n_parameters))[0]
-    alive = network.layers(mask)[0][:-1].any(axis=1)
+    alive = np.any(network.layers(mask)[0][:-1], axis=1)
+    numbers = np.arange(alive.size) if group_of is None else group_of
+    order = np.argsort(numbers, kind="stable")
+    ends = 1 + np.flatnonzero(np.diff(numbers[order]))
     nothing = np.empty(0, dtype=np.intp)
-    return [Group(nothing, rows[index]) for index in np.flatnonzero(alive)]
+    return [
+        Group(nothing, rows[members].ravel())
+        for members in np.split(order, ends)
+        if alive[members].any()
+    ]
 
 
-Groups = Callable[[Network, Mask], list[Group]]
+Groups = Callable[[Network, Mask, Indices | None], list[Group]]
 
 
-def _count_weights(network: Network, mask: Mask, prune_intercepts: bool) -> int:
+def _units(network: Network, mask: Mask, group_of: Indices | None) -> list[Group]:
+    return present_units(network, mask)
+
+
+class Count(Protocol):
+    """How many weights, units or inputs survive."""
+
+    def __call__(
+        self,
+        network: Network,
+        mask: Mask,
+        prune_intercepts: bool,
+        group_of: Indices | None = None,
+    ) -> int:
+        """``group_of`` has the number of the group of each input; None: each is on its own."""
+
+
+def _count_weights(
+    network: Network, mask: Mask, prune_intercepts: bool, group_of: Indices | None = None
+) -> int:
     return int((mask & prunable(network, prune_intercepts)).sum())
 
 
-def _count_groups(groups_of: Groups) -> Callable[[Network, Mask, bool], int]:
-    return lambda network, mask, prune_intercepts: len(groups_of(network, mask))
+def _count_groups(groups_of: Groups) -> Count:
+    def count(
+        network: Network, mask: Mask, prune_intercepts: bool, group_of: Indices | None = None
+    ) -> int:
+        return len(groups_of(network, mask, group_of))
+
+    return count
 
 
 def _delete_groups(groups_of: Groups) -> Callable[[Problem, int], Deletion]:
@@ -68,15 +104,10 @@ def _delete_groups(groups_of: Groups) -> Callable[[Problem, int], Deletion]:
         """Delete the ``n_delete`` least salient groups, but never the last way through."""
         network, mask, prunable = problem.network, problem.mask, problem.prunable
         criterion = CRITERIA[problem.settings.criterion]
-        groups = groups_of(network, mask)
+        groups = groups_of(network, mask, problem.group_of)
         if n_delete <= 0 or len(groups) < 2:
             return Deletion(problem.theta, mask, 0.0)
-        saliencies = np.where(prunable, criterion.saliencies(problem), 0)
-        totals = [
-            saliencies[group.outgoing].sum()
-            + (0 if criterion.correct else saliencies[group.incoming].sum())
-            for group in groups
-        ]
+        totals, saliencies = _saliencies(problem, groups)
         deleted, outgoing = _choose(
             network,
             mask,
@@ -96,6 +127,19 @@ def _delete_groups(groups_of: Groups) -> Callable[[Problem, int], Deletion]:
         return finish(problem, theta, deleted, increase)
 
     return delete
+
+
+def _saliencies(problem: Problem, groups: list[Group]) -> tuple[Array, Array]:
+    """Saliency of each group, and of each parameter where the former are sums of these."""
+    criterion = CRITERIA[problem.settings.criterion]
+    if criterion.of_sets is not None:
+        nothing = np.zeros_like(problem.theta)
+        return criterion.of_sets(problem, [group.outgoing for group in groups]), nothing
+    saliencies = np.where(problem.prunable, criterion.saliencies(problem), 0)
+    totals = [
+        saliencies[group.outgoing].sum() + saliencies[group.incoming].sum() for group in groups
+    ]
+    return np.array(totals), saliencies
 
 
 def _choose(
@@ -133,19 +177,19 @@ class Granularity:
     unit : str
         What is counted, in words; "n_<unit>" is its column in the history.
     n_left : callable
-        ``n_left(network, mask, prune_intercepts)``: how many of them survive.
+        ``n_left(network, mask, prune_intercepts, group_of=None)``: how many of them survive.
     delete : callable
         ``delete(problem, n_delete)``: delete so many of them.
     """
 
     unit: str
-    n_left: Callable[[Network, Mask, bool], int]
+    n_left: Count
     delete: Callable[[Problem, int], Deletion]
 
 
 GRANULARITIES: dict[str, Granularity] = {
     "weight": Granularity("weights", _count_weights, delete_lowest),
-    "unit": Granularity("units", _count_groups(present_units), _delete_groups(present_units)),
+    "unit": Granularity("units", _count_groups(_units), _delete_groups(_units)),
     "feature": Granularity(
         "features", _count_groups(present_inputs), _delete_groups(present_inputs)
     ),

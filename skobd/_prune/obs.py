@@ -7,9 +7,13 @@ equation 5) raises a quadratic objective by
 
 and [H^-1] loses a rank-one term. A criterion is a way to cut H into blocks, see `blocks`;
 everything after the cut is shared. Blocks are scaled to a diagonal of ones, H = D C D, before
-they are inverted: u_q becomes d_q u_q, and increases stay what they are.
+they are inverted: u_q becomes d_q u_q, and increases stay what they are. Deleting a set of
+parameters D at once costs
+
+    u_D^T ([H^-1]_DD)^-1 u_D / 2.
 """
 
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -60,6 +64,49 @@ def obs_saliencies(blocks: HessianBlocks, theta: Array) -> Array:
 
     run_chunks(work, len(blocks.batches))
     return saliencies
+
+
+def joint_saliencies(blocks: HessianBlocks, theta: Array, sets: Sequence[Indices]) -> Array:
+    """Predicted increase by deleting all of a set, for each of some disjoint sets; (n_sets,).
+
+    u_D^T ([H^-1]_DD)^-1 u_D / 2 with D what of the set is in a block, summed over the blocks.
+    """
+    set_of = np.full(theta.size, -1)
+    for number, positions in enumerate(sets):
+        set_of[positions] = number
+    totals = np.zeros((len(blocks.batches), len(sets)))
+
+    def work(i: int) -> float:
+        batch = blocks.batches[i]
+        if not (set_of[batch[batch >= 0]] >= 0).any():
+            return 0.0
+        for line, block in zip(batch, blocks.blocks(i), strict=True):
+            positions = line[line >= 0]
+            diagonal = blocks.damped_diagonal(block)
+            values = theta[positions].astype(np.float64) * np.sqrt(diagonal)
+            inverse = _inverse(block, diagonal, np.float64)
+            for numbers, members in _by_size(set_of[positions]):
+                inner = inverse[members[:, :, np.newaxis], members[:, np.newaxis, :]]
+                outer = values[members][:, :, np.newaxis]
+                solution = np.linalg.solve(inner, outer)
+                totals[i, numbers] += 0.5 * (outer * solution).sum(axis=(1, 2))
+        return 0.0
+
+    run_chunks(work, len(blocks.batches))
+    return totals.sum(axis=0)
+
+
+def _by_size(set_of: Indices) -> Iterator[tuple[Indices, Indices]]:
+    """Sets of the same size together: their numbers, (n,), and their members, (n, size).
+
+    ``set_of`` has the number of the set of each element, -1 for none.
+    """
+    order = np.argsort(set_of, kind="stable")
+    order = order[set_of[order] >= 0]
+    numbers, starts, sizes = np.unique(set_of[order], return_index=True, return_counts=True)
+    for size in np.unique(sizes):
+        which = sizes == size
+        yield numbers[which], order[starts[which, np.newaxis] + np.arange(size)]
 
 
 def elimination_order(

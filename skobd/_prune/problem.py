@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
-from .._net.network import Array, Mask, Network
+from .._net.network import Array, Indices, Mask, Network
 from .._train.objective import Objective
 
 
@@ -31,6 +31,8 @@ class Problem:
         True where a parameter survives.
     settings : DeletionSettings
     rng : RandomState
+    group_of : ndarray of int of shape (n_inputs,) or None
+        The group of each input, for the granularity "feature"; None: each is on its own.
     """
 
     objective: Objective
@@ -38,6 +40,7 @@ class Problem:
     mask: Mask
     settings: DeletionSettings
     rng: np.random.RandomState
+    group_of: Indices | None = None
 
     @property
     def network(self) -> Network:

@@ -4,12 +4,13 @@ One generator, `prune`, is driven by fit, by further pruning, by the pruning pat
 search; it yields one `Step` for the dense network and one for each round.
 """
 
+import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .._net.network import Array, Mask
+from .._net.network import Array, Indices, Mask
 from .._net.pruned import PrunedNetwork
 from .._train.objective import Objective
 from .._train.solvers import DivergenceError, Training, check_finite, check_objective, solve
@@ -37,7 +38,7 @@ class Step:
     round: Round
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Recipe:
     """How to delete, retrain and regrow.
 
@@ -55,6 +56,8 @@ class Recipe:
         Cycles of regrowth at each level.
     prune_tol : float or None
         End after the first round whose network is worse than the dense one by more than this.
+    group_of : ndarray of int of shape (n_inputs,) or None
+        See `Problem`.
     """
 
     deletion: DeletionSettings
@@ -63,6 +66,7 @@ class Recipe:
     retrain_alpha: float | None = None
     n_regrow: int = 0
     prune_tol: float | None = None
+    group_of: Indices | None = None
 
     def retraining(self, training: Training) -> Training:
         """How to train after a deletion, given dense training."""
@@ -84,9 +88,9 @@ class Recipe:
         return pruned.mask & prunable(pruned.network, self.deletion.prune_intercepts)
 
     def count(self, pruned: PrunedNetwork) -> int:
-        """Weights, units or inputs that are left, as the granularity says."""
+        """Weights, units or (groups of) inputs that are left, as the granularity says."""
         count = GRANULARITIES[self.deletion.granularity].n_left
-        return count(pruned.network, pruned.mask, self.deletion.prune_intercepts)
+        return count(pruned.network, pruned.mask, self.deletion.prune_intercepts, self.group_of)
 
 
 def prune(
@@ -124,6 +128,8 @@ def prune(
     DivergenceError
         If training produces non-finite values.
     """
+    # Of their own, because how many random numbers training takes depends on the rows.
+    rng = copy.deepcopy(training.rng)
     first = training
     if not train:
         first = replace(training, settings=replace(training.settings, max_iter=0))
@@ -139,9 +145,7 @@ def prune(
     for number, n_left in enumerate(survivors, start=1):
         if last.round.ended_early:
             return
-        deletion = _delete(
-            active, last.pruned, recipe.count(last.pruned) - n_left, recipe, training
-        )
+        deletion = _delete(active, last.pruned, recipe.count(last.pruned) - n_left, recipe, rng)
         pruned = PrunedNetwork(whole.network, deletion.theta, deletion.mask)
         active = active.restricted(recipe.prunable(pruned))
         # Rounds after the last level was reached delete nothing.
@@ -161,7 +165,7 @@ def prune(
         trained = PrunedNetwork(pruned.network, result.theta, pruned.mask)
         refined = _Refinement(trained, result, retrained, ())
         if result.n_iter:
-            refined = _refine(whole, refined, n_cycles, recipe, retraining)
+            refined = _refine(whole, refined, n_cycles, recipe, retraining, rng)
         if refined.pruned is not trained:
             active = ActiveObjective(whole).restricted(recipe.prunable(refined.pruned))
         validation = _validate(training, refined.pruned.theta)
@@ -232,12 +236,17 @@ def _delete(
     pruned: PrunedNetwork,
     n_delete: int,
     recipe: Recipe,
-    training: Training,
+    rng: np.random.RandomState,
 ) -> Deletion:
     """Delete within the active network; the result is over all parameters."""
     theta, mask = pruned.theta, pruned.mask
     problem = Problem(
-        active.objective, active.gather(theta), active.gather(mask), recipe.deletion, training.rng
+        active.objective,
+        active.gather(theta),
+        active.gather(mask),
+        recipe.deletion,
+        rng,
+        None if recipe.group_of is None else active.of_inputs(recipe.group_of),
     )
     deletion = GRANULARITIES[recipe.deletion.granularity].delete(problem, n_delete)
     return deletion._replace(
@@ -256,7 +265,12 @@ class _Refinement:
 
 
 def _refine(
-    whole: Objective, best: _Refinement, n_cycles: int, recipe: Recipe, training: Training
+    whole: Objective,
+    best: _Refinement,
+    n_cycles: int,
+    recipe: Recipe,
+    training: Training,
+    rng: np.random.RandomState,
 ) -> _Refinement:
     """Exchange survivors for deleted parameters that promise more; the best network is kept.
 
@@ -273,7 +287,7 @@ def _refine(
             if present.result.status in ("interrupted", "stopped"):
                 break
             n_exchanged = min(n_left, max(1, round(_EXCHANGED * (1 - c / n_cycles) * n_left)))
-            exchanged = _exchange(whole, present.pruned, n_exchanged, recipe, training)
+            exchanged = _exchange(whole, present.pruned, n_exchanged, recipe, rng)
             if exchanged is None:
                 break
             pruned, cycle = exchanged
@@ -308,7 +322,7 @@ def _refine(
 
 
 def _exchange(
-    whole: Objective, pruned: PrunedNetwork, n: int, recipe: Recipe, training: Training
+    whole: Objective, pruned: PrunedNetwork, n: int, recipe: Recipe, rng: np.random.RandomState
 ) -> tuple[PrunedNetwork, Cycle] | None:
     """Delete ``n`` survivors and revive as many, or fewer; None where nothing can come back.
 
@@ -317,7 +331,7 @@ def _exchange(
     """
     active = ActiveObjective(whole).restricted(recipe.prunable(pruned))
     while n:
-        deletion = _delete(active, pruned, n, recipe, training)
+        deletion = _delete(active, pruned, n, recipe, rng)
         intercepts_too = recipe.deletion.prune_intercepts
         if revivable(whole.network, deletion.mask, intercepts_too).sum() >= n:
             break
@@ -332,7 +346,7 @@ def _exchange(
         active.gather(left.theta),
         active.gather(left.mask),
         recipe.deletion,
-        training.rng,
+        rng,
     )
     mask, decrease = revive(problem, n)
     revived = PrunedNetwork(whole.network, left.theta, active.scatter(mask, left.mask))

@@ -1,13 +1,13 @@
 """One fold of the search: a path fitted on the training rows, and scored at every level."""
 
 import os
+import pickle
 import time
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from numbers import Number
-from traceback import format_exc
+from traceback import format_exc, format_exception
 from typing import Any
 
 import numpy as np
@@ -16,10 +16,23 @@ from sklearn.base import is_classifier
 from sklearn.utils.multiclass import type_of_target
 
 from .._mlp.callbacks import metadata_of
-from .._mlp.path import AlongPath, PruningPath, last_step, put_last, replace_last, steps_before
-from .._mlp.warning import users_level
+from .._mlp.path import (
+    AlongPath,
+    PruningPath,
+    last_step,
+    put_last,
+    replace_last,
+    steps_before,
+    without_transformers,
+)
+from .._mlp.warning import Warned, collected_warnings, tell
+from .._prune.granularity import GRANULARITIES
 from .._sklearn_compat import _check_method_params, _safe_split, take_callbacks
 from .._threads import reproducible_threads
+from .progress import print_fold
+
+# Columns of a path that say how many of what it deletes are left.
+_COUNTS = tuple(f"n_{granularity.unit}" for granularity in GRANULARITIES.values())
 
 
 @dataclass(frozen=True)
@@ -102,11 +115,13 @@ class FoldTask:
 
 @dataclass(frozen=True)
 class Fold:
-    """One split of the data.
+    """One split of the data, and the candidate that is fitted to it.
 
     Attributes
     ----------
     index : int
+    name : str
+        What it is called where progress is printed.
     estimator : object
         A clone, which the fold may change.
     train, test : ndarray
@@ -116,6 +131,7 @@ class Fold:
     """
 
     index: int
+    name: str
     estimator: Any
     train: np.ndarray
     test: np.ndarray
@@ -137,26 +153,41 @@ class LevelResult:
         Only if asked for.
     fit_time, score_time : float
         Seconds.
-    n_weights : float
-        NaN where the level was not reached.
+    counts : dict of str to float
+        "n_weights", and "n_units" or "n_features" where those are deleted; empty where the level
+        was not reached.
     error : str or None
         Traceback of the error because of which the level was not reached.
+    cause : Exception or None
+        That error, or the first one of scoring.
     """
 
     test_scores: Scores
     train_scores: Scores | None
     fit_time: float
     score_time: float = 0.0
-    n_weights: float = np.nan
+    counts: dict[str, float] = field(default_factory=dict)
     error: str | None = None
+    cause: Exception | None = None
 
 
 @dataclass(frozen=True)
 class FoldResult:
-    """What comes out of a fold: one result for each level, and the path if it is to be kept."""
+    """What comes out of a fold.
+
+    Attributes
+    ----------
+    levels : list of LevelResult
+        One for each level.
+    path : PruningPath or None
+        If it is to be kept.
+    warned : list of Warned
+        What is to be told to the user.
+    """
 
     levels: list[LevelResult]
     path: PruningPath | None
+    warned: list[Warned]
 
 
 # ---------------------------------------------------------------------- fitting
@@ -199,25 +230,43 @@ def fit_task(context: Any, estimator: Any, shown: dict[str, Any]) -> Iterator[No
 
 def run_fold(task: FoldTask, fold: Fold) -> FoldResult:
     """Fit one path on the training rows, and score it at every level."""
+    with collected_warnings() as warned:
+        levels, path = _fit_and_score(task, fold)
+    return FoldResult(levels, path if task.store_path else None, warned)
+
+
+def _fit_and_score(task: FoldTask, fold: Fold) -> tuple[list[LevelResult], PruningPath | None]:
+    """What comes out at every level, and the path as far as it was reached."""
     everything = task.everything
     seen = everything.take(fold.estimator, fold.train)
     held_out = everything.take(fold.estimator, fold.test, fold.train)
-    estimator, error = along(fold.estimator, task.levels), None
+    estimator = along(fold.estimator, task.levels)
+    error: Exception | None = None
     start = time.perf_counter()
     with task.threads():
         try:
             with fit_task(fold.context, estimator, seen.shown(task.caller)):
                 _check_classes(fold, everything.y, seen.y, held_out.y)
                 fit_along(estimator, seen)
-        except Exception:
+        except Exception as raised:
             if task.error_score == "raise":
                 raise
-            error = format_exc()
+            error = raised
         path, seconds = path_of(estimator), time.perf_counter() - start
         levels = _score_levels(task, path, seen, held_out, seconds, error)
     if task.verbose:
-        _print_fold(task, fold, path, levels, time.perf_counter() - start)
-    return FoldResult(levels, path if task.store_path else None)
+        scores = [level.test_scores for level in levels if level.error is None]
+        print_fold(fold.name, task.verbose, path, scores, time.perf_counter() - start)
+    return levels, path
+
+
+def _picklable(error: Exception) -> Exception:
+    """The error itself if it can come back from another process, or else its text."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error
 
 
 def _check_classes(fold: Fold, y: Any, y_train: Any, y_test: Any) -> None:
@@ -241,13 +290,16 @@ def _score_levels(
     seen: Rows,
     held_out: Rows,
     seconds: float,
-    error: str | None,
+    error: Exception | None,
 ) -> list[LevelResult]:
     """Scores at every level of a path whose fit took so many seconds, or ended with an error."""
     # What was not reached because of a callback's wish has no score; an error has its own.
     missing = np.nan if error is None else task.error_score
     train_missing = missing if task.return_train_score else None
-    unreached = LevelResult(missing, train_missing, seconds, error=error)
+    unreached = LevelResult(missing, train_missing, seconds)
+    if error is not None:
+        text = "".join(format_exception(error))
+        unreached = replace(unreached, error=text, cause=_picklable(error))
     if path is None:
         return [unreached for _ in task.levels]
     # Time spent before training, in the transformers, counts for every level.
@@ -263,7 +315,7 @@ def _score_levels(
 
 
 def _transform_once(path: PruningPath, rows: list[Rows]) -> tuple[PruningPath, list[Rows]]:
-    """The path of the last step alone, and what it gets: all levels have the same transformers.
+    """The path without the transformers, and what they put out: all levels have the same ones.
 
     Text, for instance, takes longer to transform than a network of any level to predict.
     """
@@ -273,7 +325,7 @@ def _transform_once(path: PruningPath, rows: list[Rows]) -> tuple[PruningPath, l
     except Exception:
         # It fails again at every level, where it is reported.
         return path, rows
-    return PruningPath(**{**path, "estimator": last_step(path["estimator"])}), rows
+    return PruningPath(**{**path, "estimator": without_transformers(path["estimator"])}), rows
 
 
 def _score_level(
@@ -281,38 +333,46 @@ def _score_level(
 ) -> LevelResult:
     estimator = path.estimator_at(index)
     start = time.perf_counter()
-    test_scores = _score(task, estimator, rows[0])
+    test_scores, cause = _score(task, estimator, rows[0])
     score_time = time.perf_counter() - start
+    train_scores = None
+    if task.return_train_score:
+        train_scores, train_cause = _score(task, estimator, rows[1])
+        cause = cause or train_cause
     return LevelResult(
         test_scores=test_scores,
-        train_scores=_score(task, estimator, rows[1]) if task.return_train_score else None,
+        train_scores=train_scores,
         fit_time=overhead + path["fit_time"][index],
         score_time=score_time,
-        n_weights=path["n_weights"][index],
+        counts={name: path[name][index] for name in _COUNTS if name in path},
+        cause=cause,
     )
 
 
-def _score(task: FoldTask, estimator: Any, rows: Rows) -> Scores:
-    """What the scorer says; ``error_score`` where it fails."""
+def _score(task: FoldTask, estimator: Any, rows: Rows) -> tuple[Scores, Exception | None]:
+    """What the scorer says; ``error_score`` where it fails, and why."""
+    cause = None
     try:
         scores = task.scorer(estimator, *rows.data, **rows.score_params)
-    except Exception:
+    except Exception as error:
         if task.error_score == "raise":
             raise
-        scores = format_exc()
-    if isinstance(scores, dict):
-        return {name: _number(task, score, name) for name, score in scores.items()}
-    return _number(task, scores, task.scorer)
+        scores, cause = format_exc(), _picklable(error)
+    if not isinstance(scores, dict):
+        return _number(task, scores, task.scorer), cause
+    for score in scores.values():
+        # Of several scorers, scikit-learn returns the traceback of one that fails.
+        if isinstance(score, str):
+            cause = cause or RuntimeError(score.strip().rpartition("\n")[2])
+    return {name: _number(task, score, name) for name, score in scores.items()}, cause
 
 
 def _number(task: FoldTask, score: Any, scorer: Any) -> Any:
     """A score as a plain number, or ``error_score`` in place of a traceback."""
-    # Of several scorers, scikit-learn returns the traceback of one that fails.
     if isinstance(score, str) and task.error_score != "raise":
-        warnings.warn(
+        tell(
             "Scoring failed. The score on this train-test partition for these parameters will be "
-            f"set to {task.error_score}. Details: \n{score}",
-            stacklevel=users_level(),
+            f"set to {task.error_score}. Details: \n{score}"
         )
         return task.error_score
     if hasattr(score, "item") and np.size(score) == 1:
@@ -322,36 +382,3 @@ def _number(task: FoldTask, score: Any, scorer: Any) -> Any:
             f"scoring must return a number, got {score} ({type(score)}) instead. (scorer={scorer})"
         )
     return score
-
-
-# ---------------------------------------------------------------------- progress
-
-
-def _print_fold(
-    task: FoldTask,
-    fold: Fold,
-    path: PruningPath | None,
-    levels: list[LevelResult],
-    seconds: float,
-) -> None:
-    """One line for the fold; with ``verbose > 1`` one for each of its rounds, too."""
-    name = f"fold {fold.index + 1:2d}"
-    if path is None:
-        print(f"{name}: failed after {seconds:.1f} s")
-        return
-    if task.verbose > 1:
-        for fitted in path["steps"]:
-            print(f"{name}, {fitted.latest.describe()}")
-    scores = [level.test_scores for level in levels if level.error is None]
-    score = ""
-    if scores and not isinstance(scores[0], dict):
-        score = f", score {scores[0]:.4f} -> {scores[-1]:.4f}"
-    print(f"{name}: {outcome(path, seconds, score)}")
-
-
-def outcome(path: PruningPath, seconds: float, score: str = "") -> str:
-    """What is left at the end of a path."""
-    return (
-        f"{path['n_weights'][-1]} weights left ({path['sparsity'][-1]:.1%} deleted){score} in "
-        f"{path['n_iter'].sum()} iterations and {seconds:.1f} s"
-    )

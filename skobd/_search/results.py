@@ -1,6 +1,5 @@
 """The table of a search, ``cv_results_``, from the results of its folds."""
 
-import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 from operator import attrgetter
@@ -10,7 +9,8 @@ import numpy as np
 from scipy.stats import rankdata
 from sklearn.exceptions import FitFailedWarning
 
-from .._mlp.warning import users_level
+from .._mlp.warning import tell
+from .._sklearn_compat import _yield_masked_array_for_each_param
 from .folds import FoldResult, LevelResult, Scores
 from .selection import scored_folds, standard_errors
 
@@ -36,25 +36,48 @@ def warn_of_failures(folds: Sequence[FoldResult], error_score: Any) -> None:
     )
     details = f"Below are more details about the failures:\n{details}"
     if errors.total() == len(rows):
+        cause = first_cause(folds)
         raise ValueError(
-            f"All the {len(rows)} fits failed. Use error_score='raise' to see where.\n\n{details}"
-        )
-    warnings.warn(
+            f"All the {len(rows)} fits failed, the first one because of: {describe(cause)}\n\n"
+            f"Use error_score='raise' to see where.\n\n{details}"
+        ) from cause
+    tell(
         f"{errors.total()} fits failed out of a total of {len(rows)}. Their scores are set to "
         f"{error_score}; use error_score='raise' to see where.\n\n{details}",
         FitFailedWarning,
-        stacklevel=users_level(),
     )
 
 
-def tabulate(params: list[dict[str, float]], folds: Sequence[FoldResult]) -> dict[str, Any]:
+def first_cause(folds: Sequence[FoldResult]) -> Exception | None:
+    """The first error of a fit or a score, fold by fold."""
+    causes = (level.cause for fold in folds for level in fold.levels)
+    return next((cause for cause in causes if cause is not None), None)
+
+
+def describe(error: Exception | None) -> str:
+    """Its kind and its text."""
+    return f"{type(error).__name__}: {error}"
+
+
+def join(candidates: Sequence[Sequence[FoldResult]]) -> list[FoldResult]:
+    """Folds whose levels are those of all candidates, one candidate after the other."""
+    return [
+        FoldResult(
+            levels=[level for fold in folds for level in fold.levels],
+            path=None,
+            warned=[warned for fold in folds for warned in fold.warned],
+        )
+        for folds in zip(*candidates, strict=True)
+    ]
+
+
+def tabulate(params: list[dict[str, Any]], folds: Sequence[FoldResult]) -> dict[str, Any]:
     """`PruningSearchCV.cv_results_`, with the columns of `GridSearchCV` and those of pruning."""
     results: dict[str, Any] = {}
     for kind in ("fit_time", "score_time"):
         times = _column(folds, attrgetter(kind))
         results[f"mean_{kind}"], results[f"std_{kind}"] = _mean_and_std(times)
-    (name,) = params[0]
-    results[f"param_{name}"] = np.ma.array([level[name] for level in params], mask=False)
+    results.update(_yield_masked_array_for_each_param(params))
     results["params"] = params
     tests = {
         score: _column(folds, _score_of("test_scores", score))
@@ -64,9 +87,10 @@ def tabulate(params: list[dict[str, float]], folds: Sequence[FoldResult]) -> dic
         _add_scores(results, f"test_{score}", scores)
         if folds[0].levels[0].train_scores is not None:
             _add_scores(results, f"train_{score}", _column(folds, _score_of("train_scores", score)))
-    weights = _column(folds, attrgetter("n_weights"), dtype=None)
-    _add_splits(results, "n_weights", weights)
-    results["mean_n_weights"] = scored_folds(weights).mean(axis=1)
+    for name in _count_names(folds):
+        counts = _column(folds, _count_of(name), dtype=None)
+        _add_splits(results, name, counts)
+        results[f"mean_{name}"] = scored_folds(counts).mean(axis=1)
     for score, scores in tests.items():
         results[f"sem_test_{score}"] = standard_errors(scored_folds(scores))
     return results
@@ -88,6 +112,16 @@ def _score_of(kind: str, name: str) -> Callable[[LevelResult], float]:
     return get
 
 
+def _count_names(folds: Sequence[FoldResult]) -> list[str]:
+    """What was counted at any level; the weights always."""
+    names = [name for fold in folds for level in fold.levels for name in level.counts]
+    return list(dict.fromkeys(["n_weights", *names]))
+
+
+def _count_of(name: str) -> Callable[[LevelResult], float]:
+    return lambda level: level.counts.get(name, np.nan)
+
+
 def _add_splits(results: dict[str, Any], name: str, values: np.ndarray) -> None:
     for index, column in enumerate(values.T):
         results[f"split{index}_{name}"] = column
@@ -99,10 +133,7 @@ def _add_scores(results: dict[str, Any], name: str, scores: np.ndarray) -> None:
     with np.errstate(invalid="ignore"):
         overall = scores.mean(axis=1)
     if not np.isfinite(overall).all():
-        warnings.warn(
-            f"One or more of the {name.split('_')[0]} scores are non-finite: {overall}",
-            stacklevel=users_level(),
-        )
+        tell(f"One or more of the {name.split('_')[0]} scores are non-finite: {overall}")
     scores = scored_folds(scores)
     mean, std = _mean_and_std(scores)
     results[f"mean_{name}"], results[f"std_{name}"] = mean, std

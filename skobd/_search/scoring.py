@@ -1,12 +1,11 @@
 """What the parameter ``scoring`` of a search asks for."""
 
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
 from sklearn.metrics import check_scoring
 
-from .._mlp.warning import users_level
+from .._mlp.warning import tell
 from .._sklearn_compat import accepts_sample_weight
 
 
@@ -58,9 +57,8 @@ class Scoring:
         accepting = {name: accepts_sample_weight(scorer) for name, scorer in self.by_name.items()}
         for name, accepts in accepting.items():
             if accepts is False:
-                warnings.warn(
+                tell(
                     f"The scorer {self.by_name[name]} does not support sample_weight: rows count "
-                    "alike in its scores, but not in the fit.",
-                    stacklevel=users_level(),
+                    "alike in its scores, but not in the fit."
                 )
         return any(accepting.values())

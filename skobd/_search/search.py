@@ -1,4 +1,7 @@
-"""Choosing the pruning level by cross-validation, with one path for each fold."""
+"""Choosing the pruning level by cross-validation, with one path for each fold.
+
+With a grid of parameters there is one path for each of its candidates and each fold.
+"""
 
 import os
 import time
@@ -18,9 +21,9 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
-from .._mlp.base import BaseOBDMLP
 from .._mlp.data import all_or_nothing
-from .._mlp.path import last_step, last_step_name, put_last
+from .._mlp.path import last_step, replace_last
+from .._mlp.warning import collected_warnings, tell, tell_once
 from .._prune.schedule import check_levels
 from .._sklearn_compat import (
     API_PAGE,
@@ -33,10 +36,13 @@ from .._sklearn_compat import (
     root_context,
     take_callbacks,
 )
-from .folds import Fold, FoldResult, FoldTask, Rows, along, fit_along, fit_task, outcome, run_fold
-from .results import score_names, tabulate, warn_of_failures
+from .candidates import Candidate, make_candidates
+from .folds import Fold, FoldResult, FoldTask, Rows, along, fit_along, fit_task, run_fold
+from .progress import print_levels, print_refit
+from .results import describe, first_cause, join, score_names, tabulate, warn_of_failures
 from .scoring import Scoring
 from .selection import select_level
+from .splits import check_splits
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -51,17 +57,6 @@ class _Routed(NamedTuple):
     fit: dict[str, Any]
     score: dict[str, Any]
     split: dict[str, Any]
-
-
-def _parameter_name(estimator: Any) -> str:
-    """Name by which ``set_params`` of the estimator reaches the pruning level."""
-    if not isinstance(last_step(estimator), BaseOBDMLP):
-        raise TypeError(
-            "estimator must be an OBDMLPClassifier, an OBDMLPRegressor or a Pipeline that ends "
-            f"in one, got {estimator!r}."
-        )
-    name = last_step_name(estimator)
-    return f"{name}__prune_fraction" if name else "prune_fraction"
 
 
 def _is_routing() -> bool:
@@ -89,12 +84,19 @@ class PruningSearchCV(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
     :class:`~sklearn.model_selection.GridSearchCV` over ``prune_fraction`` would train from
     scratch for every level.
 
+    With a ``param_grid`` other parameters are chosen together with the level: each of its
+    candidates is one path for each fold, so that the levels cost no fits of their own.
+
     Parameters
     ----------
-    estimator : OBDMLPClassifier, OBDMLPRegressor or Pipeline
+    estimator : OBDMLPClassifier, OBDMLPRegressor, Pipeline or TransformedTargetRegressor
         What is fitted; of a `Pipeline`, the last step is pruned and the transformers are fitted
-        on the training rows of each fold. ``prune_fraction``, ``n_rounds`` and ``prune_tol``
-        are ignored: one round is made for each level.
+        on the training rows of each fold. A `TransformedTargetRegressor`, around the pipeline or
+        as its last step, is scored on the scale of ``y``. ``prune_fraction``, ``n_rounds`` and
+        ``prune_tol`` are ignored: one round is made for each level.
+    param_grid : dict or list of dict, default=None
+        Parameters of the estimator and their values, as in `GridSearchCV`; None for the level
+        alone. All levels of all combinations are compared.
     prune_fractions : array-like of shape (n_levels,), default=(0, 0.3, ..., 0.95, 0.97)
         Levels to choose from, in [0, 1). They are sorted, and each is taken once. The default
         ones are ten, each deleting about 30 % of the weights that the one before left.
@@ -103,17 +105,20 @@ class PruningSearchCV(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
     cv : int, cross-validation generator or iterable, default=None
         As in `GridSearchCV`; None for five folds, stratified for classifiers.
     n_jobs : int or None, default=None
-        Folds fitted in parallel by joblib; see `joblib.parallel_config`.
+        Paths fitted in parallel by joblib, one for each candidate and fold; see
+        `joblib.parallel_config`.
     refit : bool or str, default=True
         Whether to fit all data along the path to the chosen level. With several scores the name
         of the one that chooses the level, or False.
     selection : {"one_standard_error", "best"} or callable, default="one_standard_error"
-        "one_standard_error": the sparsest level whose mean score is within one standard error of
-        the best one's; "best": the level with the best mean score, the sparsest of equal ones.
-        A callable is given ``cv_results_`` and returns the index of the level, as in
-        ``GridSearchCV(refit=callable)``.
+        "one_standard_error": of all levels (of all candidates) whose mean score is within one
+        standard error of the best one's, that with the fewest weights; of equally small networks
+        the best. "best": the level (of any candidate) with the best mean score, the smallest
+        network of equal ones. A callable is given ``cv_results_`` and returns the index of the
+        row, as in ``GridSearchCV(refit=callable)``.
     verbose : int, default=0
-        1 prints a line for each fold, 2 also one for each round.
+        1 prints a line for each fold, with its score at every level, and in the end one for
+        every row of ``cv_results_``; 2 also one for each round.
     error_score : "raise" or numeric, default=np.nan
         Score of a level whose training or scoring failed. Levels that a fold reached before it
         failed keep their scores.
@@ -124,21 +129,24 @@ class PruningSearchCV(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
 
     Attributes
     ----------
-    cv_results_ : dict of ndarrays of shape (n_levels,)
-        Ready for `pandas.DataFrame`; the rows go from dense to sparse and the columns are those
-        of `GridSearchCV`, and ``split<i>_n_weights`` and ``mean_n_weights``, the surviving
-        weights, and ``sem_test_<score>``, the standard error of the mean over the folds.
-        ``fit_time`` is the time it took to reach the level. A fold whose score is NaN at every
-        level is left out of the statistics over folds.
+    cv_results_ : dict of ndarrays of shape (n_candidates * n_levels,)
+        Ready for `pandas.DataFrame`; the rows go from dense to sparse, candidate by candidate,
+        and the columns are those of `GridSearchCV`, and ``split<i>_n_weights`` and
+        ``mean_n_weights``, the surviving weights (likewise ``n_units`` or ``n_features`` where
+        ``granularity`` deletes those), and ``sem_test_<score>``, the standard error of the mean
+        over the folds. ``fit_time`` is the time it took to reach the level. A fold whose score is
+        NaN in every row is left out of the statistics over folds.
     best_index_ : int
-        Row of the chosen level.
+        Row of the chosen level (and candidate).
     best_params_ : dict
-        The chosen level, as ``set_params`` takes it. ``best_estimator_`` was pruned along the
-        levels up to it, so fitting a clone, in ``n_rounds`` rounds, gives another network.
+        The chosen level, with the parameters of its candidate, as ``set_params`` takes them.
+        ``best_estimator_`` was pruned along the levels up to it, so fitting a clone, in
+        ``n_rounds`` rounds, gives another network.
     best_score_ : float
-        Mean score of the chosen level.
+        Mean score in that row.
     best_estimator_ : estimator
-        Fitted on all data along the path to the chosen level. With ``refit`` only.
+        Fitted on all data along the path to the chosen level, with the parameters of the chosen
+        candidate. With ``refit`` only.
     refit_time_ : float
         Seconds that took. With ``refit`` only.
     scorer_ : callable or dict
@@ -148,8 +156,8 @@ class PruningSearchCV(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
     n_splits_ : int
         Number of folds.
     paths_ : list of PruningPath or None
-        The path of every fold, None for one that failed before its first level. With
-        ``store_path`` only.
+        The path of every fold, None for one that failed before its first level; with a
+        ``param_grid`` such a list for each candidate. With ``store_path`` only.
     classes_ : ndarray of shape (n_classes,)
         Class labels. Classifiers with ``refit`` only.
     n_features_in_ : int
@@ -185,12 +193,18 @@ class PruningSearchCV(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
     {'obdmlpclassifier__prune_fraction': 0.8}
     >>> bool(search.best_score_ > 0.96)
     True
+
+    The penalty, chosen together with the level at the price of one path for each fold more:
+
+    >>> search.set_params(param_grid={"obdmlpclassifier__alpha": [5, 20]}).fit(X, y).best_params_
+    {'obdmlpclassifier__alpha': 5, 'obdmlpclassifier__prune_fraction': 0.8}
     """
 
     _doc_link_module = "skobd"
     _doc_link_template = API_PAGE
     _parameter_constraints: dict = {
         "estimator": "no_validation",
+        "param_grid": [dict, list, None],
         "prune_fractions": ["array-like"],
         "scoring": [str, callable, list, tuple, dict, None],
         "cv": ["cv_object"],
@@ -206,6 +220,7 @@ class PruningSearchCV(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
     def __init__(
         self,
         estimator: Any,
+        param_grid: Any = None,
         *,
         prune_fractions: ArrayLike = DEFAULT_LEVELS,
         scoring: Any = None,
@@ -219,6 +234,7 @@ class PruningSearchCV(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
         store_path: bool = False,
     ) -> None:
         self.estimator = estimator
+        self.param_grid = param_grid
         self.prune_fractions = prune_fractions
         self.scoring = scoring
         self.cv = cv
@@ -233,6 +249,8 @@ class PruningSearchCV(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: Any, y: Any = None, **params: Any) -> "Self":
         """Fit one path for each fold, choose a level, and fit all data along the path to it.
+
+        With a ``param_grid``, one path for each candidate and fold.
 
         Parameters
         ----------
@@ -253,31 +271,42 @@ class PruningSearchCV(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
             for attribute in [name for name in vars(self) if name.endswith("_")]:
                 # An earlier fit may have had other options.
                 delattr(self, attribute)
-            self._fit(X, y, params)
+            with collected_warnings() as warned:
+                self._fit(X, y, params)
+            tell_once(warned)
         return self
 
     def _fit(self, X: Any, y: Any, params: dict[str, Any]) -> None:
-        levels, name = check_levels(self.prune_fractions), _parameter_name(self.estimator)
+        levels = check_levels(self.prune_fractions)
+        candidates = make_candidates(self.estimator, self.param_grid)
         scoring = self._scoring()
         X, y = indexable(X, y)
         routed = self._split_metadata(_check_method_params(X, params=params), scoring)
         rows = Rows(X, y, routed.fit, routed.score)
         root = root_context(self, max_subtasks=1 + (self.refit is not False))
         root.call_on_fit_task_begin(**rows.shown(self))
-        folds = self._run_folds(rows, levels, scoring, routed.split, root)
+        results = self._run_folds(rows, candidates, levels, scoring, routed.split, root)
+        folds = join(results)
+        for warned in (warned for fold in folds for warned in fold.warned):
+            tell(warned.message, warned.category)
         warn_of_failures(folds, self.error_score)
         names = score_names(folds)
         self.multimetric_ = names is not None
         if names is not None:
             self._check_refit_is_among(names)
-        self.cv_results_ = tabulate([{name: level} for level in levels], folds)
+        self.cv_results_ = tabulate(
+            [row for candidate in candidates for row in candidate.at(levels)], folds
+        )
         self.scorer_ = scoring.scorer_or_scorers
         if self.store_path:
-            self.paths_ = [fold.path for fold in folds]
+            paths = [[fold.path for fold in of_candidate] for of_candidate in results]
+            self.paths_ = paths[0] if self.param_grid is None else paths
         if self.refit or not self.multimetric_:
-            self._choose(str(self.refit) if self.multimetric_ else "score")
+            metric = str(self.refit) if self.multimetric_ else "score"
+            self._choose(metric, first_cause(folds))
         if self.refit:
-            self._refit(rows, levels, root)
+            candidate, level = divmod(self.best_index_, len(levels))
+            self._refit(rows, candidates[candidate].estimator, levels[: level + 1], root)
         root.call_on_fit_task_end(**rows.shown(self))
 
     def _scoring(self) -> Scoring:
@@ -298,38 +327,42 @@ class PruningSearchCV(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
     def _run_folds(
         self,
         rows: Rows,
+        candidates: list[Candidate],
         levels: tuple[float, ...],
         scoring: Scoring,
         split_params: dict[str, Any],
         root: Any,
-    ) -> list[FoldResult]:
-        """One path for each fold, in parallel."""
+    ) -> list[list[FoldResult]]:
+        """One path for each candidate and fold, in parallel; a list of folds for each candidate."""
         cv = check_cv(self.cv, rows.y, classifier=is_classifier(self.estimator))
         splits = list(cv.split(rows.X, rows.y, **split_params))
-        _check_splits(splits, self.cv)
+        check_splits(splits, self.cv)
         self.n_splits_ = len(splits)
-        task = self._task(rows, levels, scoring, len(splits))
+        n_folds = len(candidates) * len(splits)
+        task = self._task(rows, levels, scoring, n_folds)
         context = root.subcontext(
-            task_name="search", max_subtasks=len(splits), sequential_subtasks=False
+            task_name="search", max_subtasks=n_folds, sequential_subtasks=False
         )
         context.call_on_fit_task_begin(estimator=self)
         # Made before the parallel loop, which pickles the tree that their contexts are part of.
         folds = [
             Fold(
                 index=index,
-                estimator=clone(self.estimator),
+                name=_name(number if len(candidates) > 1 else None, index),
+                estimator=clone(candidate.estimator),
                 train=train,
                 test=test,
-                context=context.subcontext(task_name="fold", task_id=index),
+                context=context.subcontext(task_name="fold", task_id=number * len(splits) + index),
             )
+            for number, candidate in enumerate(candidates)
             for index, (train, test) in enumerate(splits)
         ]
         results = Parallel(n_jobs=self.n_jobs)(delayed(run_fold)(task, fold) for fold in folds)
         context.call_on_fit_task_end(estimator=self)
-        return results
+        return [results[start : start + len(splits)] for start in range(0, n_folds, len(splits))]
 
     def _task(
-        self, rows: Rows, levels: tuple[float, ...], scoring: Scoring, n_splits: int
+        self, rows: Rows, levels: tuple[float, ...], scoring: Scoring, n_folds: int
     ) -> FoldTask:
         return FoldTask(
             caller=self,
@@ -342,23 +375,32 @@ class PruningSearchCV(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
             error_score=self.error_score,
             store_path=self.store_path,
             verbose=int(self.verbose),
-            n_threads=max(1, cpu_count() // min(effective_n_jobs(self.n_jobs), n_splits)),
+            n_threads=max(1, cpu_count() // min(effective_n_jobs(self.n_jobs), n_folds)),
             pid=os.getpid(),
         )
 
-    def _choose(self, metric: str) -> None:
+    def _choose(self, metric: str, cause: Exception | None) -> None:
         """Set ``best_index_`` and what follows from it."""
         results = self.cv_results_
-        if not self.refit and not callable(self.selection):
-            if not np.isfinite(results[f"mean_test_{metric}"]).any():
+        if not callable(self.selection) and not np.isfinite(results[f"mean_test_{metric}"]).any():
+            if not self.refit:
                 return
+            # Data of a wrong type are a TypeError, as from the estimator itself.
+            kind = TypeError if isinstance(cause, TypeError) else ValueError
+            raise kind(
+                f"No level can be chosen: mean_test_{metric} is finite at none. "
+                + (f"The first error was {describe(cause)}\n\n" if cause is not None else "")
+                + "Use error_score='raise' to see where, or refit=False to get cv_results_."
+            ) from cause
         self.best_index_ = select_level(results, metric, self.selection)
         self.best_score_ = results[f"mean_test_{metric}"][self.best_index_]
         self.best_params_ = results["params"][self.best_index_]
+        if self.verbose:
+            print_levels(results, metric, self.best_index_)
 
-    def _refit(self, rows: Rows, levels: tuple[float, ...], root: Any) -> None:
-        """Fit all data along the path to the chosen level."""
-        estimator = along(clone(self.estimator), levels[: self.best_index_ + 1])
+    def _refit(self, rows: Rows, estimator: Any, levels: tuple[float, ...], root: Any) -> None:
+        """Fit all data along the path to the chosen level, which is the last of these."""
+        estimator = along(clone(estimator), levels)
         context = root.subcontext(task_name="refit")
         start = time.perf_counter()
         with fit_task(context, estimator, rows.shown(self)):
@@ -366,10 +408,12 @@ class PruningSearchCV(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
         self.refit_time_ = time.perf_counter() - start
         path = last_step(estimator).path_
         if self.verbose:
-            print(f"refit  : {outcome(path, self.refit_time_)}")
+            print_refit(path, self.refit_time_)
         mlp = path.estimator_at(-1)
-        take_callbacks(last_step(self.estimator), mlp)
-        self.best_estimator_ = put_last(estimator, mlp).set_params(**self.best_params_)
+        take_callbacks(last_step(estimator), mlp)
+        # The level that was chosen, should a callback have ended the fit before.
+        mlp.prune_fraction = levels[-1]
+        self.best_estimator_ = replace_last(estimator, mlp)
 
     # ------------------------------------------------------------------ metadata
 
@@ -516,11 +560,7 @@ class PruningSearchCV(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
         return parallel_block(name, getattr(self, name))
 
 
-def _check_splits(splits: list[tuple[np.ndarray, np.ndarray]], cv: Any) -> None:
-    """Splits with nothing to train or to score on are refused before any work."""
-    if not splits:
-        raise ValueError(f"cv={cv!r} made no splits.")
-    for index, (train, test) in enumerate(splits):
-        for rows, use in ((train, "training"), (test, "test")):
-            if len(rows) == 0:
-                raise ValueError(f"Split {index} of cv has no {use} rows.")
+def _name(candidate: int | None, fold: int) -> str:
+    """What a fold is called where progress is printed."""
+    name = f"fold {fold + 1:2d}"
+    return name if candidate is None else f"candidate {candidate + 1:2d}, {name}"

@@ -1,4 +1,4 @@
-"""Rules that choose a level from cross-validated scores."""
+"""Rules that choose a level, and a candidate, from cross-validated scores."""
 
 from collections.abc import Callable
 from numbers import Integral
@@ -7,7 +7,7 @@ import numpy as np
 
 
 def scored_folds(values: np.ndarray) -> np.ndarray:
-    """The columns (folds) that are not NaN at every level; all of them where none has a value.
+    """The columns (folds) that are not NaN in every row; all of them where none has a value.
 
     A fold that failed at every level says nothing about the levels, but a NaN in every mean
     would let it decide everything.
@@ -17,7 +17,7 @@ def scored_folds(values: np.ndarray) -> np.ndarray:
 
 
 def standard_errors(scores: np.ndarray) -> np.ndarray:
-    """Standard error of the mean over folds, shape (n_levels,), from (n_levels, n_folds).
+    """Standard error of the mean over folds, shape (n_rows,), from (n_rows, n_folds).
 
     With a single fold there is none to be had, and 0 is returned.
     """
@@ -28,16 +28,27 @@ def standard_errors(scores: np.ndarray) -> np.ndarray:
         return scores.std(axis=1, ddof=1) / np.sqrt(n_folds)
 
 
-def best_and_threshold(means: np.ndarray, errors: np.ndarray) -> tuple[int, float]:
-    """The level of the best mean score, and the least score within one standard error of it.
+def _smallest(rows: np.ndarray, sizes: np.ndarray, means: np.ndarray) -> int:
+    """Of some rows that of the smallest network, then the best score, then the first."""
+    # A size that is not known is no argument for a network.
+    known = np.where(np.isfinite(sizes[rows]), sizes[rows], np.inf)
+    return int(rows[np.lexsort((-means[rows], known))[0]])
 
-    Levels go from dense to sparse. Of equal means the sparsest counts as the best; means that
-    are not finite do not count.
+
+def best_and_threshold(
+    means: np.ndarray, errors: np.ndarray, sizes: np.ndarray
+) -> tuple[int, float]:
+    """The row of the best mean score, and the least score within one standard error of it.
+
+    Of equal means that of the smallest network counts as the best; means that are not finite do
+    not count.
 
     Parameters
     ----------
-    means, errors : ndarray of shape (n_levels,)
+    means, errors : ndarray of shape (n_rows,)
         Mean scores, at least one of them finite, and their standard errors.
+    sizes : ndarray of shape (n_rows,)
+        Weights of the networks.
 
     Returns
     -------
@@ -45,46 +56,51 @@ def best_and_threshold(means: np.ndarray, errors: np.ndarray) -> tuple[int, floa
     threshold : float
     """
     means = np.where(np.isfinite(means), means, -np.inf)
-    best = int(np.flatnonzero(means == means.max())[-1])
+    best = _smallest(np.flatnonzero(means == means.max()), sizes, means)
     return best, float(means[best] - np.nan_to_num(errors[best]))
 
 
 def select_level(results: dict, metric: str, selection: str | Callable) -> int:
-    """Index of the chosen level in ``cv_results_``, whose rows go from dense to sparse.
+    """Index of the chosen row of ``cv_results_``: a candidate at a level.
 
-    Levels whose mean score is not finite cannot be chosen.
+    Rows whose mean score is not finite cannot be chosen.
 
     Parameters
     ----------
     results : dict of ndarray
-        As `PruningSearchCV.cv_results_`: ``mean_test_<metric>`` and ``sem_test_<metric>``.
+        As `PruningSearchCV.cv_results_`: ``mean_test_<metric>``, ``sem_test_<metric>`` and
+        ``mean_n_weights``.
     metric : str
         Name of the score.
     selection : {"best", "one_standard_error"} or callable
-        "best": the highest mean score. "one_standard_error": the sparsest level whose mean score
-        is at least the best one's minus its standard error (Breiman, Friedman, Olshen & Stone,
-        1984, section 3.4.3). A callable is given ``results`` and returns the index.
+        "best": the highest mean score. "one_standard_error": the network of fewest weights whose
+        mean score is at least the best one's minus its standard error (Breiman, Friedman,
+        Olshen & Stone, 1984, section 3.4.3). A callable is given ``results`` and returns the
+        index.
 
     Returns
     -------
     index : int
     """
-    n_levels = len(results["params"])
+    n_rows = len(results["params"])
     if callable(selection):
         index = selection(results)
         if not isinstance(index, Integral):
             raise TypeError(f"selection returned {index!r}; it must return an integer.")
-        if int(index) not in range(n_levels):
-            raise IndexError(f"selection returned {index}; it must be in [0, {n_levels}).")
+        if int(index) not in range(n_rows):
+            raise IndexError(f"selection returned {index}; it must be in [0, {n_rows}).")
         return int(index)
-    means = np.asarray(results[f"mean_test_{metric}"], dtype=np.float64)
-    errors = np.asarray(results[f"sem_test_{metric}"], dtype=np.float64)
+    means, errors, sizes = (
+        np.asarray(results[name], dtype=np.float64)
+        for name in (f"mean_test_{metric}", f"sem_test_{metric}", "mean_n_weights")
+    )
     if not np.isfinite(means).any():
         raise ValueError(
             f"No level can be chosen: mean_test_{metric} is finite at none, {means.tolist()}. "
             "Use error_score='raise' to see what went wrong, or refit=False to get cv_results_."
         )
-    best, threshold = best_and_threshold(means, errors)
+    best, threshold = best_and_threshold(means, errors, sizes)
     if selection == "best":
         return best
-    return int(np.flatnonzero(np.isfinite(means) & (means >= threshold))[-1])
+    within = np.flatnonzero(np.isfinite(means) & (means >= threshold))
+    return _smallest(within, sizes, means)

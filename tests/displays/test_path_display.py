@@ -6,9 +6,13 @@ from matplotlib import pyplot as plt
 from plots import SETTINGS, line, texts
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils import Bunch
 
 from skobd import OBDMLPClassifier, PruningPathDisplay, PruningSearchCV
+from skobd._search.candidates import candidate_names
+from skobd._search.selection import best_and_threshold
 
 
 def test_path_of_an_estimator_shows_its_history(clf):
@@ -220,3 +224,69 @@ def test_threshold_is_that_of_the_choice():
     scores = np.array([[0.8, 0.8], [0.7, 0.9], [np.inf, 0.5], [0.5, 0.6]])
     display = PruningPathDisplay(n_weights=[4, 3, 2, 1], scores=scores).plot()
     assert display.threshold_line_.get_ydata()[0] == pytest.approx(0.8 - 0.1)
+
+
+@pytest.fixture(scope="module")
+def of_candidates(iris):
+    clf = OBDMLPClassifier((5,), **SETTINGS)
+    grid = {"mlp__alpha": [0.1, 1.0], "mlp__hidden_layer_sizes": [(3,), (5,)]}
+    search = PruningSearchCV(
+        Pipeline([("scaler", StandardScaler()), ("mlp", clf)]),
+        grid,
+        prune_fractions=[0, 0.5, 0.8],
+        cv=3,
+    )
+    return search.fit(*iris)
+
+
+def test_search_with_candidates_has_a_line_for_each(of_candidates):
+    search = of_candidates
+    results = search.cv_results_
+    display = PruningPathDisplay.from_search(search)
+    assert [drawn.get_label() for drawn in display.lines_] == [
+        f"alpha={alpha}, hidden_layer_sizes={sizes}"
+        for alpha in (0.1, 1.0)
+        for sizes in [(3,), (5,)]
+    ]
+    assert len({drawn.get_color() for drawn in display.lines_}) == 4
+    for index, drawn in enumerate(display.lines_):
+        rows = slice(3 * index, 3 * index + 3)
+        np.testing.assert_array_equal(drawn.get_xdata(), results["mean_n_weights"][rows])
+        np.testing.assert_allclose(drawn.get_ydata(), results["mean_test_score"][rows])
+    mean, error = results["mean_test_score"], results["sem_test_score"]
+    _, threshold = best_and_threshold(mean, error, results["mean_n_weights"])
+    np.testing.assert_allclose(display.threshold_line_.get_ydata(), threshold)
+    chosen = search.best_index_
+    assert display.best_line_.get_xdata() == [results["mean_n_weights"][chosen]]
+    # The band is that of the candidate that was chosen.
+    rows = slice(chosen // 3 * 3, chosen // 3 * 3 + 3)
+    corners = display.band_.get_paths()[0].vertices
+    assert corners[:, 1].min() == pytest.approx((mean - error)[rows].min())
+    assert corners[:, 1].max() == pytest.approx((mean + error)[rows].max())
+
+
+def test_of_many_candidates_the_chosen_one_stands_out():
+    names = [f"{number}" for number in range(9) for _ in range(2)]
+    display = PruningPathDisplay(
+        n_weights=[20, 10] * 9, scores=np.ones((18, 2)), candidates=names, best_index=-1
+    ).plot()
+    assert len(display.lines_) == 9
+    assert [drawn.get_color() == "0.8" for drawn in display.lines_] == [True] * 8 + [False]
+    assert "8" in texts(display.ax_.get_legend())
+    assert "1" not in texts(display.ax_.get_legend())
+    display = PruningPathDisplay(n_weights=[20, 10] * 9, scores=np.ones((18, 2)), candidates=names)
+    assert display.plot().band_ is None
+
+
+def test_names_of_candidates():
+    def names(*params):
+        return candidate_names([dict(row, prune_fraction=f) for row in params for f in (0, 0.5)])
+
+    assert names({"alpha": 1}) is None
+    assert names({"alpha": 1}, {"alpha": 2}) == ["alpha=1"] * 2 + ["alpha=2"] * 2
+    assert names({"a__x": 1, "b__x": 1, "c__y": 0}, {"c__y": 1})[1:3] == [
+        "a__x=1, b__x=1, y=0",
+        "y=1",
+    ]
+    # Values that look alike still make two candidates.
+    assert names({"rng": "same"}, {"rng": "same"})[1:3] == ["1: rng=same", "2: rng=same"]

@@ -106,3 +106,14 @@ class TestReproducibility:
         X, y = (array.copy() for array in iris)
         X.flags.writeable = y.flags.writeable = False
         make("classifier", hidden_layer_sizes=()).fit(X, y).predict(X)
+
+
+def test_random_deletion_does_not_depend_on_how_long_was_trained(iris):
+    """Training takes random numbers for every row and epoch; deletion has its own."""
+    X, y = iris
+    params = {"criterion": "random", "n_rounds": 2, "retrain_max_iter": 1, "prune_fraction": 0.5}
+    short, long = (make("classifier", max_iter=n, **params).fit(X, y) for n in (1, 4))
+    fewer = make("classifier", max_iter=1, **params).fit(X[:100], y[:100])
+    for masks in zip(short.coef_masks_, long.coef_masks_, strict=True):
+        assert_array_equal(*masks)
+    assert_array_equal(short.coef_masks_[0], fewer.coef_masks_[0])

@@ -1,5 +1,11 @@
-"""scikit-learn's own checks of estimators, under several settings, with no expected failures."""
+"""scikit-learn's own checks of estimators, under several settings, with no expected failures.
 
+With ``SKOBD_FUZZ_CASES`` set, under all solvers, criteria and granularities; see
+docs/development.md.
+"""
+
+import itertools
+import os
 import warnings
 
 import pytest
@@ -9,6 +15,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skobd import OBDMLPClassifier, OBDMLPRegressor
+from skobd._prune.criteria import CRITERIA
+from skobd._prune.granularity import GRANULARITIES
+from skobd._train.solvers import SOLVERS
 
 PARAMS = {"hidden_layer_sizes": (5,), "random_state": 0, "learning_rate_init": 0.02, "alpha": 0.1}
 SETTINGS = [
@@ -32,9 +41,30 @@ RECIPES = [plain(**PARAMS | settings) for settings in SETTINGS]
 SHORT = {"max_iter": 15, "n_rounds": 2, "retrain_max_iter": 4, "n_regrow": 2}
 RECIPES += [PARAMS | SHORT | {"solver": "lbfgs", "prune_fraction": 0.5}]
 RECIPES += [PARAMS | {"max_iter": 60, "prune_fraction": 0.5, "n_rounds": 2}]
-ESTIMATORS = [
-    estimator(**params) for estimator in (OBDMLPClassifier, OBDMLPRegressor) for params in RECIPES
-]
+KINDS = OBDMLPClassifier, OBDMLPRegressor
+ESTIMATORS = [kind(**params) for kind in KINDS for params in RECIPES]
+
+
+def every_combination():
+    """Estimators of all solvers, criteria and granularities."""
+    short = {"n_rounds": 2, "retrain_max_iter": 4, "n_regrow": 2, "hidden_layer_sizes": (10,)}
+    of_solver = {
+        "adam": {"max_iter": 100},
+        "sgd": {"max_iter": 200, "activation": "tanh", "retrain_max_iter": 20},
+        "lbfgs": {"max_iter": 15},
+    }
+    for kind, solver, criterion, granularity in itertools.product(
+        KINDS, SOLVERS, CRITERIA, GRANULARITIES
+    ):
+        # Half of two inputs would be one: too few for what is checked.
+        level = {"prune_fraction": 0.2 if granularity == "feature" else 0.5}
+        names = {"solver": solver, "criterion": criterion, "granularity": granularity}
+        yield kind(**PARAMS | short | level | of_solver[solver] | names)
+
+
+ALL = list(every_combination())
+# Every seventh: every criterion, with nearly every granularity and solver.
+ESTIMATORS += ALL if "SKOBD_FUZZ_CASES" in os.environ else ALL[::7]
 
 
 # Older releases of scikit-learn hand over a generator, which pytest 9 warns of.

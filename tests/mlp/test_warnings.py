@@ -87,6 +87,32 @@ def test_few_evaluations(kind, data):
     assert model.n_iter_ <= 10
 
 
+@pytest.mark.parametrize("solver", ["lbfgs", "adam"])
+@pytest.mark.parametrize(
+    ("params", "where"),
+    [
+        ({"prune_fraction": 0}, None),
+        ({"retrain_max_iter": None}, "In dense training and in retraining after round 1, 2."),
+        ({"retrain_max_iter": 2}, "In dense training."),
+    ],
+    ids=str,
+)
+def test_where_training_fell_short(iris, solver, params, where):
+    model = make("classifier", solver=solver, max_iter=2, n_rounds=2, tol=0)
+    with pytest.warns(ConvergenceWarning) as caught:
+        model.set_params(**params).fit(*iris)
+    (message,) = (str(warning.message) for warning in caught)
+    assert (" In " in message) == (where is not None)
+    assert where is None or where in message
+
+
+def test_retraining_alone_fell_short(iris):
+    model = OBDMLPClassifier((5,), solver="lbfgs", max_iter=500, alpha=1, random_state=0)
+    model.set_params(n_rounds=1, n_regrow=0).fit(*iris)
+    with pytest.warns(ConvergenceWarning, match="In retraining after round 1."):
+        model.set_params(retrain_max_iter=None, max_iter=1).prune(*iris, prune_fraction=0.95)
+
+
 def test_none_where_few_iterations_were_asked_for(iris):
     model = make("classifier", tol=0.5, max_iter=200, retrain_max_iter=1)
     with warnings.catch_warnings():

@@ -1,5 +1,7 @@
 """PruningSearchCV: its table, its best estimator, and what it refuses."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +9,7 @@ from joblib import parallel_config
 from models import digest
 from searches import LEVELS, TIMES, assert_same_results, make_classifier, make_search
 from sklearn.base import BaseEstimator, clone
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score
@@ -27,21 +30,20 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore::sklearn.exceptions.ConvergenceWarning"  # few iterations are enough here
 )
 
+CLASSIFIER = OBDMLPClassifier((20,), solver="lbfgs", max_iter=50, random_state=0)
+REGRESSOR = OBDMLPRegressor(hidden_layer_sizes=(20,), solver="lbfgs", max_iter=50, random_state=0)
+
+# With error_score at its default: what fails must say why.
 # Older releases of scikit-learn hand over a generator, which pytest 9 warns of.
 CHECKS = parametrize_with_checks(
     [
-        PruningSearchCV(
-            OBDMLPClassifier((20,), solver="lbfgs", max_iter=50, random_state=0),
-            prune_fractions=[0, 0.3],
-            cv=2,
-            error_score="raise",
-        ),
-        PruningSearchCV(
-            OBDMLPRegressor(hidden_layer_sizes=(20,), solver="lbfgs", max_iter=50, random_state=0),
-            prune_fractions=[0, 0.3],
-            cv=2,
-            error_score="raise",
-        ),
+        PruningSearchCV(estimator, grid, prune_fractions=[0, 0.3], cv=2)
+        for estimator, grid in (
+            (CLASSIFIER, None),
+            (REGRESSOR, {"alpha": [1e-4, 1.0]}),
+            (make_pipeline(StandardScaler(), CLASSIFIER), None),
+            (TransformedTargetRegressor(make_pipeline(StandardScaler(), REGRESSOR)), None),
+        )
     ]
 )
 
@@ -50,6 +52,10 @@ CHECKS = parametrize_with_checks(
 @pytest.mark.filterwarnings("ignore:Inputs are far off scale:UserWarning")
 # A check gives infinite labels, which scikit-learn itself casts to integers to look at them.
 @pytest.mark.filterwarnings("ignore:invalid value encountered in cast:RuntimeWarning")
+# And data that cannot be fitted or predicted.
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.FitFailedWarning")
+@pytest.mark.filterwarnings("ignore:Scoring failed:UserWarning")
+@pytest.mark.filterwarnings("ignore:One or more of the test scores are non-finite:UserWarning")
 @pytest.mark.parametrize(CHECKS.args[0], list(CHECKS.args[1]), **CHECKS.kwargs)
 def test_checks_of_scikit_learn(estimator, check):
     check(estimator)
@@ -238,14 +244,44 @@ def test_predicting_before_fitting_is_refused(iris):
 
 @pytest.mark.parametrize("verbose", [0, 1, 2])
 def test_verbose_prints_a_line_for_each_fold_and_round(iris, capsys, verbose):
-    make_search(verbose=verbose, refit=False).fit(*iris)
+    search = make_search(verbose=verbose, refit=False).fit(*iris)
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == [0, 3, 3 * 4][verbose]
+    # In the end, a line for every level.
+    assert len(lines) == [0, 3 + 3, 3 * 4 + 3][verbose]
     if verbose:
-        assert lines[-1].startswith("fold  3: ")
-        assert "8 weights left (81.0% deleted), score 0." in lines[-1]
+        results, number = search.cv_results_, r"\(0\.\d{4}\)"
+        pattern = f"fold  3: weights left (score) 42 {number}, 21 {number}, 8 {number} in "
+        assert re.match(pattern.replace("left (score)", r"left \(score\)"), lines[-4])
+        for index, line in enumerate(lines[-3:]):
+            mean, error = results["mean_test_score"][index], results["sem_test_score"][index]
+            assert line.startswith(
+                f"level {LEVELS[index]:g}: {[42, 21, 8][index]} weights, score {mean:.4f} "
+                f"+- {error:.4f}"
+            )
+            assert line.endswith("<- chosen") == (index == search.best_index_)
     if verbose > 1:
         assert lines[0].startswith("fold  1, round  0: 42 weights left (0.0% deleted)")
+
+
+def test_verbose_reports_the_refit_and_the_candidates(iris, capsys):
+    grid = {"alpha": [0.1, 1.0]}
+    search = make_search(param_grid=grid, verbose=1).fit(*iris)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2 * 3 + 2 * 3 + 1
+    assert lines[3].startswith("candidate  2, fold  1: ")
+    assert lines[6].startswith("alpha=0.1, level 0: 42 weights, score")
+    n_weights = search.best_estimator_.n_weights_
+    assert lines[-1].startswith(f"refit: {n_weights} weights left (")
+
+
+def test_verbose_of_several_scores_and_of_failures(iris, capsys):
+    make_search(verbose=1, scoring=["accuracy", "neg_log_loss"], refit="neg_log_loss").fit(*iris)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("fold  1: weights left (score) 42, 21, 8 in ")
+    assert lines[3].startswith("level 0: 42 weights, neg_log_loss -")
+    with pytest.raises(ValueError, match="NaN"):
+        make_search(verbose=1, error_score=0.0).fit(np.full((9, 2), np.nan), [0, 1, 2] * 3)
+    assert capsys.readouterr().out.startswith("fold  1: failed after 0.0 s")
 
 
 @pytest.mark.skipif(

@@ -14,13 +14,14 @@ from skobd._search.selection import (
 )
 
 
-def made_up(scores):
-    """`cv_results_` of these scores, shape (n_levels, n_folds)."""
+def made_up(scores, sizes=None):
+    """`cv_results_` of these scores, shape (n_levels, n_folds), from dense to sparse."""
     scores = np.asarray(scores, dtype=float)
     return {
         "params": [{"prune_fraction": index / len(scores)} for index in range(len(scores))],
         "mean_test_score": scores.mean(axis=1),
         "sem_test_score": standard_errors(scores),
+        "mean_n_weights": sizes if sizes is not None else np.arange(len(scores), 0, -1.0),
     }
 
 
@@ -76,11 +77,12 @@ def test_choice_by_a_callable():
             select_level(results, "score", lambda given, index=index: index)
 
 
-def test_threshold_is_that_of_the_last_of_the_best():
+def test_threshold_is_that_of_the_smallest_of_the_best():
     means, errors = np.array([0.9, np.nan, 0.9, 0.8, np.inf]), np.array([0.3, 0, 0.1, 0, 0])
-    best, threshold = best_and_threshold(means, errors)
-    assert (best, threshold) == (2, 0.9 - 0.1)
-    assert best_and_threshold(means[:1], np.array([np.nan])) == (0, 0.9)
+    sizes = np.array([5, 4, 3, 2, 1])
+    assert best_and_threshold(means, errors, sizes) == (2, 0.9 - 0.1)
+    assert best_and_threshold(means, errors, sizes[::-1]) == (0, 0.9 - 0.3)
+    assert best_and_threshold(means[:1], np.array([np.nan]), sizes[:1]) == (0, 0.9)
 
 
 def test_standard_errors_are_those_of_a_mean():
@@ -93,3 +95,28 @@ def test_folds_without_any_score_do_not_count():
     scores = np.array([[1.0, np.nan, np.nan], [2.0, np.nan, 5.0]])
     np.testing.assert_array_equal(scored_folds(scores), scores[:, [0, 2]])
     np.testing.assert_array_equal(scored_folds(scores[:, 1:2]), scores[:, 1:2])
+
+
+@given(
+    arrays(float, (6, 4), elements=st.floats(0, 1)),
+    arrays(float, 6, elements=st.one_of(st.integers(1, 5).map(float), st.just(np.nan))),
+)
+def test_smallest_network_within_the_tolerance_wins(scores, sizes):
+    """Whatever the order of the rows, which are those of several candidates."""
+    results = made_up(scores, sizes)
+    means, errors = results["mean_test_score"], results["sem_test_score"]
+    known = np.where(np.isnan(sizes), np.inf, sizes)
+    best = select_level(results, "score", "best")
+    assert means[best] == means.max()
+    assert known[best] == known[means == means.max()].min()
+    chosen = select_level(results, "score", "one_standard_error")
+    within = means >= means[best] - errors[best]
+    assert within[chosen]
+    assert known[chosen] == known[within].min()
+    assert means[chosen] == means[within & (known == known[chosen])].max()
+
+
+def test_of_equal_rows_the_first_is_chosen():
+    results = made_up(np.full((3, 2), 0.5), np.array([4.0, 3.0, 3.0]))
+    for selection in ("best", "one_standard_error"):
+        assert select_level(results, "score", selection) == 1

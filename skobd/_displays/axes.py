@@ -1,0 +1,37 @@
+"""Names and scales of the axes of a curve."""
+
+from typing import Any
+
+import numpy as np
+
+
+def pretty(metric: str) -> str:
+    """``neg_log_loss`` as "Negative log loss"."""
+    words = metric.replace("_", " ").strip()
+    if words.startswith("neg "):
+        words = "negative " + words.removeprefix("neg ")
+    return words[:1].upper() + words[1:]
+
+
+def to_decibels(values: Any, decibels: bool) -> Any:
+    """10 log10 of positive values, if asked for."""
+    if not decibels:
+        return values
+    if np.any(np.asarray(values) <= 0):
+        raise ValueError(
+            f"decibels=True needs positive values, got {np.nanmin(values):.4g}; use "
+            "decibels=False (or negate_score=True for a scorer called neg_*)."
+        )
+    return 10 * np.log10(values)
+
+
+def scale_axis(ax: Any, xscale: str) -> None:
+    """Set the scale of the x axis, with plain numbers on a logarithmic one."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    ax.set_xscale(xscale)
+    formatter = FuncFormatter(lambda value, _: f"{value:,.0f}")
+    if xscale == "log":
+        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.xaxis.set_minor_locator(NullLocator())
+    ax.xaxis.set_major_formatter(formatter)

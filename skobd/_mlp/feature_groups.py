@@ -1,0 +1,145 @@
+"""The parameter ``feature_groups``: checked, and resolved against the columns seen in fit."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from numbers import Integral
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .._net.names import feature_names
+from .._net.network import Indices
+
+
+class FeatureGroups(NamedTuple):
+    """A partition of the columns; a column that is in no group is one of its own.
+
+    Attributes
+    ----------
+    group_of : ndarray of int of shape (n_features,)
+        Number of the group of each column; groups are numbered by their first columns.
+    names : tuple of str or None
+        Name of each group, of a lone column its own; None where groups have no names.
+    """
+
+    group_of: Indices
+    names: tuple[str, ...] | None
+
+
+def groups_of_parameters(estimator: Any) -> FeatureGroups | None:
+    """What the parameter of an estimator, whose columns are known, asks for."""
+    given = estimator.feature_groups
+    if given is None:
+        return None
+    if estimator.granularity != "feature":
+        raise ValueError(
+            "feature_groups is only for granularity='feature', which deletes whole inputs; with "
+            f"granularity={estimator.granularity!r} it would do nothing. Set one of the two."
+        )
+    return resolve(given, feature_names(estimator), hasattr(estimator, "feature_names_in_"))
+
+
+def resolve(given: Any, columns: np.ndarray, has_names: bool) -> FeatureGroups:
+    """Check groups of columns and number them.
+
+    Parameters
+    ----------
+    given : array-like of array-like, or dict of array-like
+        Groups of indices or names of columns; the keys of a dict are the names of the groups.
+    columns : ndarray of str
+        Names of all columns.
+    has_names : bool
+        Whether they come from the data, so that columns can be called by them.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Their messages begin with ``feature_groups``.
+    """
+    is_named = isinstance(given, Mapping)
+    keys = list(given) if is_named else list(range(len(given)))
+    if not keys:
+        raise ValueError("feature_groups is empty; give None where no columns belong together.")
+    for key in keys if is_named else ():
+        if not isinstance(key, str):
+            raise TypeError(f"feature_groups must have strings as keys, got {key!r}.")
+    places = {name: place for place, name in enumerate(columns)} if has_names else {}
+    key_of: dict[int, Any] = {}
+    for key in keys:
+        where = f"feature_groups[{key!r}]"
+        for column in _members(given[key], where):
+            place = _place(column, where, len(columns), places)
+            if place in key_of:
+                raise ValueError(
+                    f"{where} has column {columns[place]!r}, which is in "
+                    f"feature_groups[{key_of[place]!r}] already; a column may be in one group, "
+                    "and once."
+                )
+            key_of[place] = key
+    numbers: dict[Any, int] = {}
+    group_of = np.array(
+        [
+            numbers.setdefault((place in key_of, key_of.get(place, place)), len(numbers))
+            for place in range(len(columns))
+        ],
+        dtype=np.intp,
+    )
+    if not is_named:
+        return FeatureGroups(group_of, None)
+    names = tuple(str(key if is_in_group else columns[key]) for is_in_group, key in numbers)
+    doubled = sorted({name for name in names if names.count(name) > 1})
+    if doubled:
+        raise ValueError(
+            f"feature_groups has a group named {doubled[0]!r}, as a column outside of it is."
+        )
+    return FeatureGroups(group_of, names)
+
+
+def columns_by_group(
+    group_of: Indices | None, names: Sequence[str] | None, columns: np.ndarray
+) -> dict[str, Indices]:
+    """Indices of the columns of each group, by its name.
+
+    A group without a name has those of its columns: the first and the last.
+    """
+    if group_of is None:
+        group_of = np.arange(len(columns))
+    members = [np.flatnonzero(group_of == number) for number in range(int(group_of.max()) + 1)]
+    if names is None:
+        names = [_joined([columns[place] for place in places]) for places in members]
+    return dict(zip(names, members, strict=True))
+
+
+def _joined(names: list[str]) -> str:
+    if len(names) > 2:
+        names = [names[0], "...", names[-1]]
+    return ", ".join(map(str, names))
+
+
+def _members(group: Any, where: str) -> list[Any]:
+    if isinstance(group, str | bytes | Mapping) or not isinstance(group, Iterable):
+        raise TypeError(f"{where} must be a list of columns, got {group!r}.")
+    members = list(group)
+    if not members:
+        raise ValueError(f"{where} is empty; a group has at least one column.")
+    return members
+
+
+def _place(column: Any, where: str, n_columns: int, places: Mapping[str, int]) -> int:
+    """Index of a column that is given by its index or name."""
+    if isinstance(column, str):
+        if not places:
+            raise ValueError(
+                f"{where} has the name {column!r}, but X had no column names in fit. Give indices, "
+                "or a data frame; of transformers: set_output(transform='pandas')."
+            )
+        if column not in places:
+            raise ValueError(f"{where} has the name {column!r}, which no column of X has.")
+        return places[column]
+    if isinstance(column, bool | np.bool_) or not isinstance(column, Integral):
+        raise TypeError(f"{where} must have indices or names of columns, got {column!r}.")
+    if not 0 <= int(column) < n_columns:
+        raise ValueError(
+            f"{where} has the index {int(column)}, but X has {n_columns} columns; indices are in "
+            f"[0, {n_columns})."
+        )
+    return int(column)

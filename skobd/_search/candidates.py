@@ -1,0 +1,121 @@
+"""What is compared besides the levels: the parameters of a grid, checked before any work."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.model_selection import ParameterGrid
+
+from .._mlp.base import BaseOBDMLP
+from .._mlp.path import last_step, last_step_name
+
+# Parameters that a path does not ask for, because the search says which levels it goes through.
+_NOT_ASKED_FOR = ("prune_fraction", "n_rounds", "prune_tol")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One combination of the parameters in the grid.
+
+    Attributes
+    ----------
+    params : dict of str to object
+        As ``set_params`` takes them; empty where there is no grid.
+    estimator : object
+        Unfitted, with these parameters.
+    """
+
+    params: dict[str, Any]
+    estimator: Any
+
+    @property
+    def level_name(self) -> str:
+        """Name by which ``set_params`` reaches the pruning level."""
+        return _nested_name(self.estimator, "prune_fraction")
+
+    def at(self, levels: Iterable[float]) -> list[dict[str, Any]]:
+        """Its parameters with each of the levels."""
+        return [{**self.params, self.level_name: level} for level in levels]
+
+
+def make_candidates(estimator: Any, param_grid: Any) -> list[Candidate]:
+    """All combinations in the grid, in its order; without a grid the estimator alone."""
+    check_estimator(estimator)
+    if param_grid is None:
+        return [Candidate({}, estimator)]
+    grid = ParameterGrid(param_grid)
+    if not len(grid):
+        raise ValueError(
+            "param_grid has no candidates; give a dict (or a list of dicts) of lists of values, or "
+            "None to choose the level alone."
+        )
+    return [_candidate(estimator, params) for params in grid]
+
+
+def candidate_names(params: Sequence[dict[str, Any]]) -> list[str] | None:
+    """For every row of ``cv_results_`` what its candidate is called; None where there is one alone.
+
+    That are its parameters but the level, without the names of pipeline steps where that is clear.
+    """
+    keys = dict.fromkeys(key for row in params for key in row)
+    short = [key.rpartition("__")[2] for key in keys]
+    shown = {
+        key: name if short.count(name) == 1 else key for key, name in zip(keys, short, strict=True)
+    }
+    names = [
+        ", ".join(f"{shown[key]}={value}" for key, value in row.items() if not _is_level(key))
+        for row in params
+    ]
+    # The levels of each candidate ascend.
+    numbers = np.cumsum([True, *(np.diff([level_of(row) for row in params]) <= 0)])
+    if numbers[-1] == 1:
+        return None
+    if len(set(names)) < numbers[-1]:
+        names = [f"{number}: {name}" for number, name in zip(numbers, names, strict=True)]
+    return names
+
+
+def level_of(params: dict[str, Any]) -> float:
+    """The level in a row of ``cv_results_``."""
+    (level,) = (value for key, value in params.items() if _is_level(key))
+    return level
+
+
+def _is_level(key: str) -> bool:
+    return key.rpartition("__")[2] == "prune_fraction"
+
+
+def check_estimator(estimator: Any) -> None:
+    """Refuse what has no path."""
+    if not isinstance(last_step(estimator), BaseOBDMLP):
+        raise TypeError(
+            "estimator must be an OBDMLPClassifier, an OBDMLPRegressor or a Pipeline that ends "
+            "in one, or a TransformedTargetRegressor around one of them; got "
+            f"{estimator!r}."
+        )
+
+
+def _candidate(estimator: Any, params: dict[str, Any]) -> Candidate:
+    try:
+        # As in scikit-learn: a value may be an estimator, and belongs to the user.
+        with_params = clone(estimator).set_params(**clone(params, safe=False))
+        check_estimator(with_params)
+        for name in _NOT_ASKED_FOR:
+            if (nested := _nested_name(with_params, name)) in params:
+                raise ValueError(
+                    f"{nested!r} has no effect in a search, which scores every candidate at all "
+                    "the levels of its parameter prune_fractions; set those."
+                )
+        mlp = last_step(with_params)
+        mlp._validate_params()
+        mlp._hidden_sizes()
+    except (AttributeError, TypeError, ValueError) as error:
+        raise type(error)(f"param_grid cannot have {params}: {error}") from error
+    return Candidate(params, with_params)
+
+
+def _nested_name(estimator: Any, parameter: str) -> str:
+    name = last_step_name(estimator)
+    return f"{name}__{parameter}" if name else parameter
