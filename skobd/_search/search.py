@@ -320,7 +320,7 @@ class PruningSearchCV(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
         """One path for each candidate and fold, in parallel; a list of folds for each candidate."""
         cv = check_cv(self.cv, rows.y, classifier=is_classifier(self.estimator))
         splits = list(cv.split(rows.X, rows.y, **split_params))
-        _check_splits(splits, self.cv)
+        check_splits(splits, self.cv)
         self.n_splits_ = len(splits)
         n_folds = len(candidates) * len(splits)
         task = self._task(rows, levels, scoring, n_folds)
@@ -540,7 +540,7 @@ def _name(candidate: int | None, fold: int) -> str:
     return name if candidate is None else f"candidate {candidate + 1:2d}, {name}"
 
 
-def _check_splits(splits: list[tuple[np.ndarray, np.ndarray]], cv: Any) -> None:
+def check_splits(splits: list[tuple[np.ndarray, np.ndarray]], cv: Any) -> None:
     """Splits with nothing to train or to score on are refused before any work."""
     if not splits:
         raise ValueError(f"cv={cv!r} made no splits.")
