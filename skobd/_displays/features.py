@@ -125,12 +125,17 @@ class FeaturePathDisplay:
             Names of the inputs; None for those the selector knows.
         image_shape : tuple of int, default=None
             See `FeaturePathDisplay`.
-        max_features, max_levels, ax
-            See `plot`.
+        max_features : int, default=30
+            Most rows of the table; see `plot`.
+        max_levels : int, default=8
+            Most masks; see `plot`.
+        ax : matplotlib Axes, default=None
+            Where to draw; None for a new figure.
 
         Returns
         -------
         display : FeaturePathDisplay
+            What was drawn.
         """
         selector = _find_selector(estimator, cls.__name__)
         if feature_names is None:
@@ -178,14 +183,25 @@ class FeaturePathDisplay:
             Mostly of an estimator with ``granularity="feature"``.
         scores : array-like of shape (n_levels,) or (n_levels, n_splits), default=None
             None for the score on validation data, or else the training objective.
-        score_name, best_index, feature_names, image_shape
+        score_name : str, default=None
+            What the score is called.
+        best_index : int, default=None
+            A level to be marked.
+        feature_names : sequence of str, default=None
+            Names of the inputs; None for those the estimator knows.
+        image_shape : tuple of int, default=None
             See `FeaturePathDisplay`.
-        max_features, max_levels, ax
-            See `plot`.
+        max_features : int, default=30
+            Most rows of the table; see `plot`.
+        max_levels : int, default=8
+            Most masks; see `plot`.
+        ax : matplotlib Axes, default=None
+            Where to draw; None for a new figure.
 
         Returns
         -------
         display : FeaturePathDisplay
+            What was drawn.
         """
         if not hasattr(path, "input_masks"):
             raise TypeError(

@@ -167,6 +167,7 @@ class PruningPath(Bunch):
         Returns
         -------
         masks : ndarray of bool of shape (n_steps, n_features)
+            From dense to sparse.
         """
         return np.array([fitted.pruned.coef_masks[0].any(axis=1) for fitted in self["steps"]])
 

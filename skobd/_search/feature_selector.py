@@ -450,6 +450,7 @@ class OBDFeatureSelector(CallbackSupportMixin, SelectorMixin, MetaEstimatorMixin
         Returns
         -------
         routing : MetadataRouter
+            Who asks for what.
         """
         scorer = Scoring.of(self.estimator, self.scoring, "raise").scorer
         to_fit = MethodMapping().add(caller="fit", callee="fit")
@@ -475,6 +476,7 @@ class OBDFeatureSelector(CallbackSupportMixin, SelectorMixin, MetaEstimatorMixin
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Classes or values.
         """
         check_is_fitted(self)
         return self.estimator_.predict(X)
@@ -491,6 +493,7 @@ class OBDFeatureSelector(CallbackSupportMixin, SelectorMixin, MetaEstimatorMixin
         Returns
         -------
         p : ndarray of shape (n_samples, n_classes)
+            In the order of ``classes_``.
         """
         check_is_fitted(self)
         return self.estimator_.predict_proba(X)
@@ -507,6 +510,7 @@ class OBDFeatureSelector(CallbackSupportMixin, SelectorMixin, MetaEstimatorMixin
         Returns
         -------
         log_p : ndarray of shape (n_samples, n_classes)
+            In the order of ``classes_``.
         """
         check_is_fitted(self)
         return self.estimator_.predict_log_proba(X)
@@ -520,12 +524,14 @@ class OBDFeatureSelector(CallbackSupportMixin, SelectorMixin, MetaEstimatorMixin
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             With all columns, as in ``fit``.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
         **params : dict of str -> object
             Metadata for the scorer, such as ``sample_weight``.
 
         Returns
         -------
         score : float
+            Higher is better.
         """
         check_is_fitted(self)
         if _is_routing():

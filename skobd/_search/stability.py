@@ -103,6 +103,8 @@ def stability_selection(
     Returns
     -------
     result : Bunch
+        Its keys, readable as attributes:
+
         n_features : ndarray of int of shape (n_levels,)
             How many inputs are left at each level, from all of them on.
         frequencies : ndarray of shape (n_levels, n_features)
@@ -116,6 +118,10 @@ def stability_selection(
             Column names of ``X``, or x0, x1, ...
         masks : ndarray of bool of shape (n_subsamples, n_levels, n_features)
             Which inputs were left on each subsample.
+
+    See Also
+    --------
+    OBDFeatureSelector : Selects features along one path.
 
     References
     ----------
