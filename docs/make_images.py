@@ -17,7 +17,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from skobd import (
+    FeaturePathDisplay,
     NetworkDisplay,
+    OBDFeatureSelector,
     OBDMLPClassifier,
     PruningPathDisplay,
     PruningSearchCV,
@@ -142,9 +144,21 @@ def draw_spambase(data_dir):
     )
 
 
+def draw_mnist(data_dir):
+    """The pixels that are left of 784, level by level."""
+    X, X_test, y, y_test = load_dataset("mnist", data_dir).split()
+    rows = np.random.default_rng(0).choice(len(X), 10_000, replace=False)
+    mlp = OBDMLPClassifier(
+        (100,), solver="lbfgs", alpha=10, max_iter=60, retrain_max_iter=30, random_state=0
+    )
+    selector = OBDFeatureSelector(mlp, n_features_to_select=25)
+    selector.fit(X[rows] / 255, y[rows], X_val=X_test / 255, y_val=y_test)
+    save(FeaturePathDisplay.from_estimator(selector, image_shape=(28, 28)), "features_mnist")
+
+
 if __name__ == "__main__":
     data_dir = arguments(__doc__).parse_args().data
     warnings.simplefilter("ignore", ConvergenceWarning)
     IMAGES.mkdir(exist_ok=True)
-    for draw in (draw_thumbnails, draw_monks, draw_usps, draw_spambase):
+    for draw in (draw_thumbnails, draw_monks, draw_usps, draw_spambase, draw_mnist):
         draw(data_dir)

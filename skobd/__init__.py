@@ -1,16 +1,25 @@
 """Multilayer perceptrons for scikit-learn that prune themselves with Optimal Brain Damage."""
 
-from ._displays import NetworkDisplay, PruningPathDisplay, SaliencyDisplay
+from ._displays import (
+    FeaturePathDisplay,
+    NetworkDisplay,
+    PruningPathDisplay,
+    SaliencyDisplay,
+)
 from ._export.summary import PruningSummary
 from ._mlp.estimators import OBDMLPClassifier, OBDMLPRegressor, register_onnx_converters
 from ._mlp.path import PruningPath
 from ._mlp.transformers import feature_groups_of
+from ._search.feature_selector import OBDFeatureSelector
 from ._search.search import PruningSearchCV
+from ._search.stability import stability_selection
 
 __version__ = "0.2.0"
 
 __all__ = [
+    "FeaturePathDisplay",
     "NetworkDisplay",
+    "OBDFeatureSelector",
     "OBDMLPClassifier",
     "OBDMLPRegressor",
     "PruningPath",
@@ -20,4 +29,5 @@ __all__ = [
     "SaliencyDisplay",
     "feature_groups_of",
     "register_onnx_converters",
+    "stability_selection",
 ]

@@ -8,10 +8,21 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sklearn.metrics import get_scorer
 from sklearn.model_selection._search import _yield_masked_array_for_each_param
 from sklearn.utils._optional_dependencies import check_matplotlib_support
-from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils._param_validation import (
+    Interval,
+    Options,
+    RealNotInt,
+    StrOptions,
+    validate_parameter_constraints,
+)
 from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.multiclass import _check_partial_fit_first_call
-from sklearn.utils.validation import _check_method_params, _check_sample_weight
+from sklearn.utils.validation import (
+    _check_method_params,
+    _check_sample_weight,
+    _get_feature_names,
+    _num_features,
+)
 
 __all__ = [
     "API_PAGE",
@@ -20,11 +31,14 @@ __all__ = [
     "Interval",
     "NoContext",
     "Options",
+    "RealNotInt",
     "StrOptions",
     "_check_method_params",
     "_check_partial_fit_first_call",
     "_check_sample_weight",
     "_fit_context",
+    "_get_feature_names",
+    "_num_features",
     "_safe_split",
     "_yield_masked_array_for_each_param",
     "accepts_sample_weight",
@@ -37,6 +51,7 @@ __all__ = [
     "root_context",
     "single_block",
     "take_callbacks",
+    "validate_parameter_constraints",
     "with_callbacks",
     "without_callback_state",
 ]

@@ -48,6 +48,9 @@ USES = {
     "PruningPathDisplay.from_estimator(clf, decibels=True).plot()": "PruningPathDisplay",
     "SaliencyDisplay.from_estimator(clf, X, y, kind='ranked')": "SaliencyDisplay",
     "NetworkDisplay.from_estimator(clf, feature_names=['a']).plot()": "NetworkDisplay",
+    "FeaturePathDisplay.from_estimator(selector)": "FeaturePathDisplay",
+    "selector.fit(X, y)": "OBDFeatureSelector",
+    "selector.predict(X)": "ndarray",
     "register_onnx_converters": "def ()",
 }
 PREAMBLE = """from typing import Any
@@ -59,6 +62,7 @@ mlp: Any = None
 clf = OBDMLPClassifier((5,), solver="lbfgs", prune_fraction=0.5, retrain_alpha="auto")
 reg = OBDMLPRegressor(hidden_layer_sizes=[5, 4], prune_tol=None)
 search = PruningSearchCV(clf, prune_fractions=[0, 0.5], selection="best", cv=3)
+selector = OBDFeatureSelector(clf, n_features_to_select=1)
 """
 MISTAKES = [
     "OBDMLPClassifier(prune_fraction='half')",

@@ -23,7 +23,7 @@ from .._sklearn_compat import CallbackSupportMixin, _fit_context, with_callbacks
 from .._threads import reproducible_threads
 from .._train.objective import Objective
 from .._train.solvers import Training, check_finite, solve
-from .._train.updates import UPDATES, SolverSettings
+from .._train.updates import UPDATES, SolverSettings, batch_size_of
 from .arithmetic import quiet
 from .callbacks import FitTasks
 from .data import (
@@ -497,7 +497,10 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
         """Diagonal second derivatives of the training objective at the fitted parameters.
 
         Computed by backward passes as ``curvature`` says (LeCun, Denker & Solla, 1989,
-        equations 6 to 8), averaged over the samples, the penalty ``alpha`` included.
+        equations 6 to 8), averaged over the samples, the penalty ``alpha`` included. As in
+        scikit-learn ``alpha`` is shared by all samples with L-BFGS, and by those of a minibatch
+        with the other solvers: second derivatives of the penalty are ``alpha / n_samples``, or
+        ``alpha / batch_size``.
 
         Parameters
         ----------
@@ -694,7 +697,16 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
 
     def _objective(self, data: Data) -> Objective:
         fitted = self._fitted
-        return Objective(fitted.pruned.network, fitted.loss_function, *data, alpha=self.alpha)
+        fraction = 1.0
+        if self.solver in UPDATES:
+            fraction = min(1.0, batch_size_of(self.batch_size) / data.X.shape[0])
+        return Objective(
+            fitted.pruned.network,
+            fitted.loss_function,
+            *data,
+            alpha=self.alpha,
+            penalised_fraction=fraction,
+        )
 
     def _check_shapes(self, data: Data) -> None:
         """The data and ``hidden_layer_sizes`` must fit the network that is there."""

@@ -12,7 +12,12 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import Bunch
 
 from .._prune.schedule import geometric_levels
-from .._sklearn_compat import CallbackSupportMixin, hand_down_callbacks, without_callback_state
+from .._sklearn_compat import (
+    CallbackSupportMixin,
+    _num_features,
+    hand_down_callbacks,
+    without_callback_state,
+)
 from .fitted import Fitted, history
 
 
@@ -179,6 +184,16 @@ class PruningPath(Bunch):
             mlp.n_rounds = index
         return replace_last(self["estimator"], mlp)
 
+    def input_masks(self) -> np.ndarray:
+        """Which inputs of the network have weights left.
+
+        Returns
+        -------
+        masks : ndarray of bool of shape (n_steps, n_features)
+            From dense to sparse.
+        """
+        return np.array([fitted.pruned.coef_masks[0].any(axis=1) for fitted in self["steps"]])
+
 
 class AlongPath(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
     """Fits an estimator along levels and keeps the network at every one of them.
@@ -191,6 +206,8 @@ class AlongPath(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
     estimator : OBDMLPClassifier or OBDMLPRegressor
     levels : tuple of float or None
         Levels above 0, ascending; None for those of the estimator's parameters.
+    n_columns : int or None
+        How many columns the data must have when they get here; None for any number.
 
     Attributes
     ----------
@@ -198,12 +215,23 @@ class AlongPath(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
         Whether the user interrupted the fit.
     """
 
-    def __init__(self, estimator: Any, levels: Sequence[float] | None = None) -> None:
+    def __init__(
+        self,
+        estimator: Any,
+        levels: Sequence[float] | None = None,
+        n_columns: int | None = None,
+    ) -> None:
         self.estimator = estimator
         self.levels = levels
+        self.n_columns = n_columns
 
     def fit(self, X: Any, y: Any = None, **fit_params: Any) -> "AlongPath":
         """Fit along the path."""
+        if self.n_columns is not None and _num_features(X) != self.n_columns:
+            raise ValueError(
+                f"estimator makes {_num_features(X)} columns of the {self.n_columns} of X before "
+                "they reach the network; its transformers must keep columns one to one."
+            )
         self._template: Any = None
         self._steps: list[Fitted] = []
         self._seconds: list[float] = []

@@ -71,7 +71,13 @@ class ActiveObjective:
             whole = self.whole
             active._positions = positions
             active.objective = Objective(
-                smaller, whole.loss, X, whole.Y, whole.sample_weight, whole.alpha
+                smaller,
+                whole.loss,
+                X,
+                whole.Y,
+                whole.sample_weight,
+                whole.alpha,
+                penalised_fraction=whole.penalised_fraction,
             )
         return active
 

@@ -144,7 +144,7 @@ def unit_blocks(problem: Problem, batch_elements: int = BATCH_ELEMENTS) -> Hessi
     kind = _positive(problem.settings.curvature)
     h = UNIT_CURVATURES[kind](objective, network.layers(theta), activations, block)
     positions = network.layers(np.arange(network.n_parameters))
-    penalty = objective.penalty.curvature(objective.total_weight)
+    penalty = objective.penalty.curvature(objective.penalty_weight)
     batches, sources = [], []
     for x, h_l, layer, alive in zip(
         activations[:-1], h, positions, network.layers(problem.mask), strict=True
@@ -197,7 +197,7 @@ def full_block(problem: Problem, batch_elements: int = BATCH_ELEMENTS) -> Hessia
 
     @cache
     def matrix() -> DenseBlock:
-        matrix = np.diag(objective.penalty.curvature(objective.total_weight)[survivors])
+        matrix = np.diag(objective.penalty.curvature(objective.penalty_weight)[survivors])
         root = np.sqrt(weight / weight.sum())
         step = max(1, batch_elements // objective.network.n_parameters)
         for start in range(0, len(weight), step):

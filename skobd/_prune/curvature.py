@@ -68,7 +68,7 @@ def diagonal_curvature(objective: Objective, theta: Array, kind: str) -> Array:
         return 0.0
 
     _, total = objective.accumulate(kernel)
-    return total + objective.penalty.curvature(objective.total_weight).astype(total.dtype)
+    return total + objective.penalty.curvature(objective.penalty_weight).astype(total.dtype)
 
 
 def _recursion(with_second_derivative: bool) -> UnitCurvatures:

@@ -402,6 +402,6 @@ def _deterioration(objective: Objective, whole: Objective, dense: Step, step: St
     """
     if np.isfinite(dense.round.validation_score):
         return dense.round.validation_score - step.round.validation_score
-    theta, total = step.pruned.theta, objective.total_weight
+    theta, total = step.pruned.theta, objective.penalty_weight
     penalties = objective.penalty.value(theta, total) - whole.penalty.value(theta, total)
     return step.round.loss_after_retraining + penalties - dense.round.loss_after_retraining

@@ -71,6 +71,16 @@ class Rows:
         return {"estimator": caller, "X": self.X, "y": self.y, "metadata": metadata}
 
 
+def worker_threads(n_threads: int, pid: int) -> AbstractContextManager[None]:
+    """Context in which the workers of the process ``pid`` have so many cores each.
+
+    Workers in processes of their own are limited by joblib.
+    """
+    if os.getpid() == pid and n_threads < cpu_count():
+        return reproducible_threads(n_threads)
+    return nullcontext()
+
+
 @dataclass(frozen=True)
 class FoldTask:
     """What every fold has in common.
@@ -108,9 +118,7 @@ class FoldTask:
 
     def threads(self) -> AbstractContextManager[None]:
         """Context in which the workers of one process do not oversubscribe the cores."""
-        if os.getpid() == self.pid and self.n_threads < cpu_count():
-            return reproducible_threads(self.n_threads)
-        return nullcontext()
+        return worker_threads(self.n_threads, self.pid)
 
 
 @dataclass(frozen=True)
@@ -193,10 +201,10 @@ class FoldResult:
 # ---------------------------------------------------------------------- fitting
 
 
-def along(estimator: Any, levels: Sequence[float]) -> Any:
+def along(estimator: Any, levels: Sequence[float], n_columns: int | None = None) -> Any:
     """The estimator, with `AlongPath` around its last step."""
     mlp = last_step(estimator)
-    recorder = AlongPath(mlp, tuple(level for level in levels if level))
+    recorder = AlongPath(mlp, tuple(level for level in levels if level), n_columns)
     take_callbacks(mlp, recorder)
     return put_last(estimator, recorder)
 

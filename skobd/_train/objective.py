@@ -101,6 +101,17 @@ class Objective:
     alpha : float
         Strength of the squared penalty on the weights.
     sizes : Sizes, default=Sizes()
+    penalised_fraction : float, default=1.0
+        Of the rows, how many have one penalty: those of a minibatch, to stochastic solvers.
+
+    Attributes
+    ----------
+    total_weight : float
+        Sum of the sample weights, which losses are divided by.
+    penalty_weight : float
+        What the penalty over all rows is divided by. As in scikit-learn every minibatch has all
+        of the penalty, so that what stochastic solvers minimise is, over all rows, the mean loss
+        plus ``alpha / (2 S) ||W||^2`` with S the weight of a minibatch.
     """
 
     def __init__(
@@ -112,20 +123,31 @@ class Objective:
         sample_weight: Array | None = None,
         alpha: float = 0.0,
         sizes: Sizes = Sizes(),
+        penalised_fraction: float = 1.0,
     ) -> None:
         self.network, self.loss = network, loss
         self.X, self.Y, self.sample_weight = X, Y, sample_weight
         self.alpha, self.sizes = alpha, sizes
         self.penalty = Penalty(network, alpha)
         self.n_samples = X.shape[0]
+        self.penalised_fraction = penalised_fraction
         self.total_weight = self.weight_of(slice(None))
+        self.penalty_weight = self.total_weight * penalised_fraction
         self._workspaces: list[Workspace] = []
 
     def with_alpha(self, alpha: float) -> "Objective":
         """The same with another strength of the penalty."""
         if alpha == self.alpha:
             return self
-        return Objective(self.network, self.loss, self.X, self.Y, self.sample_weight, alpha)
+        return Objective(
+            self.network,
+            self.loss,
+            self.X,
+            self.Y,
+            self.sample_weight,
+            alpha,
+            penalised_fraction=self.penalised_fraction,
+        )
 
     def thinned(self, n_rows: int) -> "Objective":
         """The same over at most ``n_rows`` evenly spaced rows."""
@@ -135,7 +157,13 @@ class Objective:
         rows = slice(None, None, step)
         weight = None if self.sample_weight is None else self.sample_weight[rows]
         return Objective(
-            self.network, self.loss, self.X[rows], self.Y[rows], weight, self.alpha / step
+            self.network,
+            self.loss,
+            self.X[rows],
+            self.Y[rows],
+            weight,
+            self.alpha / step,
+            penalised_fraction=self.penalised_fraction,
         )
 
     @property
@@ -161,7 +189,7 @@ class Objective:
             return self.loss.value(raw, block.Y, block.sample_weight)
 
         value, _ = self.accumulate(kernel, wants_total=False)
-        return value / self.total_weight + self.penalty.value(theta, self.total_weight)
+        return value / self.total_weight + self.penalty.value(theta, self.penalty_weight)
 
     def is_finite_at(self, theta: Array) -> bool:
         """Whether the objective is finite; no pass over the data where a bound says so."""
@@ -186,8 +214,9 @@ class Objective:
         weight = self.weight_of(rows)
         kernel = self._gradient_kernel(theta, 1 / weight)
         value, gradient = self.accumulate(kernel, rows)
-        self.penalty.add_gradient(theta, gradient, weight)
-        return value / weight + self.penalty.value(theta, weight), gradient
+        shared = self.penalty_weight if isinstance(rows, slice) else weight
+        self.penalty.add_gradient(theta, gradient, shared)
+        return value / weight + self.penalty.value(theta, shared), gradient
 
     def accumulate(
         self, kernel: Kernel, rows: Where = slice(None), wants_total: bool = True

@@ -201,9 +201,11 @@ class TestDiagram:
         assert "nothing pruned, 98 weights" in dense._repr_html_()
         assert "weights left" not in dense._repr_html_()
 
-    @pytest.mark.parametrize("name", ["OBDMLPClassifier", "OBDMLPRegressor", "PruningSearchCV"])
+    @pytest.mark.parametrize(
+        "name", ["OBDMLPClassifier", "OBDMLPRegressor", "PruningSearchCV", "OBDFeatureSelector"]
+    )
     def test_links_to_the_page_of_the_reference(self, name):
-        args = [OBDMLPRegressor()] if name == "PruningSearchCV" else []
+        args = [] if name.startswith("OBDMLP") else [OBDMLPRegressor()]
         address = f"https://skobd.readthedocs.io/en/stable/api/generated/skobd.{name}.html"
         assert f'href="{address}"' in getattr(skobd, name)(*args)._repr_html_()
 

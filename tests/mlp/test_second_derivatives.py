@@ -34,6 +34,21 @@ class TestSecondDerivativesAndSaliencies:
                 assert_allclose(saliency, second * parameter**2 / 2)
                 assert (saliency[parameter == 0] == 0).all()
 
+    def test_alpha_of_a_stochastic_solver_is_that_of_a_minibatch(self, diabetes):
+        X, y = diabetes
+        model = OBDMLPRegressor(
+            hidden_layer_sizes=(3,), alpha=0.5, batch_size=20, max_iter=3, prune_fraction=0
+        )
+        model.fit(X, y)
+
+        def curvature(**params):
+            return model.set_params(**params).second_derivatives(X, y).coefs[0]
+
+        data = curvature(alpha=0)
+        assert_allclose(curvature(alpha=0.5) - data, 0.5 / 20)
+        assert_allclose(curvature(batch_size=10**6) - data, 0.5 / len(X))
+        assert_allclose(curvature(solver="lbfgs", batch_size=20) - data, 0.5 / len(X))
+
     def test_of_known_model(self, diabetes):
         X, y = diabetes
         model = OBDMLPRegressor(hidden_layer_sizes=(), solver="lbfgs", alpha=2.0, prune_fraction=0)

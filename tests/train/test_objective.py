@@ -35,6 +35,32 @@ def test_minibatch_is_the_objective_of_its_rows():
         assert_allclose(gradient, expected_gradient, atol=1e-13)
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+def test_penalty_of_minibatches_is_that_of_their_mean(weighted):
+    whole, _, theta = make_problem("multinomial_log_loss", 3, "tanh", 2, weighted, 0.3, n=60)
+    network, loss, data = whole.network, whole.loss, (whole.X, whole.Y, whole.sample_weight)
+    minimised = Objective(network, loss, *data, 0.3, penalised_fraction=1 / 4)
+    mean_loss = Objective(network, loss, *data).value(theta)
+    share = whole.total_weight / 4
+    assert minimised.value(theta) == pytest.approx(mean_loss + whole.penalty.value(theta, share))
+    value, gradient = (np.array(v) for v in minimised.value_and_gradient(theta))
+    assert value == pytest.approx(minimised.value(theta), rel=1e-12)
+    # Batches are the whole objective's, whatever the fraction.
+    batches = np.arange(60).reshape(4, 15)
+    for objective in (whole, minimised):
+        parts = [tuple(map(np.array, objective.value_and_gradient(theta, b))) for b in batches]
+        weights = [whole.weight_of(b) for b in batches]
+        if not weighted:
+            assert np.mean([v for v, _ in parts]) == pytest.approx(value)
+            assert_allclose(np.mean([g for _, g in parts], axis=0), gradient, atol=1e-13)
+        losses = [
+            v - whole.penalty.value(theta, w) for (v, _), w in zip(parts, weights, strict=True)
+        ]
+        assert np.average(losses, weights=weights) == pytest.approx(mean_loss)
+    for same in (minimised.with_alpha(0.6).with_alpha(0.3), minimised.thinned(60)):
+        assert same.value(theta) == pytest.approx(minimised.value(theta), rel=1e-12)
+
+
 def test_scale_of_the_weights_does_not_matter_without_penalty():
     objective, _, theta = make_problem("poisson", 2, "tanh", 1, True)
     value, gradient = objective.value_and_gradient(theta)

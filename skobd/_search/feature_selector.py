@@ -1,0 +1,567 @@
+"""Which inputs: the feature selector over one pruning path that deletes whole inputs."""
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
+from numbers import Integral
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn import get_config
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone, is_classifier
+from sklearn.feature_selection import SelectorMixin
+from sklearn.model_selection import check_cv
+from sklearn.utils import check_array, get_tags, indexable
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from .._mlp.data import all_or_nothing
+from .._mlp.path import PruningPath, last_step
+from .._mlp.warning import collected_warnings, tell, tell_once
+from .._prune.schedule import geometric_levels, survivors_at
+from .._sklearn_compat import (
+    API_PAGE,
+    CallbackSupportMixin,
+    Interval,
+    RealNotInt,
+    StrOptions,
+    _check_method_params,
+    _fit_context,
+    _num_features,
+    available_if,
+    parallel_block,
+    root_context,
+    take_callbacks,
+)
+from .candidates import Candidate, check_estimator
+from .folds import Rows, along, fit_along, fit_task, path_of
+from .progress import work
+from .results import score_names, tabulate
+from .scoring import Scoring
+from .search import PruningSearchCV
+from .selection import select_level
+from .splits import check_splits
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+SELECTION_CONSTRAINTS: dict = {
+    "estimator": "no_validation",
+    "n_features_to_select": [
+        None,
+        Interval(RealNotInt, 0, 1, closed="right"),
+        Interval(Integral, 1, None, closed="left"),
+    ],
+    "step": [
+        Interval(Integral, 1, None, closed="left"),
+        Interval(RealNotInt, 0, 1, closed="neither"),
+    ],
+}
+
+
+def deletes_inputs(estimator: Any) -> Any:
+    """A clone of the estimator whose network is pruned by whole inputs.
+
+    Raises
+    ------
+    TypeError
+        If there is no OBD estimator inside.
+    """
+    check_estimator(estimator)
+    estimator = clone(estimator)
+    last_step(estimator).set_params(granularity="feature")
+    return estimator
+
+
+def count_columns(X: Any) -> int:
+    """Number of columns; the usual error of scikit-learn where there are none."""
+    try:
+        n_columns = _num_features(X)
+    except TypeError:
+        n_columns = 0
+    if not n_columns:
+        check_array(X, accept_sparse=True, dtype=None, ensure_all_finite=False)
+    return n_columns
+
+
+def n_deletable(estimator: Any, n_columns: int) -> int:
+    """How many inputs there are to delete: groups of columns, and columns in no group."""
+    groups = last_step(estimator).feature_groups
+    try:
+        members = groups.values() if isinstance(groups, Mapping) else groups or ()
+        return max(n_columns - sum(len(group) - 1 for group in members), 1)
+    except (TypeError, ValueError):
+        # These are no groups, and fit will say so.
+        return n_columns
+
+
+def falling_counts(n_total: int, n_left: int, step: float) -> list[int]:
+    """How many inputs are left at each level, from all of them to ``n_left``.
+
+    Parameters
+    ----------
+    n_total, n_left : int
+    step : int or float
+        At most so many, or at most such a fraction of those left, go at each level; a fraction
+        is made smaller so that all levels have the same.
+    """
+    if isinstance(step, Integral):
+        return [*range(n_total, n_left, -int(step)), n_left]
+    if n_left == n_total:
+        return [n_total]
+    n_levels = math.ceil(math.log(n_left / n_total) / math.log1p(-step))
+    levels = geometric_levels(1 - n_left / n_total, n_levels)
+    return sorted({n_total, *survivors_at(levels, n_total)}, reverse=True)
+
+
+def counts_along(n_total: int, asked: float | None, step: float) -> list[int]:
+    """`falling_counts` to a number or fraction of ``n_total`` that a user asks for; None: half."""
+    if asked is None:
+        asked = 0.5
+    n_left = int(asked) if isinstance(asked, Integral) else max(int(asked * n_total), 1)
+    if n_left > n_total:
+        tell(
+            f"n_features_to_select={asked} is more than the {n_total} inputs there are; all are "
+            "kept."
+        )
+    return falling_counts(n_total, min(n_left, n_total), step)
+
+
+def levels_of(counts: Sequence[int]) -> tuple[float, ...]:
+    """The fractions gone at which so many of the first count are left."""
+    return tuple(1 - count / counts[0] for count in counts)
+
+
+def rank_by_deletion(masks: np.ndarray) -> np.ndarray:
+    """1 for the inputs alive at the last level, 2 for those that went there, and so on.
+
+    Parameters
+    ----------
+    masks : ndarray of bool of shape (n_levels, n_features)
+        Which are alive, from dense to sparse.
+    """
+    last_alive = len(masks) - 1 - masks[::-1].argmax(axis=0)
+    return len(masks) - last_alive
+
+
+class _Routed(NamedTuple):
+    """Metadata for the estimator, the scorer and the splitter."""
+
+    fit: dict[str, Any]
+    score: dict[str, Any]
+    split: dict[str, Any]
+
+
+def _is_routing() -> bool:
+    return get_config()["enable_metadata_routing"]
+
+
+def _estimator_has(name: str) -> Callable[[Any], bool]:
+    """Condition of a method that the network, or the estimator to be fitted, must have."""
+
+    def check(selector: Any) -> bool:
+        getattr(getattr(selector, "estimator_", selector.estimator), name)
+        return True
+
+    return check
+
+
+class OBDFeatureSelector(CallbackSupportMixin, SelectorMixin, MetaEstimatorMixin, BaseEstimator):
+    """Select features by deleting whole inputs of a network, the least salient first.
+
+    The network is trained once on all inputs, then loses inputs level by level and is retrained
+    from where it is: one pruning path with ``granularity="feature"``. `RFE` makes a fit from
+    scratch for each of these levels, and `RFECV` one for each level and fold. The saliency of an
+    input is the predicted increase of the training objective if all of its weights were deleted
+    (LeCun, Denker & Solla, 1989).
+
+    Parameters
+    ----------
+    estimator : OBDMLPClassifier, OBDMLPRegressor, Pipeline or TransformedTargetRegressor
+        What is fitted and pruned. Whatever its ``granularity`` is, inputs are deleted;
+        ``prune_fraction``, ``n_rounds`` and ``prune_tol`` are ignored. The transformers of a
+        `Pipeline` must keep columns one to one, as scalers and imputers do; their number is
+        checked, their order cannot be. Inputs on one scale, such as standardised ones, are what
+        the penalty of the network expects.
+    n_features_to_select : int or float, default=None
+        How many inputs are kept: a number, or a fraction of all. None: half of them, or, with
+        ``cv``, the number that cross-validation chooses. Where the estimator has
+        ``feature_groups``, groups and columns in no group are counted.
+    step : int or float, default=0.3
+        How many inputs go at each level of the path: at most so many, or at most such a
+        fraction of those left (of `RFE` it is a fraction of all).
+    cv : int, cross-validation generator or iterable, default=None
+        How to score the levels, one path for each fold, as in `PruningSearchCV`; None: not at
+        all. With a given ``n_features_to_select`` the scores are only there to be looked at.
+    scoring : str or callable, default=None
+        Score for ``cv`` and of `score`; None for the estimator's ``score``.
+    selection : {"one_standard_error", "best"} or callable, default="one_standard_error"
+        With ``cv``, which level is chosen: the one with the fewest inputs whose mean score is
+        within one standard error of the best one's, or the one with the best mean score. A
+        callable is given ``cv_results_`` and returns the index of the level.
+    n_jobs : int or None, default=None
+        Folds fitted in parallel by joblib; see `joblib.parallel_config`.
+    verbose : int, default=0
+        1 prints a line for each path, 2 also one for each level.
+
+    Attributes
+    ----------
+    support_ : ndarray of bool of shape (`n_features_in_`,)
+        Which columns are selected.
+    ranking_ : ndarray of int of shape (`n_features_in_`,)
+        1 for the selected columns, 2 for those deleted last, and so on; columns deleted at the
+        same level have the same rank.
+    n_features_ : int
+        Number of selected columns.
+    estimator_ : estimator
+        The network (or pipeline) at the selected level, pruned and retrained. It takes all
+        columns of ``X``; those not selected may hold anything finite.
+    path_ : PruningPath
+        The networks of all levels, fitted on all data: ``path_.estimator_at(i)`` is the one of
+        level i, ``path_.input_masks()[i]`` which inputs it has.
+    cv_results_ : dict of ndarrays of shape (n_levels,)
+        Scores of the levels, from all inputs to the fewest, with the columns of
+        `PruningSearchCV`; the number of inputs is ``param_n_features_to_select``. With ``cv``
+        only.
+    best_index_ : int
+        Row of the level that is selected. With ``cv`` only.
+    n_splits_ : int
+        Number of folds. With ``cv`` only.
+    scorer_ : callable
+        The scorer.
+    classes_ : ndarray of shape (n_classes,)
+        Class labels. Classifiers only.
+    n_features_in_ : int
+        Number of columns.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Their names, where ``X`` had any.
+
+    See Also
+    --------
+    stability_selection : How often an input is selected on subsamples.
+    FeaturePathDisplay : Which inputs are left at each level.
+    PruningSearchCV : The same for the level of weights.
+
+    References
+    ----------
+    Y. LeCun, J. S. Denker and S. A. Solla, "Optimal Brain Damage", NIPS 2, 1990, pages 598-605.
+
+    I. Guyon, J. Weston, S. Barnhill and V. Vapnik, "Gene selection for cancer classification
+    using support vector machines", Machine Learning 46, 2002: recursive feature elimination.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_classification
+    >>> from skobd import OBDMLPClassifier, OBDFeatureSelector
+    >>> X, y = make_classification(
+    ...     300, n_features=20, n_informative=3, n_redundant=0, shuffle=False, random_state=0
+    ... )
+    >>> mlp = OBDMLPClassifier((10,), solver="lbfgs", alpha=3, tol=1e-2, random_state=0)
+    >>> selector = OBDFeatureSelector(mlp, n_features_to_select=3).fit(X, y)
+    >>> selector.get_support(indices=True)
+    array([0, 1, 2])
+    >>> selector.transform(X).shape
+    (300, 3)
+    >>> selector.score(X, y) > 0.9
+    True
+    """
+
+    _doc_link_module = "skobd"
+    _doc_link_template = API_PAGE
+    _parameter_constraints: dict = {
+        **SELECTION_CONSTRAINTS,
+        "cv": ["cv_object"],
+        "scoring": [str, callable, None],
+        "selection": [StrOptions({"best", "one_standard_error"}), callable],
+        "n_jobs": [Integral, None],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        estimator: Any,
+        *,
+        n_features_to_select: float | None = None,
+        step: float = 0.3,
+        cv: Any = None,
+        scoring: Any = None,
+        selection: str | Callable[[dict[str, Any]], int] = "one_standard_error",
+        n_jobs: int | None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.estimator = estimator
+        self.n_features_to_select = n_features_to_select
+        self.step = step
+        self.cv = cv
+        self.scoring = scoring
+        self.selection = selection
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X: Any, y: Any, **params: Any) -> "Self":
+        """Train, delete inputs level by level, and choose a level.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training data.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
+        **params : dict of str -> object
+            Parameters of the estimator's ``fit``, and with ``cv`` of the scorer and the
+            splitter; those with one entry for each sample are split with the data.
+
+        Returns
+        -------
+        self : object
+            The fitted selector.
+        """
+        with all_or_nothing(self):
+            for attribute in [name for name in vars(self) if name.endswith("_")]:
+                # An earlier fit may have had other options.
+                delattr(self, attribute)
+            with collected_warnings() as warned:
+                self._fit(X, y, params)
+            tell_once(warned)
+        return self
+
+    def _fit(self, X: Any, y: Any, params: dict[str, Any]) -> None:
+        estimator = deletes_inputs(self.estimator)
+        scoring = Scoring.of(estimator, self.scoring, "raise")
+        # Frames of mixed types are for the transformers; the network checks what it gets.
+        n_columns = count_columns(X)
+        validate_data(self, X, skip_check_array=True)
+        X, y = indexable(X, y)
+        asked = 1 if self._is_free else self.n_features_to_select
+        counts = counts_along(n_deletable(estimator, n_columns), asked, self.step)
+        search = self._search(estimator, scoring)
+        routed = self._split_metadata(_check_method_params(X, params=params), search, scoring)
+        rows = Rows(X, y, routed.fit, routed.score)
+        splits = None if search is None else self._splits(rows, routed.split)
+        root = root_context(self, max_subtasks=1 + (search is not None))
+        root.call_on_fit_task_begin(**rows.shown(self))
+        path = self._fit_path(estimator, rows, levels_of(counts), root)
+        index = len(counts) - 1
+        if search is not None:
+            search.set_params(cv=splits)
+            index = self._cross_validate(search, rows, counts, scoring, root)
+        self._keep(path, index, scoring)
+        root.call_on_fit_task_end(**rows.shown(self))
+
+    @property
+    def _is_free(self) -> bool:
+        """Whether cross-validation chooses the level."""
+        return self.cv is not None and self.n_features_to_select is None
+
+    def _search(self, estimator: Any, scoring: Scoring) -> PruningSearchCV | None:
+        """What scores the levels on folds; None where that is not asked for."""
+        if self.cv is None:
+            return None
+        return PruningSearchCV(
+            estimator,
+            scoring=self.scoring,
+            n_jobs=self.n_jobs,
+            verbose=self.verbose,
+            error_score="raise",
+        )
+
+    def _splits(
+        self, rows: Rows, split_params: dict[str, Any]
+    ) -> list[tuple[np.ndarray, np.ndarray]]:
+        """The folds, checked before there is any work."""
+        cv = check_cv(self.cv, rows.y, classifier=is_classifier(self.estimator))
+        splits = list(cv.split(rows.X, rows.y, **split_params))
+        check_splits(splits, self.cv)
+        return splits
+
+    def _fit_path(
+        self, estimator: Any, rows: Rows, levels: tuple[float, ...], root: Any
+    ) -> PruningPath:
+        """The path on all data."""
+        is_bare = last_step(estimator) is estimator
+        estimator = along(clone(estimator), levels, None if is_bare else self.n_features_in_)
+        context = root.subcontext(task_name="path")
+        start = time.perf_counter()
+        with fit_task(context, estimator, rows.shown(self)):
+            fit_along(estimator, rows)
+        path = path_of(estimator)
+        assert path is not None
+        if self.verbose > 1:
+            for fitted in path["steps"]:
+                print(f"path, {fitted.latest.describe()}")
+        if self.verbose:
+            left = ", ".join(map(str, path["n_features"].tolist()))
+            print(f"path: inputs left {left} in {work(path, time.perf_counter() - start)}")
+        return path
+
+    def _cross_validate(
+        self, search: PruningSearchCV, rows: Rows, counts: list[int], scoring: Scoring, root: Any
+    ) -> int:
+        """Score the levels on the folds; returns the one to be selected."""
+        candidates = [Candidate({}, search.estimator)]
+        (folds,) = search._run_folds(rows, candidates, levels_of(counts), scoring, {}, root)
+        for warned in (warned for fold in folds for warned in fold.warned):
+            tell(warned.message, warned.category)
+        if score_names(folds) is not None:
+            raise ValueError(
+                f"scoring must give one number, got several from {self.scoring!r}: "
+                f"{score_names(folds)}."
+            )
+        self.n_splits_ = len(folds)
+        self.cv_results_ = tabulate([{"n_features_to_select": count} for count in counts], folds)
+        if not self._is_free:
+            return len(counts) - 1
+        return select_level(self.cv_results_, "score", self.selection)
+
+    def _keep(self, path: PruningPath, index: int, scoring: Scoring) -> None:
+        """Set the attributes of the selected level."""
+        # A callback may have ended the path before it.
+        index = min(index, len(path["steps"]) - 1)
+        masks = path.input_masks()[: index + 1]
+        self.path_, self.scorer_ = path, scoring.scorer
+        self.support_, self.ranking_ = masks[-1], rank_by_deletion(masks)
+        self.n_features_ = int(self.support_.sum())
+        self.estimator_ = path.estimator_at(index)
+        take_callbacks(last_step(self.estimator), last_step(self.estimator_))
+        if self.cv is not None:
+            self.best_index_ = index
+
+    def _get_support_mask(self) -> np.ndarray:
+        check_is_fitted(self)
+        return self.support_
+
+    # ------------------------------------------------------------------ metadata
+
+    def _split_metadata(
+        self, params: dict[str, Any], search: PruningSearchCV | None, scoring: Scoring
+    ) -> _Routed:
+        """Who gets which parameters of ``fit``."""
+        if _is_routing():
+            routed = process_routing(self, "fit", **params)
+            if search is None:
+                return _Routed(routed.estimator.fit, {}, {})
+            return _Routed(routed.estimator.fit, routed.scorer.score, routed.splitter.split)
+        if search is None:
+            return _Routed(params, {}, {})
+        return _Routed(*search._split_metadata(params, scoring))
+
+    def get_metadata_routing(self) -> MetadataRouter:
+        """Get who may ask for metadata: the estimator, the scorer, and with ``cv`` the splitter.
+
+        Returns
+        -------
+        routing : MetadataRouter
+            Who asks for what.
+        """
+        scorer = Scoring.of(self.estimator, self.scoring, "raise").scorer
+        to_fit = MethodMapping().add(caller="fit", callee="fit")
+        to_score = MethodMapping().add(caller="score", callee="score")
+        router = MetadataRouter(owner=self).add(estimator=self.estimator, method_mapping=to_fit)
+        if self.cv is not None:
+            to_score.add(caller="fit", callee="score")
+            to_split = MethodMapping().add(caller="fit", callee="split")
+            router.add(splitter=self.cv, method_mapping=to_split)
+        return router.add(scorer=scorer, method_mapping=to_score)
+
+    # ------------------------------------------------------------------ the network
+
+    @available_if(_estimator_has("predict"))
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Predict with ``estimator_``.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            With all columns, as in ``fit``.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Classes or values.
+        """
+        check_is_fitted(self)
+        return self.estimator_.predict(X)
+
+    @available_if(_estimator_has("predict_proba"))
+    def predict_proba(self, X: Any) -> NDArray[Any]:
+        """Predict probabilities of the classes with ``estimator_``.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            With all columns, as in ``fit``.
+
+        Returns
+        -------
+        p : ndarray of shape (n_samples, n_classes)
+            In the order of ``classes_``.
+        """
+        check_is_fitted(self)
+        return self.estimator_.predict_proba(X)
+
+    @available_if(_estimator_has("predict_log_proba"))
+    def predict_log_proba(self, X: Any) -> NDArray[Any]:
+        """Predict logarithms of the probabilities of the classes with ``estimator_``.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            With all columns, as in ``fit``.
+
+        Returns
+        -------
+        log_p : ndarray of shape (n_samples, n_classes)
+            In the order of ``classes_``.
+        """
+        check_is_fitted(self)
+        return self.estimator_.predict_log_proba(X)
+
+    @available_if(_estimator_has("score"))
+    def score(self, X: Any, y: Any, **params: Any) -> float:
+        """Score ``estimator_`` by ``scoring``.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            With all columns, as in ``fit``.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
+        **params : dict of str -> object
+            Metadata for the scorer, such as ``sample_weight``.
+
+        Returns
+        -------
+        score : float
+            Higher is better.
+        """
+        check_is_fitted(self)
+        if _is_routing():
+            params = process_routing(self, "score", **params).scorer.score
+        return self.scorer_(self.estimator_, X, y, **params)
+
+    @property
+    def classes_(self) -> NDArray[Any]:
+        """Class labels; classifiers only."""
+        return self.estimator_.classes_
+
+    def __sklearn_tags__(self):
+        tags, own = super().__sklearn_tags__(), get_tags(self.estimator)
+        tags.estimator_type = own.estimator_type
+        tags.classifier_tags = deepcopy(own.classifier_tags)
+        tags.regressor_tags = deepcopy(own.regressor_tags)
+        for kind in (tags.classifier_tags, tags.regressor_tags):
+            if kind is not None:
+                # With half of the inputs.
+                kind.poor_score = True
+        tags.target_tags.required = True
+        tags.input_tags.sparse = own.input_tags.sparse
+        tags.input_tags.allow_nan = own.input_tags.allow_nan
+        return tags
+
+    def _sk_visual_block_(self):
+        """What notebooks show."""
+        name = "estimator_" if hasattr(self, "estimator_") else "estimator"
+        return parallel_block(name, getattr(self, name))
