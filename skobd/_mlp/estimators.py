@@ -99,7 +99,7 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         Rounds of deletion and retraining in which it is reached; after round r
         ``(1 - prune_fraction) ** (r / n_rounds)`` of them are left. 0 gives a plain multilayer
         perceptron.
-    criterion : {"obd", "unit_obs", "obs", "magnitude", "random"}, default="obd"
+    criterion : {"obd", "unit_obs", "obs", "kfac", "magnitude", "random"}, default="obd"
         What makes a weight dispensable:
 
         - "obd": saliency h_kk u_k^2 / 2 with the diagonal of the Hessian (LeCun, Denker & Solla,
@@ -108,6 +108,9 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
           parameters are corrected (Hassibi & Stork, 1993, equation 5); good even without
           retraining. Estimated from at most 2000 rows, drawn with ``random_state``;
         - "obs": the same with the whole Gauss-Newton matrix, for at most 4096 parameters;
+        - "kfac": the same with a Kronecker product for the Hessian of each layer (Martens &
+          Grosse, 2015), without correction: the best for whole inputs, because it knows which of
+          them others can replace. Estimated from at most 5000 rows;
         - "magnitude": abs(u_k);
         - "random": nothing; a baseline.
     curvature : {"hessian", "levenberg_marquardt", "gauss_newton"}, default="gauss_newton"
@@ -583,7 +586,7 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
         Rounds of deletion and retraining in which it is reached; after round r
         ``(1 - prune_fraction) ** (r / n_rounds)`` of them are left. 0 gives a plain multilayer
         perceptron.
-    criterion : {"obd", "unit_obs", "obs", "magnitude", "random"}, default="obd"
+    criterion : {"obd", "unit_obs", "obs", "kfac", "magnitude", "random"}, default="obd"
         What makes a weight dispensable:
 
         - "obd": saliency h_kk u_k^2 / 2 with the diagonal of the Hessian (LeCun, Denker & Solla,
@@ -592,6 +595,9 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
           parameters are corrected (Hassibi & Stork, 1993, equation 5); good even without
           retraining. Estimated from at most 2000 rows, drawn with ``random_state``;
         - "obs": the same with the whole Gauss-Newton matrix, for at most 4096 parameters;
+        - "kfac": the same with a Kronecker product for the Hessian of each layer (Martens &
+          Grosse, 2015), without correction: the best for whole inputs, because it knows which of
+          them others can replace. Estimated from at most 5000 rows;
         - "magnitude": abs(u_k);
         - "random": nothing; a baseline.
     curvature : {"hessian", "levenberg_marquardt", "gauss_newton"}, default="gauss_newton"

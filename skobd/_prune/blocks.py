@@ -136,7 +136,7 @@ class HessianBlocks:
 def unit_blocks(problem: Problem, batch_elements: int = BATCH_ELEMENTS) -> HessianBlocks:
     """One block for each unit."""
     objective, network, theta = problem.objective, problem.network, problem.theta
-    block, weight = _sample(objective, problem.rng)
+    block, weight = draw_rows(objective, problem.rng)
     activations = network.forward(
         network.layers(theta), block.X, network.buffers(block.X.shape[0], theta.dtype)
     )
@@ -193,7 +193,7 @@ def _of_unit(inputs: Array, root: Array, kept: Indices, ridge: Array) -> Factore
 def full_block(problem: Problem, batch_elements: int = BATCH_ELEMENTS) -> HessianBlocks:
     """The Gauss-Newton matrix of all surviving parameters, plus alpha/S for weights."""
     objective, survivors = problem.objective, np.flatnonzero(problem.mask)
-    block, weight = _sample(objective, problem.rng)
+    block, weight = draw_rows(objective, problem.rng)
 
     @cache
     def matrix() -> DenseBlock:
@@ -219,6 +219,7 @@ def check_block_size(criterion: str, network: Network, mask: Mask) -> None:
     of_unit = max(int(layer.sum(axis=0).max()) for layer in network.layers(mask))
     size, what = {
         "unit_obs": (of_unit, "a unit: the largest unit"),
+        "kfac": (of_unit, "a unit: the largest unit"),
         "obs": (int(mask.sum()), "the network: the network"),
     }.get(criterion, (0, ""))
     if size > MAX_BLOCK:
@@ -230,12 +231,14 @@ def check_block_size(criterion: str, network: Network, mask: Mask) -> None:
         )
 
 
-def _sample(objective: Objective, rng: np.random.RandomState) -> tuple[Block, Array]:
+def draw_rows(
+    objective: Objective, rng: np.random.RandomState, max_rows: int = MAX_HESSIAN_ROWS
+) -> tuple[Block, Array]:
     """Rows for a Hessian, and their weights."""
     n_samples = objective.n_samples
     rows = np.arange(n_samples)
-    if n_samples > MAX_HESSIAN_ROWS:
-        rows = np.sort(rng.permutation(n_samples)[:MAX_HESSIAN_ROWS])
+    if n_samples > max_rows:
+        rows = np.sort(rng.permutation(n_samples)[:max_rows])
     weight = objective.sample_weight
     weight = np.ones(len(rows)) if weight is None else weight[rows].astype(np.float64)
     return Block(objective.X[rows], objective.Y[rows], weight), weight

@@ -8,6 +8,7 @@ criterion        Hessian kept                         saliency of parameter q
 ``"obd"``        diagonal                             h_qq u_q^2 / 2
 ``"unit_obs"``   one block for each unit              u_q^2 / (2 [H^-1]_qq), with correction
 ``"obs"``        all of Gauss-Newton                  the same
+``"kfac"``       a Kronecker product for each layer   the same, see `kronecker`
 ``"magnitude"``  none                                 abs(u_q)
 ``"random"``     none                                 uniform
 ===============  ===================================  =====================================
@@ -23,6 +24,7 @@ import numpy as np
 from .._net.network import Array, Indices, Mask
 from .blocks import BLOCKS
 from .curvature import diagonal_curvature
+from .kronecker import kronecker_saliencies, order_of_sources
 from .obs import corrected, elimination_order, joint_saliencies, obs_saliencies
 from .problem import Problem, check_no_overflow
 
@@ -68,6 +70,9 @@ class Criterion(NamedTuple):
     of_sets : callable or None
         ``of_sets(problem, sets)`` gives the saliency of deleting all of a set, for each of some
         disjoint sets of positions; None where that is the sum over the set.
+    order_of_sets : callable or None
+        ``order_of_sets(problem, sets, n_delete)`` gives the numbers of the sets in the order of
+        their deletion; None where that is by rising saliency.
     """
 
     saliencies: Callable[[Problem], Array]
@@ -75,6 +80,7 @@ class Criterion(NamedTuple):
     correct: Callable[[Problem, Mask], tuple[Array, float]] | None = None
     predicts: bool = True
     of_sets: Callable[[Problem, Sequence[Indices]], Array] | None = None
+    order_of_sets: Callable[[Problem, Sequence[Indices], int], Indices] | None = None
 
 
 def obd_saliencies(problem: Problem) -> Array:
@@ -153,6 +159,9 @@ CRITERIA: dict[str, Criterion] = {
     "obd": _ascending(obd_saliencies),
     "unit_obs": _eliminating("unit_obs"),
     "obs": _eliminating("obs"),
+    "kfac": _ascending(kronecker_saliencies, predicts=False)._replace(
+        order_of_sets=order_of_sources
+    ),
     "magnitude": _ascending(_magnitudes, predicts=False),
     "random": _ascending(_random_saliencies, predicts=False, of_sets=_random_saliencies_of_sets),
 }

@@ -102,8 +102,7 @@ def _gauss_newton(
 ) -> list[Array]:
     f, p, loss = objective.network.f, activations[-1], objective.loss
     h = [*(np.zeros_like(x) for x in activations[1:-1]), loss.curvature(p)]
-    is_exact = p.shape[1] <= MAX_PASSES
-    for factor in loss.factors(p) if is_exact else _sampled_factors(loss, p, block.first_row):
+    for factor in output_factors(loss, p, block.first_row):
         for index in range(len(layers) - 1, 0, -1):
             x = activations[index]
             upstream = np.empty_like(x)
@@ -112,6 +111,11 @@ def _gauss_newton(
             h[index - 1] += upstream * upstream
             factor = upstream
     return h
+
+
+def output_factors(loss: Loss, p: Array, first_row: int) -> Iterator[Array]:
+    """Columns of F, or random sums of them, each (n_rows, n_outputs)."""
+    return loss.factors(p) if p.shape[1] <= MAX_PASSES else _sampled_factors(loss, p, first_row)
 
 
 def _sampled_factors(loss: Loss, p: Array, first_row: int) -> Iterator[Array]:

@@ -107,14 +107,8 @@ def _delete_groups(groups_of: Groups) -> Callable[[Problem, int], Deletion]:
         groups = groups_of(network, mask, problem.group_of)
         if n_delete <= 0 or len(groups) < 2:
             return Deletion(problem.theta, mask, 0.0)
-        totals, saliencies = _saliencies(problem, groups)
-        deleted, outgoing = _choose(
-            network,
-            mask,
-            prunable,
-            [groups[i] for i in np.argsort(totals, kind="stable")],
-            n_delete,
-        )
+        order, saliencies = _order(problem, groups, n_delete)
+        deleted, outgoing = _choose(network, mask, prunable, [groups[i] for i in order], n_delete)
         if not deleted.any():
             return Deletion(problem.theta, mask, 0.0)
         theta, increase = problem.theta, np.nan
@@ -129,17 +123,19 @@ def _delete_groups(groups_of: Groups) -> Callable[[Problem, int], Deletion]:
     return delete
 
 
-def _saliencies(problem: Problem, groups: list[Group]) -> tuple[Array, Array]:
-    """Saliency of each group, and of each parameter where the former are sums of these."""
+def _order(problem: Problem, groups: list[Group], n_delete: int) -> tuple[Indices, Array]:
+    """Groups in the order of deletion, and the saliency of each parameter where they count."""
     criterion = CRITERIA[problem.settings.criterion]
+    outgoing, nothing = [group.outgoing for group in groups], np.zeros_like(problem.theta)
+    if criterion.order_of_sets is not None:
+        return criterion.order_of_sets(problem, outgoing, n_delete), nothing
     if criterion.of_sets is not None:
-        nothing = np.zeros_like(problem.theta)
-        return criterion.of_sets(problem, [group.outgoing for group in groups]), nothing
+        return np.argsort(criterion.of_sets(problem, outgoing), kind="stable"), nothing
     saliencies = np.where(problem.prunable, criterion.saliencies(problem), 0)
     totals = [
         saliencies[group.outgoing].sum() + saliencies[group.incoming].sum() for group in groups
     ]
-    return np.array(totals), saliencies
+    return np.argsort(totals, kind="stable"), saliencies
 
 
 def _choose(

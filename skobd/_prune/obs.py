@@ -85,7 +85,7 @@ def joint_saliencies(blocks: HessianBlocks, theta: Array, sets: Sequence[Indices
             diagonal = blocks.damped_diagonal(block)
             values = theta[positions].astype(np.float64) * np.sqrt(diagonal)
             inverse = _inverse(block, diagonal, np.float64)
-            for numbers, members in _by_size(set_of[positions]):
+            for numbers, members in by_size(set_of[positions]):
                 inner = inverse[members[:, :, np.newaxis], members[:, np.newaxis, :]]
                 outer = values[members][:, :, np.newaxis]
                 solution = np.linalg.solve(inner, outer)
@@ -96,7 +96,7 @@ def joint_saliencies(blocks: HessianBlocks, theta: Array, sets: Sequence[Indices
     return totals.sum(axis=0)
 
 
-def _by_size(set_of: Indices) -> Iterator[tuple[Indices, Indices]]:
+def by_size(set_of: Indices) -> Iterator[tuple[Indices, Indices]]:
     """Sets of the same size together: their numbers, (n,), and their members, (n, size).
 
     ``set_of`` has the number of the set of each element, -1 for none.
