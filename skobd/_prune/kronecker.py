@@ -1,4 +1,4 @@
-"""A Hessian of Kronecker factors: one block for each layer, that all its units share.
+"""A Hessian of Kronecker factors: one block for each layer, the same for all of its units.
 
 For the weights W (fan_in, fan_out) of a layer with inputs x (the last of them the intercept's 1)
 and pre-activations a,
@@ -66,9 +66,9 @@ def kronecker_layers(problem: Problem) -> list[Layer]:
         network.buffers(block.X.shape[0], problem.theta.dtype),
     )
     objective.loss.inverse_link(activations[-1])
-    share = weight / weight.sum()
-    root = np.sqrt(share)[:, np.newaxis].astype(problem.theta.dtype)
-    of_rows = [np.zeros(len(share)) for _ in activations[1:]]
+    fraction = weight / weight.sum()
+    root = np.sqrt(fraction)[:, np.newaxis].astype(problem.theta.dtype)
+    of_rows = [np.zeros(len(fraction)) for _ in activations[1:]]
     outer = [np.zeros((n, n)) for n in network.layer_sizes[1:]]
     with np.errstate(over="ignore", invalid="ignore"):
         for index, delta in _factors(problem, activations, block.first_row):
@@ -78,7 +78,7 @@ def kronecker_layers(problem: Problem) -> list[Layer]:
         for index, weights in enumerate(network.coefs(problem.theta)):
             check_no_overflow(outer[index], "Second derivatives")
             alive = np.asarray(network.coefs(problem.mask)[index].any(axis=1))
-            inner = _weighted_moments(activations[index], alive, share, of_rows[index])
+            inner = _weighted_moments(activations[index], alive, fraction, of_rows[index])
             inverse = _inverse(inner, outer[index], objective.alpha / objective.total_weight)
             layers.append(Layer(weights.astype(np.float64), inverse, outer[index]))
     return layers
@@ -98,7 +98,7 @@ def _factors(problem: Problem, activations: list, first_row: int) -> Iterator[tu
             yield index - 1, delta
 
 
-def _weighted_moments(x: Any, alive: Mask, share: Array, curvature: Array) -> Array:
+def _weighted_moments(x: Any, alive: Mask, fraction: Array, curvature: Array) -> Array:
     """A: second moments of a layer's inputs, where rows count by the root of their curvature.
 
     Inputs that are gone cannot make up for others.
@@ -107,8 +107,8 @@ def _weighted_moments(x: Any, alive: Mask, share: Array, curvature: Array) -> Ar
     inputs = np.ones((x.shape[0], x.shape[1] + 1), dtype=x.dtype)
     inputs[:, :-1] = np.where(alive, x, 0)
     counts = np.sqrt(curvature)
-    mean = float(share @ counts)
-    counts = share * (counts / mean if mean > 0 else 1.0)
+    mean = float(fraction @ counts)
+    counts = fraction * (counts / mean if mean > 0 else 1.0)
     inputs *= np.sqrt(counts)[:, np.newaxis].astype(x.dtype)
     moments: Array = (inputs.T @ inputs).astype(np.float64)
     check_no_overflow(moments, "Second moments of the inputs")
