@@ -144,8 +144,9 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         training. "lbfgs" has no learning rate.
     retrain_alpha : float or "auto", default="auto"
         ``alpha`` from the first deletion on: sparse networks want a stronger penalty. "auto" means
-        ``max(alpha, 3)`` for "lbfgs" and as much over all samples for the stochastic solvers,
-        whose ``alpha`` is that of a minibatch: ``max(alpha, 3 * batch_size / n_samples)``.
+        ``max(alpha, a)`` for "lbfgs", with a = 3 for classifiers and 1 for regressors, and as
+        much over all samples for the stochastic solvers, whose ``alpha`` is that of a minibatch:
+        ``max(alpha, a * batch_size / n_samples)``.
     n_regrow : int, default=8
         Cycles of regrowth at the end of ``fit`` (on a path, at every level): in cycle c of C
         ``0.3 (1 - c/C)`` of the surviving weights are deleted by the criterion, as many deleted
@@ -631,8 +632,9 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
         training. "lbfgs" has no learning rate.
     retrain_alpha : float or "auto", default="auto"
         ``alpha`` from the first deletion on: sparse networks want a stronger penalty. "auto" means
-        ``max(alpha, 3)`` for "lbfgs" and as much over all samples for the stochastic solvers,
-        whose ``alpha`` is that of a minibatch: ``max(alpha, 3 * batch_size / n_samples)``.
+        ``max(alpha, a)`` for "lbfgs", with a = 3 for classifiers and 1 for regressors, and as
+        much over all samples for the stochastic solvers, whose ``alpha`` is that of a minibatch:
+        ``max(alpha, a * batch_size / n_samples)``.
     n_regrow : int, default=8
         Cycles of regrowth at the end of ``fit`` (on a path, at every level): in cycle c of C
         ``0.3 (1 - c/C)`` of the surviving weights are deleted by the criterion, as many deleted

@@ -23,7 +23,7 @@ from .warning import tell
 
 # What "auto" means; see benchmarks/default.py.
 _RETRAIN_RATES = {"adam": 0.03}
-_RETRAIN_ALPHA = 3.0
+_RETRAIN_ALPHAS = {"classifier": 3.0, "regressor": 1.0}
 
 INTERRUPTED = "Training interrupted by user."
 
@@ -212,7 +212,8 @@ def recipe_of(
         # To a stochastic solver alpha is that of a minibatch.
         n_at_once = min(n_samples, batch_size_of(estimator.batch_size))
         fraction = n_at_once / n_samples if estimator.solver in UPDATES else 1.0
-        alpha = max(estimator.alpha, _RETRAIN_ALPHA * fraction)
+        kind = "classifier" if estimator._is_classifier else "regressor"
+        alpha = max(estimator.alpha, _RETRAIN_ALPHAS[kind] * fraction)
     return Recipe(
         deletion=settings_of(DeletionSettings, estimator),
         retrain_max_iter=estimator.retrain_max_iter,

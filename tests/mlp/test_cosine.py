@@ -134,20 +134,21 @@ class TestRetraining:
 
     @pytest.mark.parametrize("solver", SOLVERS)
     @pytest.mark.parametrize("batch_size", ["auto", 40])
+    @pytest.mark.parametrize(("kind", "strength"), [("classifier", 3.0), ("regressor", 1.0)])
     @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-    def test_what_auto_means(self, solver, batch_size, iris):
+    def test_what_auto_means(self, kind, strength, solver, batch_size, iris):
         n_samples = len(iris[1])
         n_at_once = {"auto": min(200, n_samples)}.get(batch_size, batch_size)
-        alpha = 3.0 if solver == "lbfgs" else 3.0 * n_at_once / n_samples
+        alpha = strength if solver == "lbfgs" else strength * n_at_once / n_samples
         rate = {"adam": 0.03, "sgd": 0.01}.get(solver)
         params = {"solver": solver, "batch_size": batch_size, "n_regrow": 1}
         params |= {"learning_rate_init": 0.01, "retrain_max_iter": 5}
         auto = {"retrain_alpha": "auto", "retrain_learning_rate_init": "auto"}
         explicit = {"retrain_alpha": alpha, "retrain_learning_rate_init": rate}
-        model = make("classifier", **params | auto).fit(*iris)
-        assert digest(make("classifier", **params | explicit).fit(*iris)) == digest(model)
+        model = make(kind, **params | auto).fit(*iris)
+        assert digest(make(kind, **params | explicit).fit(*iris)) == digest(model)
         for changed in ({"retrain_alpha": alpha / 2}, {"retrain_learning_rate_init": 0.007}):
-            other = make("classifier", **params | explicit | changed).fit(*iris)
+            other = make(kind, **params | explicit | changed).fit(*iris)
             is_same = solver == "lbfgs" and "retrain_alpha" not in changed
             assert (digest(other) == digest(model)) == is_same
 
