@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 import scipy
 import sklearn
 import threadpoolctl
@@ -43,6 +44,13 @@ OPENML_IDS = {
     "splice": 46,
     "waveform5000": 60,
     "wilt": 40983,
+}
+# The recipe of the Optimal Brain Damage paper, and of skobd 0.1.0: delete, retrain with the
+# settings of dense training, no regrowth. ``retrain_alpha`` is to be the network's ``alpha``.
+PAPERS_RECIPE: dict[str, Any] = {
+    "n_regrow": 0,
+    "retrain_max_iter": None,
+    "retrain_learning_rate_init": None,
 }
 _N_TRAIN_ON_OPENML = {"letter": 16000, "optdigits": 3823, "mnist": 60000}
 
@@ -167,6 +175,30 @@ def median_times(functions: dict[str, Callable[[], Any]], repeats: int = 5) -> d
             function()
             seconds[name].append(time.perf_counter() - start)
     return {name: statistics.median(values) for name, values in seconds.items()}
+
+
+def measure_missing(
+    out: str | Path,
+    tasks: Iterable[tuple[Any, ...]],
+    measure: Callable[..., list[dict[str, Any]]],
+    keys: Sequence[str] = ("set", "seed"),
+) -> pd.DataFrame:
+    """Measure the tasks that a CSV file does not hold yet, adding to it one by one.
+
+    A task is the values of ``keys``, the arguments of ``measure``.
+    """
+    out = Path(out)
+    parts = [pd.read_csv(out)] if out.exists() else []
+    done = {task for part in parts for task in part[list(keys)].itertuples(index=False, name=None)}
+    for task in tasks:
+        if task in done:
+            continue
+        start = time.perf_counter()
+        rows = measure(*task)
+        parts.append(pd.DataFrame([dict(zip(keys, task, strict=True)) | row for row in rows]))
+        pd.concat(parts).to_csv(out, index=False)
+        print(*task, f"{time.perf_counter() - start:.1f} s", flush=True)
+    return pd.concat(parts, ignore_index=True)
 
 
 def geometric_mean(values: Iterable[float]) -> float:

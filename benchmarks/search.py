@@ -1,28 +1,29 @@
 """Choosing the pruning level: one path for each fold, against a grid search.
 
-    python benchmarks/search.py --data DIR           # about ten minutes on two cores
-    python benchmarks/search.py --sets segment --solvers adam --retrain 40
+    python benchmarks/search.py --data DIR --out search.csv     # about 20 minutes on one core
+    python benchmarks/search.py --from-csv search.csv           # print the tables again
 
-Ten levels, five folds, and a quarter of the epochs for retraining, for several seeds, which decide
-the split (where there is no official one), the folds and the start of training. `PruningSearchCV`
-and `GridSearchCV` over ``prune_fraction`` get the same pipeline, folds and levels, and run in turn.
-Where skorch and PyTorch are installed, a grid search over magnitude pruning with
-``torch.nn.utils.prune``, retraining per level, is a third column. At the end, the same search
-with one worker and with two.
+Ten levels and five folds for several seeds, which decide the split (where there is no official
+one), the folds and the start of training. `GridSearchCV` over ``prune_fraction`` fits the default
+estimator at each level: five rounds and eight cycles of regrowth. `PruningSearchCV` gets the same
+pipeline, folds and levels, with as many cycles at each level of its paths, and with fewer.
+`--workers` times the same search with one worker and with two.
 """
 
-import importlib.util
 import time
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from _common import (
     Dataset,
     arguments,
     geometric_mean,
     load_dataset,
+    measure_missing,
     median_times,
     preprocessor,
     print_environment,
@@ -35,16 +36,15 @@ from sklearn.pipeline import Pipeline
 
 from skobd import OBDMLPClassifier, PruningSearchCV
 from skobd._search.search import DEFAULT_LEVELS
-from skobd._search.selection import select_level
 
-HAS_SKORCH = all(importlib.util.find_spec(name) for name in ("torch", "skorch"))
 SETS = ("ionosphere", "credit_g", "segment", "optdigits")
-HIDDEN, N_ROUNDS, RATE = 50, 5, 0.005
-EPOCHS = 40
 SOLVERS: dict[str, dict[str, Any]] = {
-    "adam": {"solver": "adam", "alpha": 1e-3, "max_iter": EPOCHS, "learning_rate_init": RATE},
-    "lbfgs": {"solver": "lbfgs", "alpha": 1.0, "max_iter": EPOCHS},
+    "adam": {"solver": "adam"},
+    "lbfgs": {"solver": "lbfgs", "alpha": 1.0},
 }
+DEFAULT = OBDMLPClassifier()
+# Cycles of regrowth at every level of a path.
+CYCLES = (0, 1, DEFAULT.n_regrow)
 
 
 def make_pipeline(dataset: Dataset, mlp: Any) -> Pipeline:
@@ -52,67 +52,9 @@ def make_pipeline(dataset: Dataset, mlp: Any) -> Pipeline:
     return Pipeline([("prepare", preprocessor(dataset)), ("mlp", mlp)])
 
 
-def make_mlp(solver: str, seed: int, retrain: int) -> OBDMLPClassifier:
-    """The network that both searches get."""
-    return OBDMLPClassifier(
-        (HIDDEN,),
-        n_rounds=N_ROUNDS,
-        retrain_max_iter=retrain,
-        random_state=seed,
-        **SOLVERS[solver],
-    )
-
-
-def torch_search(dataset: Dataset, n_classes: int, retrain: int) -> GridSearchCV:
-    """What a user would put together from skorch and ``torch.nn.utils.prune``."""
-    import torch
-    from skorch import NeuralNetClassifier
-    from torch.nn.utils import prune
-
-    class PrunedNet(NeuralNetClassifier):
-        """Train, then in rounds delete the smallest weights and retrain."""
-
-        def __init__(self, *args: Any, prune_fraction: float = 0.5, **kwargs: Any) -> None:
-            self.prune_fraction = prune_fraction
-            super().__init__(*args, **kwargs)
-
-        def fit(self, X: Any, y: Any) -> "PrunedNet":
-            torch.manual_seed(0)
-            X = X.astype(np.float32)
-            super().fit(X, y)
-            layers = [(m, "weight") for m in self.module_ if isinstance(m, torch.nn.Linear)]
-            share = 1 - (1 - self.prune_fraction) ** (1 / N_ROUNDS)
-            for _ in range(N_ROUNDS if self.prune_fraction else 0):
-                prune.global_unstructured(layers, prune.L1Unstructured, amount=share)
-                self.initialize_optimizer()
-                self.fit_loop(X, y, epochs=retrain)
-            return self
-
-        def predict(self, X: Any) -> np.ndarray:
-            return super().predict(X.astype(np.float32))
-
-    n_inputs = preprocessor(dataset).fit_transform(dataset.X).shape[1]
-
-    def module() -> Any:
-        return torch.nn.Sequential(
-            torch.nn.Linear(n_inputs, HIDDEN),
-            torch.nn.ReLU(),
-            torch.nn.Linear(HIDDEN, n_classes),
-        )
-
-    net = PrunedNet(
-        module,
-        criterion=torch.nn.CrossEntropyLoss,
-        optimizer=torch.optim.Adam,
-        lr=RATE,
-        batch_size=200,
-        max_epochs=EPOCHS,
-        train_split=None,
-        verbose=0,
-    )
-    return GridSearchCV(
-        make_pipeline(dataset, net), {"mlp__prune_fraction": list(DEFAULT_LEVELS)}, cv=folds(5)
-    )
+def make_mlp(solver: str, seed: int) -> OBDMLPClassifier:
+    """The network that all searches get."""
+    return OBDMLPClassifier(random_state=seed, **SOLVERS[solver])
 
 
 def folds(n: int, seed: int = 0) -> StratifiedKFold:
@@ -120,61 +62,61 @@ def folds(n: int, seed: int = 0) -> StratifiedKFold:
     return StratifiedKFold(n, shuffle=True, random_state=seed)
 
 
-def timed(search: Any, X: np.ndarray, y: np.ndarray) -> tuple[Any, float]:
-    """The fitted search, and the seconds that took."""
-    start = time.perf_counter()
-    search.fit(X, y)
-    return search, time.perf_counter() - start
-
-
-def compare(name: str, solver: str, seed: int, args: Any) -> dict[str, Any]:
-    """Both searches on one data set, timed in turn, and scored on the held-out rows."""
+def compare(name: str, solver: str, seed: int, args: Any) -> list[dict[str, Any]]:
+    """All searches on one data set, timed in turn, and scored on the held-out rows."""
+    warnings.simplefilter("ignore", ConvergenceWarning)
     dataset = load_dataset(name, args.data)
     X, X_test, y, y_test = dataset.split(random_state=seed)
-    pipeline, cv = make_pipeline(dataset, make_mlp(solver, seed, args.retrain)), folds(5, seed)
-    path = PruningSearchCV(pipeline, prune_fractions=DEFAULT_LEVELS, cv=cv, selection="best")
-    grid = GridSearchCV(pipeline, {"mlp__prune_fraction": list(DEFAULT_LEVELS)}, cv=cv)
-    path, path_seconds = timed(path, X, y)
-    grid, grid_seconds = timed(grid, X, y)
-    row = {
-        "data": f"{name} ({len(y)} rows)",
-        "solver": solver,
-        "seed": seed,
-        "path s": path_seconds,
-        "grid s": grid_seconds,
-        "times faster": grid_seconds / path_seconds,
-        "path level": path.best_params_["mlp__prune_fraction"],
-        "grid level": grid.best_params_["mlp__prune_fraction"],
-        "path acc": path.score(X_test, y_test),
-        "grid acc": grid.score(X_test, y_test),
+    pipeline, cv = make_pipeline(dataset, make_mlp(solver, seed)), folds(5, seed)
+    searches: dict[str, Any] = {
+        "grid": GridSearchCV(pipeline, {"mlp__prune_fraction": list(DEFAULT_LEVELS)}, cv=cv)
     }
-    index = select_level(path.cv_results_, "score", "one_standard_error")
-    row["1-SE level"] = DEFAULT_LEVELS[index]
-    row["1-SE acc"] = score_at(pipeline, (X, y), (X_test, y_test), index)
-    row["torch s"] = row["torch acc"] = float("nan")
-    if HAS_SKORCH and solver == "adam" and seed == 0 and len(y) <= args.torch_rows:
-        torch = torch_search(dataset, len(np.unique(y)), args.retrain)
-        other, row["torch s"] = timed(torch, X, y)
-        row["torch acc"] = other.score(X_test, y_test)
-    return row
+    for n_cycles in CYCLES:
+        estimator = clone(pipeline).set_params(mlp__n_regrow=n_cycles)
+        searches[f"path, {n_cycles} cycles"] = PruningSearchCV(
+            estimator, prune_fractions=DEFAULT_LEVELS, cv=cv, selection="best"
+        )
+    rows = []
+    for what, search in searches.items():
+        start = time.perf_counter()
+        search.fit(X, y)
+        row = {"search": what, "seconds": time.perf_counter() - start}
+        row["level"] = search.best_params_["mlp__prune_fraction"]
+        row["accuracy"] = search.score(X_test, y_test)
+        scores = np.asarray(search.cv_results_["mean_test_score"])
+        rows.append(row | {f"cv {x:.3g}": y for x, y in zip(DEFAULT_LEVELS, scores, strict=True)})
+    return rows
 
 
-def score_at(
-    pipeline: Pipeline, train: tuple[Any, Any], test: tuple[Any, Any], index: int
-) -> float:
-    """Held-out accuracy at a level of the path on all training rows."""
-    prepare = clone(pipeline["prepare"]).fit(*train)
-    path = pipeline["mlp"].pruning_path(
-        prepare.transform(train[0]), train[1], DEFAULT_LEVELS[: index + 1]
-    )
-    return path.estimator_at(-1).score(prepare.transform(test[0]), test[1])
+def report(results: pd.DataFrame) -> None:
+    """Times and accuracies of the paths against those of the grid."""
+    key = ["set", "solver", "seed"]
+    table = results.pivot(index=key, columns="search", values=["seconds", "accuracy", "level"])
+    lines = zip(table.index, table.to_numpy(dtype=float).tolist(), strict=True)
+    headers = [*key, *(" ".join(column) for column in table.columns)]
+    print_table([[*index, *line] for index, line in lines], headers)
+    levels = [column for column in results if column.startswith("cv ")]
+    rows = []
+    for (solver, what), part in results.groupby(["solver", "search"], sort=False):
+        grid = results[(results["search"] == "grid") & (results["solver"] == solver)]
+        mine, theirs = (frame.set_index(key).sort_index() for frame in (part, grid))
+        theirs = theirs.loc[mine.index]
+        gap = mine["accuracy"] - theirs["accuracy"]
+        of_levels = (mine[levels] - theirs[levels]).mean(axis=1)
+        rows.append([solver, what, len(mine)])
+        rows[-1] += [f"{geometric_mean(theirs['seconds'] / mine['seconds']):.2f}"]
+        rows[-1] += [f"{mine['accuracy'].mean():.4f}", f"{mine['level'].mean():.3f}"]
+        rows[-1] += [f"{x.mean():+.4f} ({x.sem():.4f})" for x in (gap, of_levels)]
+    headers = ["solver", "search", "n", "times faster", "test accuracy", "mean level"]
+    print("differences from the grid, in brackets their standard errors")
+    print_table(rows, [*headers, "test accuracy", "validation accuracy of all levels"])
 
 
 def speedup_of_workers(args: Any) -> None:
     """The same search with one worker and with two."""
     dataset = load_dataset("optdigits", args.data)
     X, _, y, _ = dataset.split()
-    pipeline = make_pipeline(dataset, make_mlp("adam", 0, args.retrain))
+    pipeline = make_pipeline(dataset, make_mlp("adam", 0))
     rows = []
     for n_folds in (5, 10):
         functions: dict[str, Callable[[], Any]] = {}
@@ -192,44 +134,25 @@ def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--sets", nargs="+", default=SETS)
     parser.add_argument("--solvers", nargs="+", default=list(SOLVERS), choices=list(SOLVERS))
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument(
-        "--torch-rows", type=int, default=300, help="largest data set for the third column"
+        "--out",
+        default="search.csv",
+        help="results are added to this CSV file; what is in it is not measured again",
     )
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument(
-        "--retrain",
-        type=int,
-        default=10,
-        help=f"epochs after each round; {EPOCHS} before the first",
-    )
+    parser.add_argument("--from-csv", help="print the table of an earlier run")
+    parser.add_argument("--workers", action="store_true", help="time one worker and two, only")
     args = parser.parse_args()
-    warnings.simplefilter("ignore", ConvergenceWarning)
+    if args.from_csv:
+        report(pd.read_csv(args.from_csv))
+        return
     print_environment()
-    rows = [
-        compare(name, solver, seed, args)
-        for solver in args.solvers
-        for name in args.sets
-        for seed in range(args.seeds)
-    ]
-    print_table([row.values() for row in rows], list(rows[0]))
-    for solver in args.solvers:
-        of_solver = [row for row in rows if row["solver"] == solver]
-        print(
-            f"{solver}: {geometric_mean(row['times faster'] for row in of_solver):.2f} times "
-            "faster than the grid search in the geometric mean; mean accuracy "
-            + ", ".join(
-                f"{name} {np.mean([row[name] for row in of_solver]):.4f}"
-                for name in ("path acc", "grid acc", "1-SE acc")
-            )
-        )
-        gap = np.array([row["path acc"] - row["grid acc"] for row in of_solver])
-        error = gap.std(ddof=1) / np.sqrt(len(gap)) if len(gap) > 1 else float("nan")
-        print(f"{solver}: path minus grid {gap.mean():+.4f}, standard error {error:.4f}")
-    against = [row["torch s"] / row["path s"] for row in rows if np.isfinite(row["torch s"])]
-    if against:
-        print(f"{geometric_mean(against):.1f} times faster than skorch with torch.nn.utils.prune")
-    print()
-    speedup_of_workers(args)
+    if args.workers:
+        speedup_of_workers(args)
+        return
+    tasks = [(n, solver, seed) for seed in args.seeds for solver in args.solvers for n in args.sets]
+    work = partial(compare, args=args)
+    report(measure_missing(args.out, tasks, work, ("set", "solver", "seed")))
 
 
 if __name__ == "__main__":
