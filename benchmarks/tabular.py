@@ -81,23 +81,28 @@ SOLVERS: dict[str, dict[str, Any]] = {
 }
 # One deletion a level, 30 iterations after it, with the settings of dense training.
 PLAIN: dict[str, Any] = {
-    "n_rounds": 1,
     "n_regrow": 0,
     "retrain_max_iter": 30,
     "retrain_learning_rate_init": None,
 }
-# From the shipped defaults, at every level; what differs from "obd" is named.
+# What `pruning_path` does by default is "obd": a round of 15 iterations and eight cycles of
+# regrowth at every level. The others change what they name.
+TWO_ROUNDS: dict[str, Any] = {"n_rounds": 2}
 METHODS: dict[str, dict[str, Any]] = {
-    "obd": {"n_rounds": 2},
+    "obd": {},
     "0.1.0's unit_obs": {**PLAIN, "criterion": "unit_obs"},
-    "unit_obs": {"n_rounds": 2, "criterion": "unit_obs"},
-    "magnitude": {"n_rounds": 2, "criterion": "magnitude"},
-    "one round": {"n_rounds": 1},
-    "4 cycles of 20": {"n_rounds": 2, "n_regrow": 4, "retrain_max_iter": 20},
-    "16 cycles": {"n_rounds": 2, "n_regrow": 16},
-    "no regrowth": {"n_rounds": 2, "n_regrow": 0, "retrain_max_iter": 75},
-    "weaker penalty": {"n_rounds": 2, "retrain_alpha": "a third"},
-    "levenberg_marquardt": {"n_rounds": 2, "curvature": "levenberg_marquardt"},
+    "unit_obs": {"criterion": "unit_obs"},
+    "magnitude": {"criterion": "magnitude"},
+    "levenberg_marquardt": {"curvature": "levenberg_marquardt"},
+    "no regrowth": {"n_regrow": 0, "retrain_max_iter": 135},
+    "16 cycles": {"n_regrow": 16},
+    "30 iterations": {"retrain_max_iter": 30},
+    "weaker penalty": {"retrain_alpha": "a third"},
+    "two rounds": TWO_ROUNDS,
+    "two rounds, 4 cycles of 20": {**TWO_ROUNDS, "n_regrow": 4, "retrain_max_iter": 20},
+    "two rounds, unit_obs": {**TWO_ROUNDS, "criterion": "unit_obs"},
+    "two rounds, magnitude": {**TWO_ROUNDS, "criterion": "magnitude"},
+    "two rounds, weaker penalty": {**TWO_ROUNDS, "retrain_alpha": "a third"},
 }
 REPORTED = ("obd", "0.1.0's unit_obs")
 # Largest loss of mean accuracy (R2) against the dense network, by level: over all sets, and over
@@ -200,7 +205,7 @@ def measure(
     if method == "dense":
         value, loss = score(dense, fold)
         return [{"level": 0.0, "score": value, "loss": loss, "seconds": seconds}]
-    params = dict(METHODS[method])
+    params = {"n_rounds": 1, **METHODS[method]}
     if method == "0.1.0's unit_obs":
         params["retrain_alpha"] = dense.alpha
     elif params.get("retrain_alpha") == "a third":
