@@ -168,7 +168,7 @@ def print_targets(results: pd.DataFrame) -> None:
 
 
 def plot(results: pd.DataFrame, path: Path) -> None:
-    """Share of seeds that reach a size, against the size."""
+    """Fraction of seeds that reach a size, against the size."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -183,7 +183,7 @@ def plot(results: pd.DataFrame, path: Path) -> None:
             ax.step(sizes, [(found <= size).mean() for size in sizes], where="post", label=method)
         ax.axvline(problem.paper, color="gray", linestyle="--", linewidth=1, label="OBS paper")
         ax.set(title=name, xlabel="parameters")
-    axes[0].set_ylabel("share of seeds at the accuracy")
+    axes[0].set_ylabel("fraction of seeds at the accuracy")
     axes[-1].legend(fontsize=8)
     figure.tight_layout()
     figure.savefig(path, dpi=120)

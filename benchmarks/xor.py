@@ -29,10 +29,8 @@ from skobd._train.solvers import Training, solve
 from skobd._train.state import TrainingState
 from skobd._train.updates import SolverSettings
 
-METHODS: dict[str, dict[str, Any]] = {
-    criterion: {"criterion": criterion}
-    for criterion in ("obd", "unit_obs", "obs", "magnitude", "random")
-}
+CRITERIA = ("obd", "unit_obs", "obs", "magnitude", "random")
+METHODS: dict[str, dict[str, Any]] = {criterion: {"criterion": criterion} for criterion in CRITERIA}
 METHODS["obd, regrowth"] = {"criterion": "obd", "n_regrow": 8}
 ACTIVATIONS = ("tanh", "logistic")
 ALPHAS = (1e-4, 1e-3, 1e-2)
@@ -145,9 +143,9 @@ def plot(rates: dict[tuple[str, float, str], list[float]], path: Path) -> None:
     figure, axes = plt.subplots(1, len(ACTIVATIONS), figsize=(10, 3.6), sharey=True)
     for ax, activation in zip(axes, ACTIVATIONS, strict=True):
         for k, alpha in enumerate(ALPHAS):
-            heights = [rates[activation, alpha, method][0] for method in METHODS]
-            ax.bar(np.arange(len(METHODS)) + 0.27 * (k - 1), heights, 0.25, label=f"{alpha:g}")
-        ax.set_xticks(range(len(METHODS)), [name.replace(", ", ",\n") for name in METHODS])
+            heights = [rates[activation, alpha, criterion][0] for criterion in CRITERIA]
+            ax.bar(np.arange(len(CRITERIA)) + 0.27 * (k - 1), heights, 0.25, label=f"{alpha:g}")
+        ax.set_xticks(range(len(CRITERIA)), CRITERIA)
         ax.set(title=f"2-2-1, {activation}")
     axes[0].set_ylabel("XOR still solvable")
     axes[1].legend(title="alpha", fontsize=8)
