@@ -256,11 +256,11 @@ def report(results: pd.DataFrame) -> None:
         print_sets(f"{solver}: R2, obd", by_level(part, "obd"))
         for method in [m for m in METHODS if m in set(part["method"])]:
             table = by_level(part, method)
-            changes = table[~table.index.str.endswith(POISSON)]
-            changes = changes.sub(changes[0.0], axis=0).mean()
+            table = table[~table.index.str.endswith(POISSON)]
+            changes = table.sub(table[0.0], axis=0).mean()
             for level, allowed in REGRESSION_TARGETS.items():
                 change = f"{changes[level]:+.4f} {verdict(changes[level], allowed)}"
-                print(f"{solver}, {method}, {level:.0%}: mean of six {change}")
+                print(f"{solver}, {method}, {level:.0%}: mean of {len(table)} sets {change}")
         print()
 
 
