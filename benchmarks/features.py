@@ -1,6 +1,6 @@
 """Which inputs: skobd beside LassoNet and scikit-learn's selectors, under three judges.
 
-    python benchmarks/features.py --data DIR --out features.csv     # about an hour of one core
+    python benchmarks/features.py --data DIR --out features.csv     # some two hours of one core
     python benchmarks/features.py --data DIR --lassonet --sets isolet --seeds 1    # needs lassonet
     python benchmarks/features.py --from-csv features.csv           # print the tables again
     python benchmarks/features.py --truth                           # sets whose inputs are known
