@@ -11,6 +11,11 @@ import numpy as np
 from .._net.compaction import compact
 from .._net.pruned import PrunedNetwork
 
+_CLASSIFIER_OPTIONS = {
+    "zipmap": [True, False, "columns"],
+    "output_class_labels": [False, True],
+    "nocl": [True, False],
+}
 _ACTIVATIONS = {"identity": "Identity", "logistic": "Sigmoid", "tanh": "Tanh", "relu": "Relu"}
 _LINKS = {"identity": "Identity", "logistic": "Sigmoid", "exp": "Exp"}
 
@@ -32,16 +37,32 @@ def register(*classes: Any) -> None:
     skl2onnx = import_skl2onnx()
     for kind in classes:
         if kind._is_classifier:
-            options = {
-                "zipmap": [True, False, "columns"],
-                "output_class_labels": [False, True],
-                "nocl": [True, False],
-            }
+            options = _CLASSIFIER_OPTIONS
             shapes, converter = _classifier_shapes, _convert_classifier
         else:
             options, shapes, converter = None, _regressor_shapes, _convert_regressor
         name = f"Skobd{kind.__name__}"
         skl2onnx.update_registered_converter(kind, name, shapes, converter, options=options)
+
+
+def register_parser(kind: Any, parser: Any) -> None:
+    """Tell skl2onnx that objects of a class are converted as what the parser finds in them."""
+    import_skl2onnx().update_registered_converter(
+        kind,
+        f"Skobd{kind.__name__}",
+        _no_shapes,
+        _no_converter,
+        parser=parser,
+        options=_CLASSIFIER_OPTIONS,
+    )
+
+
+def _no_shapes(operator: Any) -> None:
+    raise AssertionError("A parser leaves no operator of this class.")
+
+
+def _no_converter(scope: Any, operator: Any, container: Any) -> None:
+    _no_shapes(operator)
 
 
 def _is_multilabel(model: Any) -> bool:

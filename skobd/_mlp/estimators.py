@@ -12,7 +12,6 @@ from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import column_or_1d, compute_class_weight, compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 
-from .._export import onnx
 from .._net.network import Array
 from .._sklearn_compat import StrOptions, _check_partial_fit_first_call, available_if
 from .arithmetic import quiet
@@ -893,35 +892,3 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
         tags.target_tags.positive_only = self.loss == "poisson"
         tags.target_tags.multi_output = True
         return tags
-
-
-def register_onnx_converters() -> None:
-    """Tell skl2onnx how the estimators are converted, for pipelines that end in one.
-
-    Call it once before ``skl2onnx.to_onnx(pipeline, X)``; the estimators' own ``to_onnx`` needs
-    no such call.
-
-    Raises
-    ------
-    ImportError
-        If skl2onnx is not installed.
-
-    See Also
-    --------
-    OBDMLPClassifier.to_onnx : Converts a classifier by itself.
-    OBDMLPRegressor.to_onnx : Converts a regressor by itself.
-
-    Examples
-    --------
-    >>> import skl2onnx
-    >>> from sklearn.datasets import load_iris
-    >>> from sklearn.pipeline import make_pipeline
-    >>> from sklearn.preprocessing import StandardScaler
-    >>> from skobd import OBDMLPClassifier, register_onnx_converters
-    >>> X, y = load_iris(return_X_y=True)
-    >>> clf = OBDMLPClassifier((5,), solver="lbfgs", alpha=1, max_iter=1000, random_state=0)
-    >>> pipeline = make_pipeline(StandardScaler(), clf).fit(X, y)
-    >>> register_onnx_converters()
-    >>> model = skl2onnx.to_onnx(pipeline, X[:1].astype("float32"))
-    """
-    onnx.register(OBDMLPClassifier, OBDMLPRegressor)

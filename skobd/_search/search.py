@@ -37,6 +37,7 @@ from .._sklearn_compat import (
     take_callbacks,
 )
 from .candidates import Candidate, make_candidates
+from .exports import ExportsOfBestMixin
 from .folds import Fold, FoldResult, FoldTask, Rows, along, fit_along, fit_task, run_fold
 from .progress import print_levels, print_refit
 from .results import describe, first_cause, join, score_names, tabulate, warn_of_failures
@@ -75,7 +76,7 @@ def _best_has(name: str) -> Callable[[Any], bool]:
     return check
 
 
-class PruningSearchCV(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
+class PruningSearchCV(ExportsOfBestMixin, CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
     """Search for the pruning level by cross-validation, training once for each fold.
 
     The levels lie on one path: a network pruned to 90 % was pruned to 50 % before. So each fold
@@ -113,9 +114,11 @@ class PruningSearchCV(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
     selection : {"one_standard_error", "best"} or callable, default="one_standard_error"
         "one_standard_error": of all levels (of all candidates) whose mean score is within one
         standard error of the best one's, that with the fewest weights; of equally small networks
-        the best. "best": the level (of any candidate) with the best mean score, the smallest
-        network of equal ones. A callable is given ``cv_results_`` and returns the index of the
-        row, as in ``GridSearchCV(refit=callable)``.
+        the best. The standard error is pooled, the root mean square over all levels and
+        candidates: with few folds that of a single row is a matter of chance. "best": the level
+        (of any candidate) with the best mean score, the smallest network of equal ones. A
+        callable is given ``cv_results_`` and returns the index of the row, as in
+        ``GridSearchCV(refit=callable)``.
     verbose : int, default=0
         1 prints a line for each fold, with its score at every level, and in the end one for
         every row of ``cv_results_``; 2 also one for each round.
@@ -302,8 +305,7 @@ class PruningSearchCV(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
             paths = [[fold.path for fold in of_candidate] for of_candidate in results]
             self.paths_ = paths[0] if self.param_grid is None else paths
         if self.refit or not self.multimetric_:
-            metric = str(self.refit) if self.multimetric_ else "score"
-            self._choose(metric, first_cause(folds))
+            self._choose(str(self.refit) if self.multimetric_ else "score", first_cause(folds))
         if self.refit:
             candidate, level = divmod(self.best_index_, len(levels))
             self._refit(rows, candidates[candidate].estimator, levels[: level + 1], root)

@@ -14,7 +14,12 @@ from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skobd import OBDMLPClassifier, register_onnx_converters
+from skobd import (
+    OBDMLPClassifier,
+    OBDMLPRegressor,
+    PruningSearchCV,
+    register_onnx_converters,
+)
 
 onnxruntime = pytest.importorskip("onnxruntime")
 skl2onnx = pytest.importorskip("skl2onnx")
@@ -191,3 +196,42 @@ class TestOnnx:
         assert len(listed.to_onnx(X[:2].tolist()).graph.input) == 1
         with pytest.raises(TypeError, match="Sparse data was passed"):
             listed.to_onnx(sparse.csr_array(X))
+
+
+class TestOnnxOfASearch:
+    @pytest.fixture
+    def data(self, iris):
+        return iris[0].astype(np.float32), iris[1]
+
+    def search(self, estimator, **params):
+        return PruningSearchCV(estimator, prune_fractions=[0, 0.5], cv=2, **params)
+
+    @pytest.mark.parametrize("scaled", [False, True])
+    @pytest.mark.parametrize("options", ["all", "search"])
+    def test_classifier(self, data, scaled, options):
+        model = OBDMLPClassifier((4,), solver="lbfgs", alpha=1, max_iter=50, random_state=0)
+        search = self.search(make_pipeline(StandardScaler(), model) if scaled else model).fit(*data)
+        register_onnx_converters()
+        array = {"zipmap": False}
+        onnx = skl2onnx.to_onnx(
+            search, data[0][:1], options=array if options == "all" else {id(search): array}
+        )
+        label, p = run_onnx(onnx, data[0])
+        assert_array_equal(label, search.predict(data[0]))
+        assert_allclose(p, search.predict_proba(data[0]), rtol=0, atol=1e-5)
+
+    def test_regressor_in_a_pipeline(self, data):
+        model = OBDMLPRegressor(
+            hidden_layer_sizes=(4,), solver="lbfgs", alpha=1, max_iter=50, random_state=0
+        )
+        pipeline = make_pipeline(StandardScaler(), self.search(model)).fit(*data)
+        register_onnx_converters()
+        (y,) = run_onnx(skl2onnx.to_onnx(pipeline, data[0][:1]), data[0])
+        assert_allclose(y.ravel(), pipeline.predict(data[0]), rtol=1e-5, atol=1e-5)
+
+    def test_needs_the_best_estimator(self, data):
+        model = OBDMLPClassifier((4,), solver="lbfgs", max_iter=5)
+        register_onnx_converters()
+        for search in (self.search(model), self.search(model, refit=False).fit(*data)):
+            with pytest.raises(ValueError, match="best_estimator_ is converted: call fit, with"):
+                skl2onnx.to_onnx(search, data[0][:1])

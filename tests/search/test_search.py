@@ -306,3 +306,20 @@ def test_choice_in_the_search(iris):
 def test_single_split(iris):
     search = make_search(cv=ShuffleSplit(1, random_state=0)).fit(*iris)
     assert search.cv_results_["sem_test_score"].tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("name", ["to_onnx", "to_c", "to_sklearn", "compact"])
+def test_exports_are_those_of_the_best_estimator(name, iris):
+    for search in (make_search(), make_search().fit(*iris)):
+        assert not hasattr(search, name)
+        with pytest.raises(AttributeError, match=rf"no {name}: call that of .* best_estimator_"):
+            getattr(search, name)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("nothing", "'PruningSearchCV' object has no"), ("classes_", "'best_estimator_'")],
+)
+def test_other_missing_attributes_keep_their_messages(name, message):
+    with pytest.raises(AttributeError, match=message):
+        getattr(make_search(), name)
