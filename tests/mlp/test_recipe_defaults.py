@@ -468,6 +468,7 @@ class TestPredictedDecreases:
             alpha=0.7,
             prune_fraction=0.5,
             retrain_max_iter=20,
+            retrain_alpha=3.0,
             n_regrow=4,
             random_state=0,
         ).fit(X, y)
