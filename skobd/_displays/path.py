@@ -73,7 +73,7 @@ class PruningPathDisplay:
     band_ : matplotlib PolyCollection or None
         The spread over the folds; of several candidates, that of the chosen one.
     threshold_line_ : matplotlib Line2D or None
-        One standard error below the best mean score, pooled over the levels as in the search.
+        One standard error below the best mean score, the median over the levels as in the search.
     best_line_ : matplotlib Line2D or None
         The marker at the chosen level.
 

@@ -199,7 +199,7 @@ class OBDFeatureSelector(CallbackSupportMixin, SelectorMixin, MetaEstimatorMixin
         Score for ``cv`` and of `score`; None for the estimator's ``score``.
     selection : {"one_standard_error", "best"} or callable, default="one_standard_error"
         With ``cv``, which level is chosen: the one with the fewest inputs whose mean score is
-        within one standard error of the best one's (pooled over the levels, as in
+        within one standard error of the best one's (the median over the levels, as in
         `PruningSearchCV`), or the one with the best mean score. A callable is given
         ``cv_results_`` and returns the index of the level.
     n_jobs : int or None, default=None

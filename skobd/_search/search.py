@@ -114,8 +114,8 @@ class PruningSearchCV(ExportsOfBestMixin, CallbackSupportMixin, MetaEstimatorMix
     selection : {"one_standard_error", "best"} or callable, default="one_standard_error"
         "one_standard_error": of all levels (of all candidates) whose mean score is within one
         standard error of the best one's, that with the fewest weights; of equally small networks
-        the best. The standard error is pooled, the root mean square over all levels and
-        candidates: with few folds that of a single row is a matter of chance. "best": the level
+        the best. The standard error is the median over all levels and candidates: with few
+        folds that of a single row is a matter of chance. "best": the level
         (of any candidate) with the best mean score, the smallest network of equal ones. A
         callable is given ``cv_results_`` and returns the index of the row, as in
         ``GridSearchCV(refit=callable)``.

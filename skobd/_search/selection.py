@@ -35,14 +35,14 @@ def _smallest(rows: np.ndarray, sizes: np.ndarray, means: np.ndarray) -> int:
     return int(rows[np.lexsort((-means[rows], known))[0]])
 
 
-def pooled_error(means: np.ndarray, errors: np.ndarray) -> float:
-    """Root mean square of the standard errors of all rows whose mean score is finite.
+def median_error(means: np.ndarray, errors: np.ndarray) -> float:
+    """Median of the standard errors of all rows whose mean score is finite.
 
     With few folds the error of a single row is a matter of chance, and the rows are scored on the
-    same folds.
+    same folds; a candidate that diverges in one of them must not widen it.
     """
     known = errors[np.isfinite(means) & np.isfinite(errors)]
-    return float(np.sqrt(np.mean(known**2))) if len(known) else 0.0
+    return float(np.median(known)) if len(known) else 0.0
 
 
 def best_and_threshold(
@@ -50,8 +50,8 @@ def best_and_threshold(
 ) -> tuple[int, float]:
     """The row of the best mean score, and the least score within one standard error of it.
 
-    The standard error is that of all rows, `pooled_error`. Of equal means that of the smallest
-    network counts as the best; means that are not finite do not count.
+    The standard error is the median over all rows, `median_error`. Of equal means that of the
+    smallest network counts as the best; means that are not finite do not count.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def best_and_threshold(
     best : int
     threshold : float
     """
-    error = pooled_error(means, errors)
+    error = median_error(means, errors)
     means = np.where(np.isfinite(means), means, -np.inf)
     best = _smallest(np.flatnonzero(means == means.max()), sizes, means)
     return best, float(means[best] - error)
@@ -86,7 +86,7 @@ def select_level(results: dict, metric: str, selection: str | Callable) -> int:
     selection : {"best", "one_standard_error"} or callable
         "best": the highest mean score. "one_standard_error": the network of fewest weights whose
         mean score is at least the best one's minus one standard error (Breiman, Friedman,
-        Olshen & Stone, 1984, section 3.4.3), here `pooled_error`, that of all rows. A callable is
+        Olshen & Stone, 1984, section 3.4.3), here `median_error`, over all rows. A callable is
         given ``results`` and returns the index.
 
     Returns

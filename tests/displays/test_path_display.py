@@ -12,7 +12,7 @@ from sklearn.utils import Bunch
 
 from skobd import OBDMLPClassifier, PruningPathDisplay, PruningSearchCV
 from skobd._search.candidates import candidate_names
-from skobd._search.selection import best_and_threshold, pooled_error
+from skobd._search.selection import best_and_threshold, median_error
 
 
 def test_path_of_an_estimator_shows_its_history(clf):
@@ -92,7 +92,7 @@ def test_path_of_a_search_shows_folds_threshold_and_choice(search, metric):
     np.testing.assert_allclose(drawn, mean)
     best = np.flatnonzero(mean == mean.max())[-1]
     np.testing.assert_allclose(
-        display.threshold_line_.get_ydata(), mean[best] - pooled_error(mean, error)
+        display.threshold_line_.get_ydata(), mean[best] - median_error(mean, error)
     )
     corners = display.band_.get_paths()[0].vertices
     assert corners[:, 1].min() == pytest.approx((mean - error).min())
@@ -226,7 +226,7 @@ def test_threshold_is_that_of_the_choice():
     scores = np.array([[0.8, 0.8], [0.7, 0.9], [np.inf, 0.5], [0.5, 0.6]])
     display = PruningPathDisplay(n_weights=[4, 3, 2, 1], scores=scores).plot()
     # The standard errors of the finite ones are 0, .1 and .05.
-    assert display.threshold_line_.get_ydata()[0] == pytest.approx(0.8 - np.sqrt(0.0125 / 3))
+    assert display.threshold_line_.get_ydata()[0] == pytest.approx(0.8 - 0.05)
 
 
 @pytest.fixture(scope="module")

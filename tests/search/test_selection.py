@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 
 from skobd._search.selection import (
     best_and_threshold,
-    pooled_error,
+    median_error,
     scored_folds,
     select_level,
     standard_errors,
@@ -30,11 +30,11 @@ def made_up(scores, sizes=None):
     ("scores", "best", "one_standard_error"),
     [
         pytest.param([[0.9, 1.0], [0.9, 0.98], [0.5, 0.6]], 0, 1, id="within"),
-        pytest.param([[0.95, 0.95], [0.9, 0.98], [0.5, 0.6]], 0, 1, id="pooled error"),
+        pytest.param([[0.95, 0.95], [0.9, 0.98], [0.5, 0.6]], 0, 1, id="median error"),
         pytest.param([[0.95, 0.95], [0.94, 0.94], [0.5, 0.5]], 0, 0, id="no error, no margin"),
         pytest.param([[0.7, 0.7], [0.9, 0.9], [0.9, 0.9], [0.8, 0.8]], 2, 2, id="tie"),
         pytest.param([[0.8, 1.0], [0.7, 0.8], [0.9, 0.9], [0.5, 0.5]], 2, 2, id="sparser tie"),
-        pytest.param([[-1, -3], [-2, -2.5], [-2.8, -3.0], [-9, -9]], 0, 1, id="negative"),
+        pytest.param([[-1, -3], [-2, -2.2], [-2.4, -3.0], [-9, -8]], 0, 1, id="negative"),
         pytest.param([[np.nan, 1], [0.8, 0.9], [0.8, 0.8]], 1, 1, id="NaN is not chosen"),
         pytest.param([[0.5, 0.5], [0.8, 0.9], [np.nan, 1]], 1, 1, id="nor when sparsest"),
         pytest.param([[0.9], [0.8], [0.9], [0.1]], 2, 2, id="one fold"),
@@ -54,7 +54,7 @@ def test_one_standard_error_is_never_denser_and_never_worse(scores):
     chosen = select_level(results, "score", "one_standard_error")
     assert means[best] == means.max()
     assert chosen >= best
-    threshold = means[best] - pooled_error(means, results["sem_test_score"])
+    threshold = means[best] - median_error(means, results["sem_test_score"])
     assert means[chosen] >= threshold
     assert (means[chosen + 1 :] < threshold).all()
 
@@ -82,10 +82,10 @@ def test_choice_by_a_callable():
 def test_threshold_is_that_of_the_smallest_of_the_best():
     means, errors = np.array([0.9, np.nan, 0.9, 0.8, np.inf]), np.array([0.3, 9, 0.1, 0.2, 9])
     sizes = np.array([5, 4, 3, 2, 1])
-    pooled = pooled_error(means, errors)
-    assert pooled == pytest.approx(np.sqrt((0.09 + 0.01 + 0.04) / 3))
-    assert best_and_threshold(means, errors, sizes) == (2, 0.9 - pooled)
-    assert best_and_threshold(means, errors, sizes[::-1]) == (0, 0.9 - pooled)
+    error = median_error(means, errors)
+    assert error == pytest.approx(0.2)
+    assert best_and_threshold(means, errors, sizes) == (2, 0.9 - error)
+    assert best_and_threshold(means, errors, sizes[::-1]) == (0, 0.9 - error)
     assert best_and_threshold(means[:1], np.array([np.nan]), sizes[:1]) == (0, 0.9)
 
 
@@ -114,7 +114,7 @@ def test_smallest_network_within_the_tolerance_wins(scores, sizes):
     assert means[best] == means.max()
     assert known[best] == known[means == means.max()].min()
     chosen = select_level(results, "score", "one_standard_error")
-    within = means >= means[best] - pooled_error(means, errors)
+    within = means >= means[best] - median_error(means, errors)
     assert within[chosen]
     assert known[chosen] == known[within].min()
     assert means[chosen] == means[within & (known == known[chosen])].max()
