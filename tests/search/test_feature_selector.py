@@ -157,7 +157,12 @@ def test_inputs_of_friedman_are_found():
     for seed in range(3):
         X, y = make_friedman1(n_samples=400, n_features=25, noise=0.5, random_state=seed)
         mlp = OBDMLPRegressor(
-            hidden_layer_sizes=(10,), solver="lbfgs", alpha=1, max_iter=300, random_state=0
+            hidden_layer_sizes=(10,),
+            criterion="kfac",
+            solver="lbfgs",
+            alpha=1,
+            max_iter=300,
+            random_state=0,
         )
         selector = OBDFeatureSelector(mlp, n_features_to_select=5).fit(X, y)
         assert selector.get_support(indices=True).tolist() == [0, 1, 2, 3, 4]
