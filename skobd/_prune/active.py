@@ -68,17 +68,8 @@ class ActiveObjective:
         active = ActiveObjective(self.whole, inputs, X)
         smaller, positions = select(network, [inputs, *units])
         if smaller.n_parameters < network.n_parameters:
-            whole = self.whole
             active._positions = positions
-            active.objective = Objective(
-                smaller,
-                whole.loss,
-                X,
-                whole.Y,
-                whole.sample_weight,
-                whole.alpha,
-                penalised_fraction=whole.penalised_fraction,
-            )
+            active.objective = self.whole.replaced(network=smaller, X=X)
         return active
 
     def value(self, theta: Array) -> float:

@@ -5,21 +5,18 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn import get_config
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone, is_classifier
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.feature_selection import SelectorMixin
-from sklearn.model_selection import check_cv
 from sklearn.utils import check_array, get_tags, indexable
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .._mlp.data import all_or_nothing
 from .._mlp.path import PruningPath, last_step
-from .._mlp.warning import collected_warnings, tell, tell_once
+from .._mlp.warning import tell
 from .._prune.schedule import geometric_levels, survivors_at
 from .._sklearn_compat import (
     API_PAGE,
@@ -37,12 +34,13 @@ from .._sklearn_compat import (
 )
 from .candidates import Candidate, check_estimator
 from .folds import Rows, along, fit_along, fit_task, path_of
+from .meta import Routed, fit_anew, is_routing, pass_on_warnings
 from .progress import work
 from .results import score_names, tabulate
 from .scoring import Scoring
 from .search import PruningSearchCV
 from .selection import select_level
-from .splits import check_splits
+from .splits import make_splits
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -144,18 +142,6 @@ def rank_by_deletion(masks: np.ndarray) -> np.ndarray:
     """
     last_alive = len(masks) - 1 - masks[::-1].argmax(axis=0)
     return len(masks) - last_alive
-
-
-class _Routed(NamedTuple):
-    """Metadata for the estimator, the scorer and the splitter."""
-
-    fit: dict[str, Any]
-    score: dict[str, Any]
-    split: dict[str, Any]
-
-
-def _is_routing() -> bool:
-    return get_config()["enable_metadata_routing"]
 
 
 def _estimator_has(name: str) -> Callable[[Any], bool]:
@@ -320,13 +306,7 @@ class OBDFeatureSelector(CallbackSupportMixin, SelectorMixin, MetaEstimatorMixin
         self : object
             The fitted selector.
         """
-        with all_or_nothing(self):
-            for attribute in [name for name in vars(self) if name.endswith("_")]:
-                # An earlier fit may have had other options.
-                delattr(self, attribute)
-            with collected_warnings() as warned:
-                self._fit(X, y, params)
-            tell_once(warned)
+        fit_anew(self, lambda: self._fit(X, y, params))
         return self
 
     def _fit(self, X: Any, y: Any, params: dict[str, Any]) -> None:
@@ -341,7 +321,9 @@ class OBDFeatureSelector(CallbackSupportMixin, SelectorMixin, MetaEstimatorMixin
         search = self._search(estimator, scoring)
         routed = self._split_metadata(_check_method_params(X, params=params), search, scoring)
         rows = Rows(X, y, routed.fit, routed.score)
-        splits = None if search is None else self._splits(rows, routed.split)
+        splits = None
+        if search is not None:
+            splits = make_splits(self.cv, rows, self.estimator, routed.split)
         root = root_context(self, max_subtasks=1 + (search is not None))
         root.call_on_fit_task_begin(**rows.shown(self))
         path = self._fit_path(estimator, rows, levels_of(counts), root)
@@ -369,15 +351,6 @@ class OBDFeatureSelector(CallbackSupportMixin, SelectorMixin, MetaEstimatorMixin
             error_score="raise",
         )
 
-    def _splits(
-        self, rows: Rows, split_params: dict[str, Any]
-    ) -> list[tuple[np.ndarray, np.ndarray]]:
-        """The folds, checked before there is any work."""
-        cv = check_cv(self.cv, rows.y, classifier=is_classifier(self.estimator))
-        splits = list(cv.split(rows.X, rows.y, **split_params))
-        check_splits(splits, self.cv)
-        return splits
-
     def _fit_path(
         self, estimator: Any, rows: Rows, levels: tuple[float, ...], root: Any
     ) -> PruningPath:
@@ -404,8 +377,7 @@ class OBDFeatureSelector(CallbackSupportMixin, SelectorMixin, MetaEstimatorMixin
         """Score the levels on the folds; returns the one to be selected."""
         candidates = [Candidate({}, search.estimator)]
         (folds,) = search._run_folds(rows, candidates, levels_of(counts), scoring, {}, root)
-        for warned in (warned for fold in folds for warned in fold.warned):
-            tell(warned.message, warned.category)
+        pass_on_warnings(folds)
         if score_names(folds) is not None:
             raise ValueError(
                 f"scoring must give one number, got several from {self.scoring!r}: "
@@ -438,16 +410,16 @@ class OBDFeatureSelector(CallbackSupportMixin, SelectorMixin, MetaEstimatorMixin
 
     def _split_metadata(
         self, params: dict[str, Any], search: PruningSearchCV | None, scoring: Scoring
-    ) -> _Routed:
+    ) -> Routed:
         """Who gets which parameters of ``fit``."""
-        if _is_routing():
+        if is_routing():
             routed = process_routing(self, "fit", **params)
             if search is None:
-                return _Routed(routed.estimator.fit, {}, {})
-            return _Routed(routed.estimator.fit, routed.scorer.score, routed.splitter.split)
+                return Routed(routed.estimator.fit, {}, {})
+            return Routed(routed.estimator.fit, routed.scorer.score, routed.splitter.split)
         if search is None:
-            return _Routed(params, {}, {})
-        return _Routed(*search._split_metadata(params, scoring))
+            return Routed(params, {}, {})
+        return Routed(*search._split_metadata(params, scoring))
 
     def get_metadata_routing(self) -> MetadataRouter:
         """Get who may ask for metadata: the estimator, the scorer, and with ``cv`` the splitter.
@@ -539,7 +511,7 @@ class OBDFeatureSelector(CallbackSupportMixin, SelectorMixin, MetaEstimatorMixin
             Higher is better.
         """
         check_is_fitted(self)
-        if _is_routing():
+        if is_routing():
             params = process_routing(self, "score", **params).scorer.score
         return self.scorer_(self.estimator_, X, y, **params)
 

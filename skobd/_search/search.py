@@ -8,22 +8,18 @@ import time
 from collections.abc import Callable
 from copy import deepcopy
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from joblib import cpu_count, effective_n_jobs
 from numpy.typing import ArrayLike, NDArray
-from sklearn import get_config
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone, is_classifier
-from sklearn.model_selection import check_cv
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.utils import get_tags, indexable
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
-from .._mlp.data import all_or_nothing
 from .._mlp.path import last_step, replace_last
-from .._mlp.warning import collected_warnings, tell, tell_once
 from .._prune.schedule import check_levels
 from .._sklearn_compat import (
     API_PAGE,
@@ -39,29 +35,18 @@ from .._sklearn_compat import (
 from .candidates import Candidate, make_candidates
 from .exports import ExportsOfBestMixin
 from .folds import Fold, FoldResult, FoldTask, Rows, along, fit_along, fit_task, run_fold
+from .meta import Routed, fit_anew, is_routing, pass_on_warnings
 from .progress import print_levels, print_refit
 from .results import describe, first_cause, join, score_names, tabulate, warn_of_failures
 from .scoring import Scoring
 from .selection import select_level
-from .splits import check_splits
+from .splits import make_splits
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 # Ten levels, each deleting about 30 % of the weights that the one before left.
 DEFAULT_LEVELS = (0.0, 0.3, 0.5, 0.65, 0.75, 0.82, 0.88, 0.92, 0.95, 0.97)
-
-
-class _Routed(NamedTuple):
-    """Metadata for the estimator, the scorer and the splitter."""
-
-    fit: dict[str, Any]
-    score: dict[str, Any]
-    split: dict[str, Any]
-
-
-def _is_routing() -> bool:
-    return get_config()["enable_metadata_routing"]
 
 
 def _best_has(name: str) -> Callable[[Any], bool]:
@@ -270,13 +255,7 @@ class PruningSearchCV(ExportsOfBestMixin, CallbackSupportMixin, MetaEstimatorMix
         self : object
             The fitted search.
         """
-        with all_or_nothing(self):
-            for attribute in [name for name in vars(self) if name.endswith("_")]:
-                # An earlier fit may have had other options.
-                delattr(self, attribute)
-            with collected_warnings() as warned:
-                self._fit(X, y, params)
-            tell_once(warned)
+        fit_anew(self, lambda: self._fit(X, y, params))
         return self
 
     def _fit(self, X: Any, y: Any, params: dict[str, Any]) -> None:
@@ -290,8 +269,7 @@ class PruningSearchCV(ExportsOfBestMixin, CallbackSupportMixin, MetaEstimatorMix
         root.call_on_fit_task_begin(**rows.shown(self))
         results = self._run_folds(rows, candidates, levels, scoring, routed.split, root)
         folds = join(results)
-        for warned in (warned for fold in folds for warned in fold.warned):
-            tell(warned.message, warned.category)
+        pass_on_warnings(folds)
         warn_of_failures(folds, self.error_score)
         names = score_names(folds)
         self.multimetric_ = names is not None
@@ -336,9 +314,7 @@ class PruningSearchCV(ExportsOfBestMixin, CallbackSupportMixin, MetaEstimatorMix
         root: Any,
     ) -> list[list[FoldResult]]:
         """One path for each candidate and fold, in parallel; a list of folds for each candidate."""
-        cv = check_cv(self.cv, rows.y, classifier=is_classifier(self.estimator))
-        splits = list(cv.split(rows.X, rows.y, **split_params))
-        check_splits(splits, self.cv)
+        splits = make_splits(self.cv, rows, self.estimator, split_params)
         self.n_splits_ = len(splits)
         n_folds = len(candidates) * len(splits)
         task = self._task(rows, levels, scoring, n_folds)
@@ -372,7 +348,7 @@ class PruningSearchCV(ExportsOfBestMixin, CallbackSupportMixin, MetaEstimatorMix
             levels=levels,
             scorer=scoring.scorer,
             # With metadata routing, the pipeline may hand metadata to its transformers.
-            only_predicts=scoring.only_predict and not _is_routing(),
+            only_predicts=scoring.only_predict and not is_routing(),
             return_train_score=self.return_train_score,
             error_score=self.error_score,
             store_path=self.store_path,
@@ -419,16 +395,16 @@ class PruningSearchCV(ExportsOfBestMixin, CallbackSupportMixin, MetaEstimatorMix
 
     # ------------------------------------------------------------------ metadata
 
-    def _split_metadata(self, params: dict[str, Any], scoring: Scoring) -> _Routed:
+    def _split_metadata(self, params: dict[str, Any], scoring: Scoring) -> Routed:
         """Who gets which parameters of ``fit``."""
-        if _is_routing():
+        if is_routing():
             routed = process_routing(self, "fit", **params)
-            return _Routed(routed.estimator.fit, routed.scorer.score, routed.splitter.split)
+            return Routed(routed.estimator.fit, routed.scorer.score, routed.splitter.split)
         to_fit = {name: value for name, value in params.items() if name != "groups"}
         to_score = {}
         if params.get("sample_weight") is not None and scoring.accept_sample_weight():
             to_score["sample_weight"] = params["sample_weight"]
-        return _Routed(to_fit, to_score, {"groups": params.get("groups")})
+        return Routed(to_fit, to_score, {"groups": params.get("groups")})
 
     def get_metadata_routing(self) -> MetadataRouter:
         """Get who may ask for metadata: the estimator, the scorer and the splitter.
@@ -522,7 +498,7 @@ class PruningSearchCV(ExportsOfBestMixin, CallbackSupportMixin, MetaEstimatorMix
             The higher the better.
         """
         check_is_fitted(self)
-        if params and not _is_routing():
+        if params and not is_routing():
             raise ValueError(
                 f"score takes {sorted(params)} only with enable_metadata_routing=True; see "
                 "sklearn.set_config."

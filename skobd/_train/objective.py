@@ -139,15 +139,12 @@ class Objective:
         """The same with another strength of the penalty."""
         if alpha == self.alpha:
             return self
-        return Objective(
-            self.network,
-            self.loss,
-            self.X,
-            self.Y,
-            self.sample_weight,
-            alpha,
-            penalised_fraction=self.penalised_fraction,
-        )
+        return self.replaced(alpha=alpha)
+
+    def replaced(self, **changes: Any) -> "Objective":
+        """The same with other arguments."""
+        names = ("network", "loss", "X", "Y", "sample_weight", "alpha", "penalised_fraction")
+        return Objective(**{name: getattr(self, name) for name in names} | changes)
 
     def thinned(self, n_rows: int) -> "Objective":
         """The same over at most ``n_rows`` evenly spaced rows."""
@@ -156,14 +153,8 @@ class Objective:
             return self
         rows = slice(None, None, step)
         weight = None if self.sample_weight is None else self.sample_weight[rows]
-        return Objective(
-            self.network,
-            self.loss,
-            self.X[rows],
-            self.Y[rows],
-            weight,
-            self.alpha / step,
-            penalised_fraction=self.penalised_fraction,
+        return self.replaced(
+            X=self.X[rows], Y=self.Y[rows], sample_weight=weight, alpha=self.alpha / step
         )
 
     @property

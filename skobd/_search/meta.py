@@ -1,0 +1,43 @@
+"""What the search and the selector have in common as estimators around an estimator."""
+
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+from sklearn import get_config
+
+from .._mlp.data import all_or_nothing
+from .._mlp.warning import collected_warnings, tell, tell_once
+from .folds import FoldResult
+
+
+class Routed(NamedTuple):
+    """Metadata for the estimator, the scorer and the splitter."""
+
+    fit: dict[str, Any]
+    score: dict[str, Any]
+    split: dict[str, Any]
+
+
+def is_routing() -> bool:
+    """Whether scikit-learn routes metadata."""
+    return get_config()["enable_metadata_routing"]
+
+
+def fit_anew(estimator: Any, fit: Callable[[], None]) -> None:
+    """Fit an estimator that keeps nothing of an earlier fit, or is left as it was.
+
+    Warnings that are repeated are told once.
+    """
+    with all_or_nothing(estimator):
+        for attribute in [name for name in vars(estimator) if name.endswith("_")]:
+            # An earlier fit may have had other options.
+            delattr(estimator, attribute)
+        with collected_warnings() as warned:
+            fit()
+        tell_once(warned)
+
+
+def pass_on_warnings(folds: Iterable[FoldResult]) -> None:
+    """Tell what was collected where the folds were fitted, maybe in other processes."""
+    for warned in (warned for fold in folds for warned in fold.warned):
+        tell(warned.message, warned.category)
