@@ -109,6 +109,17 @@ def run_phases(phases: Sequence[Callable[[int, int], None]], n_steps: int, n_chu
         walk(0)
 
 
+def run_threads(work: Callable[[int], None], n_threads: int, abort: Callable[[], Any]) -> None:
+    """Call ``work(thread)`` on so many threads at once, which is what `count_threads` said.
+
+    ``abort`` makes all end, if one fails or the calling thread is interrupted.
+    """
+    if n_threads > 1:
+        _run_together([partial(work, thread) for thread in range(n_threads)], abort)
+    else:
+        work(0)
+
+
 def count_threads(n_chunks: int) -> int:
     """Number of threads that compute so many chunks: one or more."""
     team = _my_team()

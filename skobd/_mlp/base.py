@@ -21,6 +21,7 @@ from .._prune.regrowth import predicted_decreases
 from .._prune.schedule import check_levels, survivor_schedule, survivors_at
 from .._sklearn_compat import CallbackSupportMixin, _fit_context, with_callbacks
 from .._threads import reproducible_threads
+from .._train.engine import check_engine
 from .._train.objective import Objective
 from .._train.solvers import Training, check_finite, solve
 from .._train.updates import UPDATES, SolverSettings, batch_size_of
@@ -105,6 +106,7 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
         retrain_alpha,
         n_regrow,
         prune_tol,
+        engine,
     ):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -141,6 +143,7 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
         self.retrain_alpha = retrain_alpha
         self.n_regrow = n_regrow
         self.prune_tol = prune_tol
+        self.engine = engine
 
     def __getstate__(self):
         state = super().__getstate__()
@@ -223,6 +226,7 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
         levels: Sequence[float] | None = None,
         record: Callable[[Fitted, float], None] | None = None,
     ) -> bool:
+        check_engine(self.engine)
         n_rounds = self.n_rounds if self.prune_fraction > 0 else 0
         tasks = self._tasks(*given, n_rounds if levels is None else len(levels))
         with quiet(), all_or_nothing(self), reproducible_threads():
@@ -309,6 +313,7 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
         """
         check_is_fitted(self)
         self._validate_params()
+        check_engine(self.engine)
         fraction = self.prune_fraction if prune_fraction is None else prune_fraction
         rounds = self.n_rounds if n_rounds is None else n_rounds
         check_scalar(
@@ -459,6 +464,7 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
         """One epoch over the data with the present masks; see the subclasses."""
         if self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
+        check_engine(self.engine)
         with quiet(), all_or_nothing(self), reproducible_threads():
             anew = not self.__sklearn_is_fitted__()
             data = validate(self, X, y, sample_weight, reset=anew, classes_known=True)

@@ -158,6 +158,12 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         there are validation data) is within this of the dense one's; ``prune_fraction`` is then
         the upper limit. `prune`, and ``fit`` with ``warm_start=True``, compare with the network
         that they begin with. None: no such limit.
+    engine : {"auto", "numpy", "numba"}, default="auto"
+        What takes the steps of the stochastic solvers: NumPy, or functions compiled by numba
+        (``pip install "skobd[fast]"``); "auto" is numba where it is installed and works. The two
+        differ by rounding. Sparse ``X``, minibatches of more than 2**21 values in the widest layer
+        and ``solver="lbfgs"`` are computed in NumPy in any case. The first fit of a floating type
+        on a machine compiles for several seconds; what is compiled is kept on disk.
     class_weight : dict, list of dict, "balanced" or None, default=None
         Weights of the classes, multiplied into the sample weights; "balanced" makes them
         inversely proportional to the class frequencies.
@@ -304,6 +310,7 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         retrain_alpha: float | str = "auto",
         n_regrow: int = 8,
         prune_tol: float | None = None,
+        engine: str = "auto",
         class_weight: Any = None,
     ) -> None:
         super().__init__(
@@ -342,6 +349,7 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
             retrain_alpha=retrain_alpha,
             n_regrow=n_regrow,
             prune_tol=prune_tol,
+            engine=engine,
         )
         self.class_weight = class_weight
 
@@ -646,6 +654,12 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
         there are validation data) is within this of the dense one's; ``prune_fraction`` is then
         the upper limit. `prune`, and ``fit`` with ``warm_start=True``, compare with the network
         that they begin with. None: no such limit.
+    engine : {"auto", "numpy", "numba"}, default="auto"
+        What takes the steps of the stochastic solvers: NumPy, or functions compiled by numba
+        (``pip install "skobd[fast]"``); "auto" is numba where it is installed and works. The two
+        differ by rounding. Sparse ``X``, minibatches of more than 2**21 values in the widest layer
+        and ``solver="lbfgs"`` are computed in NumPy in any case. The first fit of a floating type
+        on a machine compiles for several seconds; what is compiled is kept on disk.
 
     Attributes
     ----------
@@ -787,6 +801,7 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
         retrain_alpha: float | str = "auto",
         n_regrow: int = 8,
         prune_tol: float | None = None,
+        engine: str = "auto",
     ) -> None:
         super().__init__(
             hidden_layer_sizes=hidden_layer_sizes,
@@ -824,6 +839,7 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
             retrain_alpha=retrain_alpha,
             n_regrow=n_regrow,
             prune_tol=prune_tol,
+            engine=engine,
         )
         self.loss = loss
 

@@ -9,6 +9,7 @@ from .._prune.criteria import CRITERIA
 from .._prune.curvature import UNIT_CURVATURES
 from .._prune.granularity import GRANULARITIES
 from .._sklearn_compat import Interval, Options, StrOptions
+from .._train.engine import ENGINES
 from .._train.solvers import SOLVERS
 
 PARAMETER_CONSTRAINTS: dict = {
@@ -54,4 +55,5 @@ PARAMETER_CONSTRAINTS: dict = {
     "retrain_alpha": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
     "n_regrow": [Interval(Integral, 0, None, closed="left")],
     "prune_tol": [Interval(Real, 0, None, closed="left"), None],
+    "engine": [StrOptions(set(ENGINES))],
 }

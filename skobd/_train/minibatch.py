@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 
 from .._net.network import Array
 from .._threads import count_chunks, run_phases, split_evenly
+from .batches import Batches
+from .compiled import CompiledEpochs
+from .engine import is_compiled
 from .objective import Objective
 from .penalty import axpy_for
 from .rows import Rows, gather
@@ -42,16 +45,16 @@ class Epochs(Protocol):
         """
 
 
-def make_epochs(objective: Objective, batch_size: int) -> Epochs:
-    """The fastest kind of epochs that can do it."""
+def make_epochs(objective: Objective, batch_size: int, engine: str = "numpy") -> Epochs:
+    """The fastest kind of epochs that can do it, of the compiled ones where they are wanted."""
+    X = objective.X
     is_small = batch_size * max(objective.network.layer_sizes) <= _MAX_MINIBATCH_ELEMENTS
-    if is_small and isinstance(objective.X, np.ndarray | Rows):
-        return DenseEpochs(objective, batch_size)
-    return BlockEpochs(objective, batch_size)
-
-
-def _batches(order: NDArray[np.intp], batch_size: int) -> list[NDArray[np.intp]]:
-    return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+    if not (is_small and isinstance(X, np.ndarray | Rows)):
+        return BlockEpochs(objective, batch_size)
+    base = X.base if isinstance(X, Rows) else X
+    if base.flags.c_contiguous and is_compiled(engine):
+        return CompiledEpochs(objective, batch_size)
+    return DenseEpochs(objective, batch_size)
 
 
 class BlockEpochs:
@@ -63,7 +66,7 @@ class BlockEpochs:
     def run(self, survivors: Survivors, update: Update, order: NDArray[np.intp]) -> float:
         """See `Epochs`."""
         total = 0.0
-        for rows in _batches(order, self._batch_size):
+        for rows in Batches.of(self._objective, order, self._batch_size).rows():
             value, gradient = self._objective.value_and_gradient(survivors.theta, rows)
             total += value * len(rows)
             update.begin_step()(survivors.values, survivors.gather(gradient), slice(None))
@@ -110,6 +113,7 @@ class DenseEpochs:
     def __init__(self, objective: Objective, batch_size: int, n_chunks: int | None = None) -> None:
         network, X = objective.network, objective.X
         self._network, self._loss, self._penalty = network, objective.loss, objective.penalty
+        self._objective = objective
         self._X, self._Y, self._sample_weight = X, objective.Y, objective.sample_weight
         self._batch_size = batch_size
         self._n_chunks = n_chunks or count_chunks(
@@ -129,12 +133,8 @@ class DenseEpochs:
 
     def run(self, survivors: Survivors, update: Update, order: NDArray[np.intp]) -> float:
         """See `Epochs`."""
-        batches = _batches(order, self._batch_size)
-        sizes = np.array([len(batch) for batch in batches], dtype=np.float64)
-        weights = sizes
-        if self._sample_weight is not None:
-            starts = np.arange(0, len(order), self._batch_size)
-            weights = np.add.reduceat(self._sample_weight[order], starts, dtype=np.float64)
+        plan = Batches.of(self._objective, order, self._batch_size)
+        batches, weights = plan.rows(), plan.weights
         # The last batch may be smaller.
         views = {n: self._views(survivors, n) for n in {len(batches[0]), len(batches[-1])}}
         losses, squares = np.zeros((2, self._n_chunks, len(batches)))
@@ -161,8 +161,7 @@ class DenseEpochs:
 
         layers = self._network.layers(survivors.theta)
         run_phases((back_to_deltas, descend), len(batches), self._n_chunks)
-        values = (losses.sum(axis=0) + 0.5 * self._penalty.alpha * squares.sum(axis=0)) / weights
-        return float(np.dot(values, sizes)) / len(order)
+        return plan.mean(losses, squares, self._penalty.alpha)
 
     def _views(
         self, survivors: Survivors, n_rows: int

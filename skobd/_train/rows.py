@@ -22,32 +22,33 @@ class Rows:
     """
 
     def __init__(self, X: Array, rows: Indices | None = None) -> None:
-        self._X, self._rows = X, rows
+        self.base, self._rows = X, rows
         self.shape = (X.shape[0] if rows is None else len(rows), X.shape[1])
         self.dtype = X.dtype
 
     def __getitem__(self, which: slice | NDArray[np.intp]) -> Array:
         """Rows as a contiguous array, a copy."""
-        return np.ascontiguousarray(self._X[self._places(which)])
+        return np.ascontiguousarray(self.base[self.places(which)])
 
     def take(self, which: NDArray[np.intp]) -> "Rows":
         """Some of the rows."""
-        return Rows(self._X, np.asarray(self._places(which)))
+        return Rows(self.base, np.asarray(self.places(which)))
 
     def take_into(self, which: NDArray[np.intp], out: Array) -> None:
         """Copy rows into a buffer."""
-        gather(self._X, self._places(which), out)
+        gather(self.base, self.places(which), out)
 
     def columns(self, which: Indices) -> Array:
         """Some columns, copied."""
         places = slice(None) if self._rows is None else self._rows[:, np.newaxis]
-        return np.ascontiguousarray(self._X[places, which])
+        return np.ascontiguousarray(self.base[places, which])
 
     def largest(self) -> float:
         """What no entry exceeds in size."""
-        return largest(self._X)
+        return largest(self.base)
 
-    def _places(self, which: Any) -> Any:
+    def places(self, which: Any) -> Any:
+        """Where rows are in ``base``."""
         return which if self._rows is None else self._rows[which]
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .._net.network import Array, Mask
 from .penalty import axpy_for
@@ -19,7 +20,10 @@ _SMALLEST_FACTOR = 1e-4
 
 @dataclass(frozen=True)
 class SolverSettings:
-    """Hyper-parameters of training; the names, defaults and meanings are scikit-learn's."""
+    """Hyper-parameters of training; names, defaults and meanings are scikit-learn's.
+
+    Of ``engine`` the default is the step that is always there.
+    """
 
     solver: str = "adam"
     batch_size: int | str = "auto"
@@ -38,6 +42,7 @@ class SolverSettings:
     epsilon: float = 1e-8
     n_iter_no_change: float = 10
     max_fun: int = 15000
+    engine: str = "numpy"
 
 
 def batch_size_of(batch_size: int | str) -> int:
@@ -101,6 +106,12 @@ class Update(Protocol):
     def begin_step(self) -> Apply:
         """What this step does to a chunk of the survivors; chunks may run concurrently."""
 
+    def moments(self) -> list[Array]:
+        """What it remembers of earlier gradients, over the survivors."""
+
+    def next_steps(self, n_steps: int) -> NDArray[np.float64]:
+        """Begin so many steps at once: what the compiled step needs of each, (n_steps, 4)."""
+
     def begin_at(self, rate: float) -> None:
         """Go on with another initial learning rate."""
 
@@ -154,6 +165,23 @@ class Adam:
 
         return apply
 
+    def moments(self) -> list[Array]:
+        return [self.mean, self.mean_square]
+
+    def next_steps(self, n_steps: int) -> NDArray[np.float64]:
+        # There the moments are not kept apart from their factors.
+        settings = self.settings
+        self.mean *= self.mean_factor
+        self.mean_square *= self.mean_square_factor
+        self.mean_factor = self.mean_square_factor = 1.0
+        steps = self.n_steps + np.arange(1, n_steps + 1)
+        self.n_steps += n_steps
+        numbers = np.empty((n_steps, 4))
+        numbers[:, 0] = self.rate * (1 - settings.beta_2**steps) ** 0.5
+        numbers[:, 0] /= 1 - settings.beta_1**steps
+        numbers[:, 1:] = settings.beta_1, settings.beta_2, settings.epsilon
+        return numbers
+
     def _decay(self) -> None:
         """Multiply both moments by their decay rates."""
         settings = self.settings
@@ -206,6 +234,14 @@ class Momentum:
                     x += v
 
         return apply
+
+    def moments(self) -> list[Array]:
+        return [self.velocity]
+
+    def next_steps(self, n_steps: int) -> NDArray[np.float64]:
+        settings = self.settings
+        numbers = [self.rate, settings.momentum, settings.nesterovs_momentum, 0.0]
+        return np.tile(numbers, (n_steps, 1))
 
     def begin_epoch(self, epoch: int, n_epochs: int) -> None:
         self.rate = _cosine(self.settings, self.rate, epoch, n_epochs)

@@ -1,0 +1,180 @@
+"""Epochs of minibatches of dense rows by the compiled step."""
+
+import importlib
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._net.activations import ACTIVATIONS
+from .._net.losses import LOSSES
+from .._net.network import Array
+from .._threads import count_chunks, count_threads, run_threads, split_evenly
+from .batches import Batches
+from .engine import load_compiled
+from .objective import Objective
+from .rows import Rows
+from .updates import UPDATES, Survivors, Update
+
+# Threads that wait without Python are worth it from shorter steps on.
+_CHUNK_MULTIPLY_ADDS = 5e5
+_MIN_CHUNK_ROWS = 96
+_MAX_CHUNKS = 4
+# A call takes some 30 ms; only between calls is the calling thread interrupted.
+_CALL_MULTIPLY_ADDS = 1e9
+
+
+class CompiledEpochs:
+    """What `DenseEpochs` does, to rounding, by functions that numba has compiled.
+
+    Each thread runs a compiled function without the interpreter's lock; they wait for one another
+    there, so that numba's own threads, which a fork or a second fit can break, are never started.
+
+    Parameters
+    ----------
+    objective : Objective
+        Of rows that are contiguous.
+    batch_size : int
+    n_chunks : int, default=None
+        None for as many as are worth a thread.
+    """
+
+    def __init__(self, objective: Objective, batch_size: int, n_chunks: int | None = None) -> None:
+        network, dtype = objective.network, objective.dtype
+        compiled, error = load_compiled()
+        if compiled is None:
+            raise ImportError("numba does not work") from error
+        self._kernels = importlib.import_module("skobd._train.jit.kernels")
+        self._state_size = self._kernels.STATE_SIZE
+        self._addresses = compiled.gemm[dtype.name], compiled.give_way
+        self._objective, self._batch_size = objective, batch_size
+        multiply_adds = 2 * batch_size * network.n_parameters
+        self._n_chunks = n_chunks or count_chunks(
+            batch_size,
+            multiply_adds,
+            worth=_CHUNK_MULTIPLY_ADDS,
+            min_rows=_MIN_CHUNK_ROWS,
+            most=_MAX_CHUNKS,
+        )
+        self._steps_per_call = max(1, int(_CALL_MULTIPLY_ADDS / multiply_adds))
+        X = objective.X
+        base = X.base if isinstance(X, Rows) else X
+        self._none = np.empty(0, dtype=dtype)
+        weight = self._none if objective.sample_weight is None else objective.sample_weight
+        # What the views below look at must live as long as they do.
+        self._data = [base, *(np.ascontiguousarray(a, dtype=dtype) for a in (objective.Y, weight))]
+        n_units = sum(network.layer_sizes[1:])
+        sizes = [network.layer_sizes[0] * batch_size, *[n_units * batch_size] * 2]
+        self._buffers = [np.empty(size, dtype=dtype) for size in sizes]
+        self._gradient = np.empty(network.n_parameters, dtype=dtype)
+        self._scratch = self._none
+        self._shape: tuple[Survivors, Any] | None = None
+
+    def run(self, survivors: Survivors, update: Update, order: NDArray[np.intp]) -> float:
+        """See `Epochs`."""
+        batches = Batches.of(self._objective, order, self._batch_size)
+        losses, squares = np.zeros((2, self._n_chunks, len(batches)))
+        shape, arrays = self._shape_of(survivors, update), self._arrays(survivors, update)
+        plan = self._plan(survivors, update, batches, losses, squares)
+        state, n_threads = np.zeros(self._state_size, dtype=np.int64), count_threads(self._n_chunks)
+
+        def work(thread: int) -> None:
+            for first in range(0, len(batches), self._steps_per_call):
+                last = min(first + self._steps_per_call, len(batches))
+                steps = thread, n_threads, first, last
+                if not self._kernels.run_steps(shape, arrays, plan, self._addresses, state, steps):
+                    break
+
+        def abort() -> None:
+            state[self._kernels.STOP] = 1
+
+        run_threads(work, n_threads, abort)
+        return batches.mean(losses, squares, self._objective.alpha)
+
+    def _shape_of(self, survivors: Survivors, update: Update) -> Any:
+        """The network and its chunks, made once for the same survivors."""
+        if self._shape is not None and self._shape[0] is survivors:
+            return self._shape[1]
+        objective, network = self._objective, self._objective.network
+        fan_in, fan_out = np.array(network.layer_sizes[:-1]), np.array(network.layer_sizes[1:])
+        chunks = [split_evenly(int(n), self._n_chunks) for n in fan_in]
+        bounds = np.empty((self._n_chunks, len(fan_in), 4), dtype=np.int64)
+        for layer, rows_of_chunks in enumerate(chunks):
+            offset, n_columns = int(network.offsets[layer]), int(fan_out[layer])
+            for chunk, rows in enumerate(rows_of_chunks):
+                # The last rows have the intercepts with them.
+                stop = rows.stop + (rows.start < rows.stop == fan_in[layer])
+                within = survivors.within(
+                    slice(offset + rows.start * n_columns, offset + stop * n_columns)
+                )
+                bounds[chunk, layer] = rows.start, rows.stop, within.start, within.stop
+        loss = next(name for name, loss in LOSSES.items() if loss is objective.loss)
+        shape = self._kernels.Shape(
+            fan_in,
+            fan_out,
+            network.offsets[:-1].astype(np.int64),
+            np.cumsum([0, *fan_out[:-1] * self._batch_size]),
+            bounds,
+            list(ACTIVATIONS).index(network.activation),
+            list(LOSSES).index(loss),
+            list(UPDATES).index(update.settings.solver),
+            float(objective.alpha),
+        )
+        self._shape = survivors, shape
+        is_whole = survivors.where is None
+        self._scratch = self._none if is_whole else np.empty_like(survivors.values)
+        return shape
+
+    def _arrays(self, survivors: Survivors, update: Update) -> Any:
+        first, second = [*update.moments(), self._none][:2]
+        arrays = [
+            *self._data,
+            *self._buffers,
+            survivors.theta,
+            self._gradient,
+            survivors.values,
+            self._scratch,
+            first,
+            second,
+        ]
+        return self._kernels.Arrays(*map(_plain, arrays))
+
+    def _plan(
+        self,
+        survivors: Survivors,
+        update: Update,
+        batches: Batches,
+        losses: Array,
+        squares: Array,
+    ) -> Any:
+        order, X = batches.order, self._objective.X
+        return self._kernels.Plan(
+            X.places(order) if isinstance(X, Rows) else order,
+            order,
+            batches.edges,
+            batches.weights,
+            update.next_steps(len(batches)),
+            order[:0] if survivors.where is None else survivors.where,
+            losses,
+            squares,
+        )
+
+
+class _Memory:
+    """An array's memory, as something that may be written to."""
+
+    def __init__(self, array: NDArray[Any]) -> None:
+        self.__array_interface__ = {
+            "data": (array.ctypes.data, False),
+            "shape": (array.size,),
+            "typestr": array.dtype.str,
+            "version": 3,
+        }
+
+
+def _plain(array: NDArray[Any]) -> NDArray[Any]:
+    """A flat, writable view of a contiguous array, which is not kept alive by it.
+
+    numba compiles anew for arrays that are read-only, as those that joblib maps into memory.
+    """
+    return np.asarray(_Memory(array))

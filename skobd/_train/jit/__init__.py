@@ -1,0 +1,1 @@
+"""What numba compiles; imported by `engine` and `compiled` alone, where numba is installed."""

@@ -1,0 +1,376 @@
+"""The compiled step against the one in NumPy, and under threads, forks and interrupts."""
+
+import multiprocessing
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+import time
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from joblib import Parallel, delayed
+from models import ESTIMATORS, digest, make
+from numpy.testing import assert_allclose, assert_array_equal
+from problems import LOSS_CASES, make_problem
+from threadpoolctl import threadpool_limits
+
+from skobd import OBDMLPClassifier
+from skobd._net.activations import ACTIVATIONS
+from skobd._net.losses import LOSSES
+from skobd._threads import reproducible_threads
+from skobd._train.compiled import CompiledEpochs
+from skobd._train.engine import load_compiled
+from skobd._train.minibatch import DenseEpochs, make_epochs
+from skobd._train.objective import Objective
+from skobd._train.rows import Rows
+from skobd._train.updates import UPDATES, SolverSettings, Survivors
+
+pytest.importorskip("numba", reason="the compiled step needs numba: pip install skobd[fast]")
+
+from skobd._train.jit import instructions, kernels, pointwise
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::sklearn.exceptions.ConvergenceWarning",
+    # Some of the tests fork on purpose.
+    "ignore:.*multi-threaded, use of fork:DeprecationWarning",
+)
+RULES = {
+    "adam": SolverSettings(solver="adam", learning_rate_init=0.01),
+    "nesterov": SolverSettings(solver="sgd", learning_rate_init=0.01),
+    "momentum": SolverSettings(solver="sgd", learning_rate_init=0.01, nesterovs_momentum=False),
+}
+
+
+def orders(n, n_epochs=3):
+    rng = np.random.default_rng(0)
+    return [rng.permutation(n) for _ in range(n_epochs)]
+
+
+def run(kinds, objective, theta, mask, settings, n_chunks=None, n_threads=1):
+    """Mean objectives, parameters and moments after an epoch of each kind in turn."""
+    survivors = Survivors(theta, mask)
+    update = UPDATES[settings.solver](settings, survivors.values.size, theta.dtype)
+    made = {kind: kind(objective, 10, n_chunks) for kind in set(kinds)}
+    with np.errstate(all="ignore"), reproducible_threads(n_threads):
+        n = objective.n_samples
+        values = [
+            made[kind].run(survivors, update, order)
+            for kind, order in zip(kinds, orders(n, len(kinds)), strict=True)
+        ]
+    if survivors.where is not None:
+        assert_array_equal(survivors.theta[survivors.where], survivors.values)
+    return values, survivors.theta, update
+
+
+def problem(loss, n_outputs, activation="tanh", depth=2, weighted=True, alpha=0.3, pruned=True):
+    """An objective, parameters of which many are deleted, and the mask."""
+    objective, _, theta = make_problem(loss, n_outputs, activation, depth, weighted, alpha, n=47)
+    mask = np.random.default_rng(1).random(theta.size) < (0.5 if pruned else 2)
+    return objective, np.where(mask, 0.5 * theta, 0), mask
+
+
+class TestAgainstNumPy:
+    @pytest.mark.parametrize("rule", RULES)
+    @pytest.mark.parametrize("activation", ACTIVATIONS)
+    @pytest.mark.parametrize(("loss", "n_outputs"), LOSS_CASES)
+    def test_epochs(self, loss, n_outputs, activation, rule):
+        settings = RULES[rule]
+        # Every value of each with every value of every other.
+        for depth, weighted, alpha, pruned in (
+            (0, False, 0.0, False),
+            (0, True, 0.3, True),
+            (1, False, 0.3, False),
+            (1, True, 0.0, True),
+            (3, False, 0.0, True),
+            (3, True, 0.3, False),
+        ):
+            case = problem(loss, n_outputs, activation, depth, weighted, alpha, pruned)
+            expected, theta, _ = run([DenseEpochs] * 3, *case, settings)
+            assert np.isfinite(expected).all()
+            for n_chunks in (1, 3):
+                values, after, _ = run([CompiledEpochs] * 3, *case, settings, n_chunks)
+                assert_allclose(values, expected, rtol=1e-11)
+                assert_allclose(after, theta, atol=1e-11)
+                assert (after[~case[2]] == 0).all()
+                # Not a bit depends on the number of threads.
+                with threadpool_limits(3, user_api="blas"):
+                    others = run([CompiledEpochs] * 3, *case, settings, n_chunks, None)
+                assert others[0] == values
+                assert_array_equal(others[1], after)
+
+    @pytest.mark.parametrize("rule", RULES)
+    def test_both_continue_each_other(self, rule):
+        case = *problem("multinomial_log_loss", 3), RULES[rule]
+        values, theta, update = run([DenseEpochs] * 4, *case)
+        kinds = [DenseEpochs, CompiledEpochs, CompiledEpochs, DenseEpochs]
+        mixed, mixed_theta, mixed_update = run(kinds, *case)
+        assert_allclose(mixed, values, rtol=1e-12)
+        assert_allclose(mixed_theta, theta, atol=1e-12)
+        assert vars(mixed_update).keys() == vars(update).keys()
+
+    def test_float32_stays_float32(self):
+        objective, theta, mask = problem("multinomial_log_loss", 3, "logistic")
+        narrow = Objective(
+            objective.network,
+            objective.loss,
+            objective.X.astype(np.float32),
+            objective.Y.astype(np.float32),
+            objective.sample_weight.astype(np.float32),
+            0.3,
+        )
+        values, after, _ = run(
+            [CompiledEpochs] * 3, narrow, theta.astype(np.float32), mask, RULES["adam"]
+        )
+        expected, expected_after, _ = run([DenseEpochs] * 3, objective, theta, mask, RULES["adam"])
+        assert after.dtype == np.float32
+        assert_allclose(values, expected, rtol=1e-5)
+        assert_allclose(after, expected_after, atol=1e-4)
+
+    def test_divergence_is_seen(self):
+        objective, theta, mask = problem("poisson", 1, "identity")
+        settings = replace(RULES["nesterov"], learning_rate_init=1e3)
+        for kind in (DenseEpochs, CompiledEpochs):
+            values, after, _ = run([kind] * 3, objective, theta, mask, settings)
+            assert not np.isfinite(values[-1])
+            assert not np.isfinite(after).all()
+
+    def test_data_in_any_place(self, tmp_path):
+        """Rows of a larger array, and arrays that are read-only: without compiling again."""
+        objective, theta, mask = problem("squared_error", 2)
+        expected = run([CompiledEpochs] * 2, objective, theta, mask, RULES["adam"])
+        n_compiled = len(kernels.run_steps.signatures)
+        rows = np.random.default_rng(0).permutation(60)[:47]
+        larger = np.zeros((60, 3))
+        larger[rows] = objective.X
+        np.save(tmp_path / "X.npy", objective.X)
+        for X in (Rows(larger, rows), np.load(tmp_path / "X.npy", mmap_mode="r")):
+            objective.X = X
+            assert isinstance(make_epochs(objective, 10, "numba"), CompiledEpochs)
+            values, after, _ = run([CompiledEpochs] * 2, objective, theta, mask, RULES["adam"])
+            assert values == expected[0]
+            assert_array_equal(after, expected[1])
+        assert len(kernels.run_steps.signatures) == n_compiled
+
+    @pytest.mark.parametrize("kind", ESTIMATORS)
+    @pytest.mark.parametrize("solver", UPDATES)
+    def test_estimators(self, kind, solver, data):
+        X, y = data[kind]
+        both = [
+            make(kind, solver=solver, engine=engine, n_regrow=2, retrain_alpha=0.1).fit(X, y)
+            for engine in ("numpy", "numba")
+        ]
+        assert_allclose(both[1].loss_curve_, both[0].loss_curve_, rtol=1e-6)
+        for one, other in zip(*(model.coefs_ for model in both), strict=True):
+            assert_allclose(other, one, atol=1e-6)
+        assert digest(make(kind, solver=solver).fit(X, y)) == digest(
+            make(kind, solver=solver, engine="numba").fit(X, y)
+        )
+
+
+class TestElements:
+    """Functions of single numbers."""
+
+    def test_numbers_are_places_in_the_tables(self):
+        names = ["SQUARED_ERROR", "BINARY_LOG_LOSS", "MULTINOMIAL_LOG_LOSS", "POISSON"]
+        assert [list(LOSSES)[getattr(pointwise, name)].upper() for name in names] == names
+        names = ["IDENTITY", "LOGISTIC", "TANH", "RELU"]
+        assert [list(ACTIVATIONS)[getattr(pointwise, name)].upper() for name in names] == names
+        assert [list(UPDATES)[number] for number in (kernels.ADAM, kernels.MOMENTUM)] == [*UPDATES]
+
+    @pytest.mark.parametrize("dtype", ["float32", "float64"])
+    def test_accuracy(self, dtype):
+        size = np.logspace(-12, 1.9, 5000)
+        a = np.concatenate([-size, [0], size, np.linspace(-30, 30, 4001)]).astype(dtype)
+        ulp = np.finfo(dtype).eps
+        for number, function in (
+            (pointwise.TANH, np.tanh),
+            (pointwise.RELU, lambda x: x * (x > 0)),
+        ):
+            x = a.copy()
+            pointwise.activate(number, x)
+            assert_allclose(x, function(a.astype(float)), rtol=4 * ulp)
+        x = a.copy()
+        pointwise.activate(pointwise.LOGISTIC, x)
+        assert_allclose(x, 1 / (1 + np.exp(-a.astype(float))), atol=2 * ulp)
+        x = a.copy()
+        pointwise.exponentials(pointwise.POISSON, x)
+        assert_allclose(x, np.exp(a.astype(float)), rtol=4 * ulp)
+
+    @pytest.mark.parametrize("dtype", ["float32", "float64"])
+    def test_what_is_not_finite_stays_so(self, dtype):
+        special = np.array([np.nan, np.inf, -np.inf, 1e4, -1e4], dtype=dtype)
+        expected = {
+            pointwise.TANH: [np.nan, 1, -1, 1, -1],
+            pointwise.LOGISTIC: [np.nan, 1, 0, 1, 0],
+            pointwise.RELU: [np.nan, np.inf, 0, 1e4, 0],
+        }
+        for number, values in expected.items():
+            x = special.copy()
+            pointwise.activate(number, x)
+            assert_array_equal(x, np.array(values, dtype=dtype))
+        x = special.copy()
+        pointwise.exponentials(pointwise.POISSON, x)
+        assert_allclose(x, [np.nan, np.inf, 0, np.inf, 0], atol=1e-37)
+
+
+@pytest.fixture(scope="module")
+def wide():
+    """Data and a network of which a step has chunks for two threads."""
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(1200, 40)), rng.integers(3, size=1200)
+
+
+def fitted(wide, seed=0, **parameters):
+    defaults = {"max_iter": 4, "n_rounds": 2, "retrain_max_iter": 2, "n_regrow": 1}
+    model = OBDMLPClassifier((60,), random_state=seed, engine="numba", **defaults | parameters)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return model.fit(*wide)
+
+
+def fit_in_child(wide, seed=0):
+    return digest(fitted(wide, seed))
+
+
+def test_the_case_is_for_two_threads(wide):
+    with threadpool_limits(2, user_api="blas"), reproducible_threads():
+        objective = fitted(wide)._problem(*wide, None).objective
+        assert CompiledEpochs(objective, 200)._n_chunks == 2
+
+
+CODE = """
+import sys
+sys.path[:0] = {path!r}
+import numpy as np
+from train.test_compiled import fit_in_child
+rng = np.random.default_rng(0)
+print(fit_in_child((rng.normal(size=(1200, 40)), rng.integers(3, size=1200))))
+"""
+
+
+class TestConcurrency:
+    """Threads, processes and forks: all work, and give the same bits."""
+
+    def test_numbers_of_threads(self, wide):
+        digests = set()
+        for n_threads in (1, 2, 5):
+            with threadpool_limits(n_threads, user_api="blas"):
+                digests.add(fit_in_child(wide))
+        assert len(digests) == 1
+
+    @pytest.mark.parametrize("n_threads", [1, 2])
+    def test_eight_fits_at_once(self, wide, n_threads):
+        with threadpool_limits(n_threads, user_api="blas"):
+            expected = [fit_in_child(wide, seed) for seed in range(8)]
+        with threadpool_limits(n_threads, user_api="blas"), ThreadPoolExecutor(8) as executor:
+            found = list(executor.map(lambda seed: fit_in_child(wide, seed), range(8), timeout=300))
+        assert found == expected
+
+    @pytest.mark.parametrize("backend", ["loky", "threading", "multiprocessing"])
+    def test_joblib(self, wide, backend):
+        expected = [fit_in_child(wide, seed) for seed in range(3)]
+        jobs = (delayed(fit_in_child)(wide, seed) for seed in range(3))
+        assert Parallel(n_jobs=2, backend=backend)(jobs) == expected
+
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+    def test_fork_after_a_fit(self, wide):
+        with threadpool_limits(2, user_api="blas"):
+            expected = fit_in_child(wide)
+            with multiprocessing.get_context("fork").Pool(2) as pool:
+                found = pool.starmap_async(fit_in_child, [(wide,), (wide,)]).get(timeout=120)
+            assert found == [expected] * 2
+            # The parent goes on.
+            assert fit_in_child(wide) == expected
+
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+    def test_fork_during_a_fit(self, wide):
+        expected = fit_in_child(wide)
+        stop = threading.Event()
+
+        def fit_on():
+            while not stop.is_set():
+                fit_in_child(wide)
+
+        thread = threading.Thread(target=fit_on)
+        thread.start()
+        try:
+            for _ in range(3):
+                with multiprocessing.get_context("fork").Pool(1) as pool:
+                    assert pool.apply_async(fit_in_child, (wide,)).get(timeout=120) == expected
+        finally:
+            stop.set()
+            thread.join()
+
+    def test_another_process(self, wide):
+        """Which takes the compiled code from the disk, under another number of threads."""
+        names = ("OPENBLAS", "OMP", "MKL")
+        code = CODE.format(path=sys.path)
+        for n_threads in ("1", "4"):
+            environment = {f"{name}_NUM_THREADS": n_threads for name in names}
+            process = subprocess.run(
+                [sys.executable, "-W", "ignore", "-c", code],
+                capture_output=True,
+                text=True,
+                check=True,
+                env=os.environ | environment,
+            )
+            assert process.stdout.strip() == fit_in_child(wide)
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no interval timer on this system")
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_interrupts_at_random_moments(wide, n_threads):
+    """Whatever it interrupts, an estimator is as before or fitted, and no thread is left."""
+
+    def interrupt(*args):
+        raise KeyboardInterrupt
+
+    expected = fit_in_child(wide)
+    start = time.perf_counter()
+    fit_in_child(wide)
+    seconds, threads = time.perf_counter() - start, threading.enumerate()
+    rng, n_raised = np.random.default_rng(n_threads), 0
+    previous = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        with threadpool_limits(n_threads, user_api="blas"):
+            for _ in range(25):
+                model = None
+                try:
+                    signal.setitimer(signal.ITIMER_REAL, rng.uniform(1e-4, seconds))
+                    model = fitted(wide, max_iter=20)
+                    signal.setitimer(signal.ITIMER_REAL, 0)
+                except KeyboardInterrupt:
+                    n_raised += 1
+                signal.setitimer(signal.ITIMER_REAL, 0)
+                if model is not None:
+                    assert np.isfinite(model.predict_proba(wide[0])).all()
+                assert threading.enumerate() == threads
+            assert fit_in_child(wide) == expected
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+    assert n_raised
+
+
+def test_a_waiting_thread_ends_where_another_fails():
+    state = np.zeros(instructions.STATE_SIZE, dtype=np.int64)
+    compiled, _ = load_compiled()
+    with ThreadPoolExecutor(1) as executor:
+        waiting = executor.submit(instructions.wait, state, 2, compiled.give_way)
+        time.sleep(0.05)
+        assert not waiting.done()
+        state[instructions.STOP] = 1
+        assert waiting.result(30) is False
+
+
+def test_an_estimator_goes_where_numba_is_not(wide):
+    """Nothing of numba is pickled."""
+    packed = pickle.dumps(fitted(wide, warm_start=True))
+    assert b"numba." not in packed
+    assert b"_train.jit" not in packed
