@@ -2,6 +2,7 @@
 
     python benchmarks/training.py                  # everything, about 15 minutes on two cores
     python benchmarks/training.py --only adam lbfgs
+    python benchmarks/training.py --engines        # the steps side by side, a quarter of an hour
 
 Whole calls of ``fit`` are timed, at equal dtype, epochs, batch size, architecture and start,
 with the threads that each library takes by itself; skobd's ends with one pass over the data for
@@ -12,9 +13,11 @@ where it is installed. Data are synthetic: the time of an epoch depends on the s
 import importlib.util
 import itertools
 import json
+import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Callable
@@ -26,10 +29,11 @@ from _common import arguments, geometric_mean, median_times, print_environment, 
 from sklearn.datasets import make_classification
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from skobd import OBDMLPClassifier
 
+HAS_NUMBA = importlib.util.find_spec("numba") is not None
 HAS_TORCH = importlib.util.find_spec("torch") is not None
 
 
@@ -180,6 +184,111 @@ def adam(repeats: int) -> None:
         mean = geometric_mean(torch_ratios)
         checks.append(["torch/skobd, geometric mean", mean, verdict(mean, 1.5, True)])
     print_table(checks, ["what", "measured", "target"])
+
+
+# ------------------------------------------------------------------------------ engines
+
+
+FIRST_FIT = """
+import time, warnings
+import numpy as np
+from skobd import OBDMLPClassifier
+warnings.simplefilter("ignore")
+X = np.random.default_rng(0).normal(size=(1000, 20)).astype("{dtype}")
+model = OBDMLPClassifier(max_iter=2, prune_fraction=0, engine="{engine}")
+start = time.perf_counter()
+model.fit(X, X[:, 0] > 0)
+print(time.perf_counter() - start)
+"""
+
+
+def engines(repeats: int) -> None:
+    """Ten epochs by each step, scikit-learn, PyTorch and bare products, on one core and on all."""
+    names = ["numpy", "numba"] if HAS_NUMBA else ["numpy"]
+    all_threads = max(pool["num_threads"] for pool in threadpool_info())
+    checks: list[list[Any]] = []
+    for n_threads in sorted({1, all_threads}):
+        print(f"Adam, whole fits of ten epochs on {n_threads} thread(s) (median seconds)")
+        rows, seconds = [], []
+        for dtype, case in [(dtype, case) for dtype in DTYPES for case in CASES]:
+            seconds.append(_ten_epochs(case._replace(epochs=10), dtype, names, n_threads, repeats))
+            theirs, bare = seconds[-1]["sklearn"], seconds[-1]["bare"]
+            row = [case, dtype, *seconds[-1].values()]
+            rows.append(row + [theirs / seconds[-1][n] for n in names])
+            rows[-1] += [seconds[-1][n] / bare for n in names]
+        headers = ["case", "dtype", *seconds[0], *(f"sklearn/{name}" for name in names)]
+        print_table(rows, [*headers, *(f"{name}/bare" for name in names)])
+        for name, (mean, least) in {"numpy": (1.9, 1.3), "numba": (2.8, 1.6)}.items():
+            if name not in names:
+                continue
+            ratios = [times["sklearn"] / times[name] for times in seconds]
+            checks += [
+                [f"sklearn/{name}, mean, {n_threads}", geometric_mean(ratios), mean, True],
+                [f"sklearn/{name}, least, {n_threads}", min(ratios), least, True],
+            ]
+        if HAS_NUMBA:
+            ratio = max(times["numba"] / times["bare"] for times in seconds)
+            checks.append([f"numba/bare, largest, {n_threads}", ratio, 1.5, False])
+            for size, ratio in _gains(seconds).items():
+                checks.append([f"numpy/numba, {size}, {n_threads}", ratio, 1.4, True])
+            if HAS_TORCH:
+                ratio = geometric_mean(times["torch"] / times["numba"] for times in seconds)
+                checks.append([f"torch/numba, mean, {n_threads}", ratio, 2.5, True])
+    rows = [[what, value, verdict(value, *target)] for what, value, *target in checks]
+    print_table(rows, ["what, threads", "measured", "target"])
+    if HAS_NUMBA:
+        _first_fits()
+
+
+def _ten_epochs(
+    case: Case, dtype: str, names: list[str], n_threads: int, repeats: int
+) -> dict[str, float]:
+    X, y = case.data(dtype)
+    calls: dict[str, Callable[[], Any]] = {}
+    for name in names:
+        model = OBDMLPClassifier(**settings(case), prune_fraction=0, engine=name)
+        calls[name] = lambda m=model: m.fit(X, y)
+    theirs = MLPClassifier(**settings(case))
+    calls["sklearn"] = lambda: theirs.fit(X, y)
+    if HAS_TORCH:
+        import torch
+
+        torch.set_num_threads(n_threads)
+        calls["torch"] = lambda: torch_fit(case, X, y, case.epochs, 1e-4)
+    calls["bare"] = lambda: bare_products(case, X, case.epochs)
+    with threadpool_limits(n_threads):
+        return median_times(calls, repeats)
+
+
+def _gains(seconds: list[dict[str, float]]) -> dict[str, float]:
+    """How much faster the compiled step is for each size of the network."""
+    sizes, n = ("small", "middle", "large"), len(CASES)
+    return {
+        size: geometric_mean(times["numpy"] / times["numba"] for times in seconds[index::n])
+        for index, size in enumerate(sizes)
+    }
+
+
+def _first_fits() -> None:
+    """What the first fit of a process takes, before and after the code is on the disk."""
+    print("The first fit of a process (seconds)")
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        for what, engine, dtype in (
+            ("NumPy", "numpy", "float64"),
+            ("compiling", "numba", "float64"),
+            ("compiling", "numba", "float32"),
+            ("compiled on disk", "numba", "float64"),
+        ):
+            process = subprocess.run(
+                [sys.executable, "-c", FIRST_FIT.format(dtype=dtype, engine=engine)],
+                capture_output=True,
+                text=True,
+                check=True,
+                env=os.environ | {"NUMBA_CACHE_DIR": folder},
+            )
+            rows.append([what, dtype, float(process.stdout)])
+    print_table(rows, ["what", "dtype", "seconds"])
 
 
 # ------------------------------------------------------------------------------ threads
@@ -369,6 +478,7 @@ def _repeat(function: Callable[[Any], Any], data: Any, n_calls: int) -> None:
 
 PARTS = {
     "adam": adam,
+    "engines": engines,
     "threads": threads,
     "lbfgs": lbfgs,
     "curvature": curvature,
@@ -381,6 +491,7 @@ def main() -> None:
     """Run the parts that the command line asks for."""
     parser = arguments(__doc__)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--engines", action="store_true", help="the same as --only engines")
     parser.add_argument("--measure-memory", nargs=2, metavar=("CALL", "SOLVER"))
     options = parser.parse_args()
     # The number of epochs is fixed here, so fits are meant to end before they converge.
@@ -390,7 +501,7 @@ def main() -> None:
         return
     print_environment()
     start = time.perf_counter()
-    for name in options.only:
+    for name in ["engines"] if options.engines else options.only:
         PARTS[name](options.repeats)
     print(f"{time.perf_counter() - start:.0f} s in all")
 

@@ -20,12 +20,12 @@ class Compiled(NamedTuple):
     ----------
     gemm : dict of str to int
         BLAS's product of matrices.
-    give_way : int
-        What lets another thread have the core.
+    give_way : (int, int)
+        Address and argument of the function that sleeps for a moment.
     """
 
     gemm: dict[str, int]
-    give_way: int
+    give_way: tuple[int, int]
 
 
 def check_engine(engine: str) -> None:
@@ -94,9 +94,10 @@ def _address_of(name: str, kind: str) -> int:
     return int(get_pointer(capsule, signature))
 
 
-def _give_way() -> int:
+def _give_way() -> tuple[int, int]:
     if os.name == "nt":
-        function = getattr(ctypes, "windll").kernel32.SwitchToThread  # noqa: B009
+        # The shortest true sleep is far too long there.
+        function, argument = getattr(ctypes, "windll").kernel32.Sleep, 0  # noqa: B009
     else:
-        function = ctypes.CDLL(None).sched_yield
-    return int(ctypes.cast(function, ctypes.c_void_p).value or 0)
+        function, argument = ctypes.CDLL(None).usleep, 20
+    return int(ctypes.cast(function, ctypes.c_void_p).value or 0), argument

@@ -49,7 +49,7 @@ class TestInterrupt:
         assert model.predict(iris[0]).shape == iris[1].shape
 
     def test_in_partial_fit(self, iris, monkeypatch):
-        model = OBDMLPClassifier((5,)).partial_fit(*iris, classes=[0, 1, 2])
+        model = OBDMLPClassifier((5,), engine="numpy").partial_fit(*iris, classes=[0, 1, 2])
         loss, p = model.loss_, model.predict_proba(iris[0])
 
         def interrupt(*args, **kwargs):

@@ -17,8 +17,10 @@ NO, YES = 78, 84
 # Where a state counts arrivals at the barrier, and where it says that all are to end; not in one
 # line of the cache.
 STATE_SIZE, STOP = 16, 8
-# Loads of the counter before a waiting thread offers its core to others.
-_N_SPINS = 500
+# Loads of the counter, some ten microseconds of them, before a waiting thread sleeps. Who sleeps is
+# let in again before those who compute, where there are more threads than cores; who offers the core
+# and stays ready is not.
+_N_SPINS = 20_000
 
 _COMPILE: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy"}
 compiled = njit(**_COMPILE, fastmath={"contract"})
@@ -53,14 +55,16 @@ def _load_atomically(typingctx, array):
 
 
 @intrinsic
-def call(typingctx, address):
-    """Call the C function at an address, which takes nothing and returns an int."""
+def call(typingctx, address, argument):
+    """Call the C function at an address, of a 32-bit integer, and forget what it returns."""
 
     def codegen(context, builder, signature, args):
-        kind = ir.FunctionType(ir.IntType(32), [])
-        return builder.call(builder.inttoptr(args[0], kind.as_pointer()), [])
+        kind = ir.FunctionType(ir.IntType(32), [ir.IntType(32)])
+        argument = builder.trunc(args[1], ir.IntType(32))
+        builder.call(builder.inttoptr(args[0], kind.as_pointer()), [argument])
+        return context.get_dummy_value()
 
-    return types.int32(types.intp), codegen
+    return types.void(types.int64, types.int64), codegen
 
 
 @intrinsic
@@ -125,7 +129,7 @@ def wait(state, n_arrivals, give_way):
             return False
         n_loads += 1
         if n_loads > _N_SPINS:
-            call(give_way)
+            call(*give_way)
     return True
 
 

@@ -324,8 +324,8 @@ def run_steps(shape, arrays, plan, addresses, state, steps):
     shape : Shape
     arrays : Arrays
     plan : Plan
-    addresses : (int, int)
-        Of BLAS's product of matrices, and of what offers the core to other threads.
+    addresses : (int, (int, int))
+        Of BLAS's product of matrices; and of what sleeps, with its argument.
     state : ndarray of int64 of shape (STATE_SIZE,)
         See `instructions`.
     steps : (int, int, int, int)
