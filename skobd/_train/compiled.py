@@ -33,7 +33,7 @@ class CompiledEpochs:
     Parameters
     ----------
     objective : Objective
-        Of rows that are contiguous.
+        Of dense rows, in any layout.
     batch_size : int
     n_chunks : int, default=None
         None for as many as are worth a thread.
@@ -44,7 +44,7 @@ class CompiledEpochs:
         compiled, error = load_compiled()
         if compiled is None:
             raise ImportError("numba does not work") from error
-        self._kernels = importlib.import_module("skobd._train.jit.kernels")
+        self._kernels = importlib.import_module("skobd._train.kernels")
         self._state_size = self._kernels.STATE_SIZE
         self._addresses = compiled.gemm[dtype.name], compiled.give_way
         self._objective, self._batch_size = objective, batch_size
@@ -115,6 +115,7 @@ class CompiledEpochs:
             network.offsets[:-1].astype(np.int64),
             np.cumsum([0, *fan_out[:-1] * self._batch_size]),
             bounds,
+            _strides(self._data[0]),
             list(ACTIVATIONS).index(network.activation),
             list(LOSSES).index(loss),
             list(UPDATES).index(update.settings.solver),
@@ -164,17 +165,25 @@ class _Memory:
     """An array's memory, as something that may be written to."""
 
     def __init__(self, array: NDArray[Any]) -> None:
+        low, high = np.lib.array_utils.byte_bounds(array)
         self.__array_interface__ = {
-            "data": (array.ctypes.data, False),
-            "shape": (array.size,),
+            "data": (low, False),
+            "shape": ((high - low) // array.itemsize,),
             "typestr": array.dtype.str,
             "version": 3,
         }
 
 
 def _plain(array: NDArray[Any]) -> NDArray[Any]:
-    """A flat, writable view of a contiguous array, which is not kept alive by it.
+    """All memory of an array as a flat, writable view, which does not keep it alive.
 
     numba compiles anew for arrays that are read-only, as those that joblib maps into memory.
     """
     return np.asarray(_Memory(array))
+
+
+def _strides(X: NDArray[Any]) -> tuple[int, int, int]:
+    """See `x_strides` of the kernels; from the last row to the first steps are negative."""
+    row, column = (stride // X.itemsize for stride in X.strides)
+    first = sum(max(0, -step) * (n - 1) for step, n in zip((row, column), X.shape, strict=True))
+    return first, row, column

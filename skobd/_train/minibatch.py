@@ -51,8 +51,7 @@ def make_epochs(objective: Objective, batch_size: int, engine: str = "numpy") ->
     is_small = batch_size * max(objective.network.layer_sizes) <= _MAX_MINIBATCH_ELEMENTS
     if not (is_small and isinstance(X, np.ndarray | Rows)):
         return BlockEpochs(objective, batch_size)
-    base = X.base if isinstance(X, Rows) else X
-    if base.flags.c_contiguous and is_compiled(engine):
+    if is_compiled(engine):
         return CompiledEpochs(objective, batch_size)
     return DenseEpochs(objective, batch_size)
 

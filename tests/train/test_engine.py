@@ -3,7 +3,6 @@
 import importlib
 import types
 
-import numpy as np
 import pytest
 import scipy.sparse as sp
 from models import digest, make
@@ -11,8 +10,7 @@ from problems import make_problem
 
 from skobd._train import engine
 from skobd._train.engine import check_engine, is_compiled, load_compiled
-from skobd._train.minibatch import BlockEpochs, DenseEpochs, make_epochs
-from skobd._train.rows import Rows
+from skobd._train.minibatch import BlockEpochs, make_epochs
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -79,9 +77,6 @@ def test_what_has_no_compiled_step(monkeypatch):
     assert isinstance(make_epochs(objective, 2**21, "numba"), BlockEpochs)
     objective.X = sp.csr_array(X)
     assert isinstance(make_epochs(objective, 10, "numba"), BlockEpochs)
-    # Columns that are contiguous, of an array too large to be copied.
-    objective.X = Rows(np.asfortranarray(X))
-    assert isinstance(make_epochs(objective, 10, "numba"), DenseEpochs)
 
 
 def test_unknown_engine(iris):
