@@ -218,6 +218,9 @@ def engines(repeats: int) -> None:
             rows[-1] += [seconds[-1][n] / bare for n in names]
         headers = ["case", "dtype", *seconds[0], *(f"sklearn/{name}" for name in names)]
         print_table(rows, [*headers, *(f"{name}/bare" for name in names)])
+        if n_threads < all_threads:
+            # The targets are for all cores.
+            continue
         for name, (mean, least) in {"numpy": (1.9, 1.3), "numba": (2.8, 1.6)}.items():
             if name not in names:
                 continue
