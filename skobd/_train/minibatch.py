@@ -151,12 +151,15 @@ class DenseEpochs:
             assert apply is not None
             decay = self._penalty.decay(float(weights[step]))
             _, parameter_chunks = views[len(batches[step])]
-            for chunk in parameter_chunks[index]:
+            chunks = parameter_chunks[index]
+            for chunk in chunks:
                 squares[index, step] += self._gradient_of(chunk, decay)
-                place = chunk.survivors
-                gradient = survivors.gather(self._gradient, place)
-                apply(survivors.values[place], gradient, place)
-                survivors.scatter(place)
+                # One chunk is all parameters, and updated in one go.
+                if self._n_chunks > 1 or chunk is chunks[-1]:
+                    place = chunk.survivors if self._n_chunks > 1 else slice(None)
+                    gradient = survivors.gather(self._gradient, place)
+                    apply(survivors.values[place], gradient, place)
+                    survivors.scatter(place)
 
         layers = self._network.layers(survivors.theta)
         run_phases((back_to_deltas, descend), len(batches), self._n_chunks)
