@@ -66,7 +66,7 @@ class CompiledEpochs:
         n_units = sum(network.layer_sizes[1:])
         sizes = [network.layer_sizes[0] * batch_size, *[n_units * batch_size] * 2]
         self._buffers = [np.empty(size, dtype=dtype) for size in sizes]
-        self._gradient = np.empty(network.n_parameters, dtype=dtype)
+        self._gradient = np.empty(self._n_chunks * network.n_parameters, dtype=dtype)
         self._scratch = self._none
         self._shape: tuple[Survivors, Any] | None = None
 
@@ -97,17 +97,10 @@ class CompiledEpochs:
             return self._shape[1]
         objective, network = self._objective, self._objective.network
         fan_in, fan_out = np.array(network.layer_sizes[:-1]), np.array(network.layer_sizes[1:])
-        chunks = [split_evenly(int(n), self._n_chunks) for n in fan_in]
-        bounds = np.empty((self._n_chunks, len(fan_in), 4), dtype=np.int64)
-        for layer, rows_of_chunks in enumerate(chunks):
-            offset, n_columns = int(network.offsets[layer]), int(fan_out[layer])
-            for chunk, rows in enumerate(rows_of_chunks):
-                # The last rows have the intercepts with them.
-                stop = rows.stop + (rows.start < rows.stop == fan_in[layer])
-                within = survivors.within(
-                    slice(offset + rows.start * n_columns, offset + stop * n_columns)
-                )
-                bounds[chunk, layer] = rows.start, rows.stop, within.start, within.stop
+        chunks = split_evenly(network.n_parameters, self._n_chunks)
+        bounds = np.array(
+            [(place.start, place.stop, survivors.within(place).start) for place in chunks]
+        )
         loss = next(name for name, loss in LOSSES.items() if loss is objective.loss)
         shape = self._kernels.Shape(
             fan_in,

@@ -4,10 +4,13 @@ Only `compiled` and `engine` import this module, because it needs numba. It is o
 numba judges by the date of a file whether what it has compiled is still of use.
 
 Matrices lie in flat arrays, row by row, so that one compilation for each floating type serves every
-network; BLAS gets addresses. An array and where a matrix begins in it is a *place* here. Functions
-of single numbers are written such that the compiler makes vector code of the loops around them,
-which it does not of calls of the mathematical library. A step has the two phases of `minibatch`,
-between which the threads wait for one another without Python.
+network; BLAS gets addresses. Functions of single numbers are written such that the compiler makes
+vector code of the loops around them, which it does not of calls of the mathematical library.
+
+A step has two phases, after which the threads wait for one another without Python: chunks of rows
+make deltas and a gradient of their own, then chunks of parameters add the gradients up and update.
+So a thread reads little of what another one has written, which takes longer here than a sum: only
+gradients go from core to core, not activations.
 """
 
 import math
@@ -28,10 +31,15 @@ NO, YES = 78, 84
 # Where a state counts arrivals at the barrier, and where it says that all are to end; not in one
 # line of the cache.
 STATE_SIZE, STOP = 16, 8
-# Loads of the counter, some ten microseconds of them, before a waiting thread sleeps. Who sleeps is
-# let in again before those who compute, where there are more threads than cores; who offers the
-# core and stays ready is not.
-_N_SPINS = 20_000
+# Parameters that are updated at a time.
+_PIECE = 2048
+# Products with so few columns are faster without BLAS.
+_NARROW = 4
+# Loads of the counter before a waiting thread sleeps: some half a millisecond of them where the
+# others came in that time before, and ten microseconds where they did not. Who sleeps is let in
+# again before those who compute, where there are more threads than cores; who offers the core and
+# stays ready is not.
+_MOST_SPINS, _FEWEST_SPINS = 1_000_000, 20_000
 
 _COMPILE: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 compiled = njit(**_COMPILE, fastmath={"contract"})
@@ -51,9 +59,8 @@ class Shape(NamedTuple):
         Where the layer begins in ``theta``.
     buffers : ndarray of int
         Where the values of its units begin in `Arrays.activations` and `Arrays.deltas`.
-    bounds : ndarray of int of shape (n_chunks, n_layers, 4)
-        First and last row of the layer matrix in a chunk of parameters, and first and last
-        survivor; the intercepts are in the last chunk.
+    bounds : ndarray of int of shape (n_chunks, 3)
+        First and last parameter of a chunk, and its first survivor.
     x_strides : (int, int, int)
         Where the first number of the first row is in ``X``, and steps to the next row and column.
     activation, loss, update : int
@@ -208,37 +215,92 @@ def _half_power_of_two(typingctx, x):
 
 
 @compiled
-def wait(state, n_arrivals, give_way):
-    """Wait until threads have arrived so many times in all; False if they are to end."""
-    if n_arrivals == 0:
-        return True
+def wait(state, n_arrivals, give_way, n_spins):
+    """Wait until threads have arrived so many times in all.
+
+    Returns how often to look next time before sleeping, or -1 if all are to end.
+    """
     _add_atomically(state, 1)
     n_loads = 0
     while _load_atomically(state) < n_arrivals:
         if _load_atomically(state[STOP:]):
-            return False
+            return -1
         n_loads += 1
-        if n_loads > _N_SPINS:
+        if n_loads > n_spins:
             call(*give_way)
-    return True
+    # Where others want the cores, looking in vain would keep them from it.
+    return min(2 * n_spins, _MOST_SPINS) if n_loads <= n_spins else max(n_spins // 4, _FEWEST_SPINS)
 
 
 # ------------------------------------------------------------------ products
 
 
 @compiled
-def at(array, index):
-    """Address of an element."""
-    return np.int64(array.ctypes.data + index * array.itemsize)
+def matrix(array, first, n_rows, n_columns):
+    """View of a matrix in a flat array. Of its elements numba makes vector code, of ``a[i + j]``
+    it does not, because the sum could be negative."""
+    return array[first : first + n_rows * n_columns].reshape((n_rows, n_columns))
+
+
+@compiled
+def at(array):
+    """Address of the first element."""
+    return np.int64(array.ctypes.data)
 
 
 @entry
 def product(gemm, a, b, out):
     """``out = a b``, for a look at whether everything works."""
-    addresses = at(b, 0), at(a, 0), at(out, 0)
-    sizes = out.shape[1], out.shape[0], a.shape[1]
-    strides = out.shape[1], a.shape[1], out.shape[1]
-    call_gemm(out, gemm, (NO, NO), sizes, addresses, strides, out.dtype.type(0))
+    multiply(gemm, a, b, out, out.dtype.type(0))
+
+
+@compiled_sum
+def multiply(gemm, x, w, out, beta):
+    """``out = x w + beta out``; one column is not worth BLAS's preparations."""
+    (n_rows, fan_in), fan_out = x.shape, w.shape[1]
+    if fan_out > 1:
+        addresses, strides = (at(w), at(x), at(out)), (fan_out, fan_in, fan_out)
+        call_gemm(out, gemm, (NO, NO), (fan_out, n_rows, fan_in), addresses, strides, beta)
+        return
+    for i in range(n_rows):
+        total = beta * out[i, 0]
+        for j in range(fan_in):
+            total += x[i, j] * w[j, 0]
+        out[i, 0] = total
+
+
+@compiled
+def multiply_by_transposed(gemm, delta, w, out):
+    """``out = delta w^T``."""
+    (n_rows, fan_out), fan_in = delta.shape, w.shape[0]
+    if fan_out > 1:
+        addresses, strides = (at(w), at(delta), at(out)), (fan_out, fan_out, fan_in)
+        zero = out.dtype.type(0)
+        call_gemm(out, gemm, (YES, NO), (fan_in, n_rows, fan_out), addresses, strides, zero)
+        return
+    for i in range(n_rows):
+        for j in range(fan_in):
+            out[i, j] = delta[i, 0] * w[j, 0]
+
+
+@compiled
+def multiply_transposed(gemm, x, delta, out):
+    """``out = x^T delta``."""
+    (n_rows, fan_in), fan_out = x.shape, delta.shape[1]
+    if fan_out > _NARROW:
+        addresses, strides = (at(delta), at(x), at(out)), (fan_out, fan_in, fan_out)
+        zero = out.dtype.type(0)
+        call_gemm(out, gemm, (NO, YES), (fan_out, fan_in, n_rows), addresses, strides, zero)
+        return
+    total = np.empty(fan_in, out.dtype)
+    for column in range(fan_out):
+        total[:] = 0
+        for i in range(n_rows):
+            size = delta[i, column]
+            for j in range(fan_in):
+                total[j] += size * x[i, j]
+        for j in range(fan_in):
+            out[j, column] = total[j]
 
 
 # ------------------------------------------------------------------ exponentials
@@ -344,46 +406,49 @@ def exponentials(loss, raw):
 
 
 @compiled
-def loss_before(loss, raw, y):
-    """What of the loss of a row is computed from the raw output, which softmax centres."""
+def loss_before(loss, raw, Y, i, k):
+    """What of the loss of row ``i`` is computed from the raw output, which softmax centres.
+
+    Its targets are row ``k`` of ``Y``.
+    """
     value = 0.0
     if loss == SQUARED_ERROR:
-        for j in range(raw.size):
-            value += 0.5 * (raw[j] - y[j]) ** 2
+        for j in range(raw.shape[1]):
+            value += 0.5 * (raw[i, j] - Y[k, j]) ** 2
     elif loss == BINARY_LOG_LOSS:
-        for j in range(raw.size):
-            a = float(raw[j])
-            value += (0.0 if a < 0.0 else a) + math.log1p(math.exp(-abs(a))) - y[j] * a
+        for j in range(raw.shape[1]):
+            a = float(raw[i, j])
+            value += (0.0 if a < 0.0 else a) + math.log1p(math.exp(-abs(a))) - Y[k, j] * a
     elif loss == MULTINOMIAL_LOG_LOSS:
-        largest = raw[0]
-        for j in range(1, raw.size):
-            largest = raw[j] if raw[j] > largest else largest
-        for j in range(raw.size):
-            raw[j] -= largest
-            value -= raw[j] * y[j]
+        largest = raw[i, 0]
+        for j in range(1, raw.shape[1]):
+            largest = raw[i, j] if raw[i, j] > largest else largest
+        for j in range(raw.shape[1]):
+            raw[i, j] -= largest
+            value -= raw[i, j] * Y[k, j]
     else:
-        for j in range(raw.size):
-            value -= y[j] * raw[j] + y[j]
-            if y[j] > 0:
-                value += y[j] * math.log(y[j])
+        for j in range(raw.shape[1]):
+            value -= Y[k, j] * raw[i, j] + Y[k, j]
+            if Y[k, j] > 0:
+                value += Y[k, j] * math.log(Y[k, j])
     return value
 
 
 @compiled
-def loss_after(loss, p, y, weight):
-    """The others; ``p`` becomes the gradient of the weighted loss."""
+def loss_after(loss, p, Y, i, k, weight):
+    """The others; the row of ``p`` becomes the gradient of the weighted loss."""
     T = p.dtype.type
     value, scale = 0.0, T(1)
     if loss == MULTINOMIAL_LOG_LOSS:
         total = T(0)
-        for j in range(p.size):
-            total += p[j]
+        for j in range(p.shape[1]):
+            total += p[i, j]
         value, scale = math.log(total), T(1) / total
     elif loss == POISSON:
-        for j in range(p.size):
-            value += p[j]
-    for j in range(p.size):
-        p[j] = (p[j] * scale - y[j]) * weight
+        for j in range(p.shape[1]):
+            value += p[i, j]
+    for j in range(p.shape[1]):
+        p[i, j] = (p[i, j] * scale - Y[k, j]) * weight
     return value
 
 
@@ -391,65 +456,37 @@ def loss_after(loss, p, y, weight):
 
 
 @compiled
-def _loss_of_rows(shape, arrays, raw, rows, factor):
-    """Summed loss of some rows, whose raw output becomes ``factor`` times its gradient."""
-    T = raw.dtype.type
-    n, total = shape.fan_out[-1], 0.0
-    losses = np.empty(rows.size)
-    for i in range(rows.size):
-        y = arrays.Y[rows[i] * n : rows[i] * n + n]
-        losses[i] = loss_before(shape.loss, raw[i * n : i * n + n], y)
-    exponentials(shape.loss, raw)
-    for i in range(rows.size):
-        y = arrays.Y[rows[i] * n : rows[i] * n + n]
-        weight = T(1) if arrays.sample_weight.size == 0 else arrays.sample_weight[rows[i]]
-        loss = loss_after(shape.loss, raw[i * n : i * n + n], y, T(factor * weight))
-        total += weight * (losses[i] + loss)
-    return total
-
-
-@compiled_sum
-def _multiply(gemm, x, w, a, sizes):
-    """``a += x w`` at places, for sizes (n_rows, fan_in, fan_out)."""
-    n_rows, fan_in, fan_out = sizes
-    if fan_out > 1:
-        addresses, strides = (at(*w), at(*x), at(*a)), (fan_out, fan_in, fan_out)
-        one = a[0].dtype.type(1)
-        call_gemm(a[0], gemm, (NO, NO), (fan_out, n_rows, fan_in), addresses, strides, one)
-        return
-    weights = w[0][w[1] : w[1] + fan_in]
-    for i in range(n_rows):
-        row, total = x[0][x[1] + i * fan_in : x[1] + (i + 1) * fan_in], a[0][a[1] + i]
-        for j in range(fan_in):
-            total += row[j] * weights[j]
-        a[0][a[1] + i] = total
+def inputs_of(shape, arrays, layer, start, stop):
+    """What a layer takes for the rows ``start`` to ``stop`` of a batch."""
+    fan_in, n_rows = shape.fan_in[layer], stop - start
+    if layer == 0:
+        return matrix(arrays.inputs, start * fan_in, n_rows, fan_in)
+    return matrix(arrays.activations, shape.buffers[layer - 1] + start * fan_in, n_rows, fan_in)
 
 
 @compiled
-def _backpropagate(gemm, delta, w, out, sizes):
-    """``out = delta w^T``; of one output unit BLAS makes heavy weather."""
-    n_rows, fan_in, fan_out = sizes
-    if fan_out > 1:
-        addresses, strides = (at(*w), at(*delta), at(*out)), (fan_out, fan_out, fan_in)
-        zero = out[0].dtype.type(0)
-        call_gemm(out[0], gemm, (YES, NO), (fan_in, n_rows, fan_out), addresses, strides, zero)
-        return
-    weights = w[0][w[1] : w[1] + fan_in]
-    for i in range(n_rows):
-        row, size = out[0][out[1] + i * fan_in : out[1] + (i + 1) * fan_in], delta[0][delta[1] + i]
-        for j in range(fan_in):
-            row[j] = size * weights[j]
+def outputs_of(shape, array, layer, start, stop):
+    """The same of what it gives, in an array of activations or deltas."""
+    fan_out = shape.fan_out[layer]
+    return matrix(array, shape.buffers[layer] + start * fan_out, stop - start, fan_out)
+
+
+@compiled
+def weights_of(shape, vector, layer):
+    """The weights of a layer in ``theta``, or in what has its shape; its intercepts."""
+    fan_in, fan_out, offset = shape.fan_in[layer], shape.fan_out[layer], shape.offsets[layer]
+    stop = offset + fan_in * fan_out
+    return matrix(vector, offset, fan_in, fan_out), vector[stop : stop + fan_out]
 
 
 @compiled
 def _deltas_of_rows(shape, arrays, plan, gemm, step, start, stop):
-    """Phase 1 for some rows of a batch; returns their summed loss."""
+    """Activations and deltas of some rows of a batch; returns their summed loss."""
     first, last = plan.starts[step], shape.fan_in.size - 1
-    _forward(shape, arrays, plan, gemm, first, start, stop)
-    size = shape.fan_out[last]
-    here = shape.buffers[last] + start * size
-    raw = arrays.deltas[here : here + (stop - start) * size]
-    raw[:] = arrays.activations[here : here + raw.size]
+    _gather(shape, arrays, plan.x_rows[first + start : first + stop], start, stop)
+    _forward(shape, arrays, gemm, start, stop)
+    raw = outputs_of(shape, arrays.deltas, last, start, stop)
+    raw[:] = outputs_of(shape, arrays.activations, last, start, stop)
     rows = plan.y_rows[first + start : first + stop]
     loss = _loss_of_rows(shape, arrays, raw, rows, 1 / plan.weights[step])
     _backward(shape, arrays, gemm, start, stop)
@@ -457,50 +494,86 @@ def _deltas_of_rows(shape, arrays, plan, gemm, step, start, stop):
 
 
 @compiled
-def _forward(shape, arrays, plan, gemm, first, start, stop):
-    """Activations of the rows ``start`` to ``stop`` of a batch that begins at ``first``."""
-    rows = plan.x_rows[first + start : first + stop]
-    n_rows, n_inputs, n_layers = stop - start, shape.fan_in[0], shape.fan_in.size
-    first_x, row_stride, stride = shape.x_strides
-    for i in range(n_rows):
-        here = (start + i) * n_inputs
-        there = first_x + rows[i] * row_stride
-        row = arrays.inputs[here : here + n_inputs]
+def _gather(shape, arrays, rows, start, stop):
+    inputs, X = inputs_of(shape, arrays, 0, start, stop), arrays.X
+    first, row_stride, stride = shape.x_strides
+    for i in range(rows.size):
+        here = first + rows[i] * row_stride
+        # An index without a sign is not looked at for being negative.
         if stride == 1:
-            row[:] = arrays.X[there : there + n_inputs]
+            for j in range(inputs.shape[1]):
+                inputs[i, j] = X[np.uintp(here + j)]
         else:
-            for j in range(n_inputs):
-                row[j] = arrays.X[there + j * stride]
-    x = arrays.inputs, start * n_inputs
-    for layer in range(n_layers):
-        fan_in, fan_out = shape.fan_in[layer], shape.fan_out[layer]
-        offset, a_first = shape.offsets[layer], shape.buffers[layer] + start * fan_out
-        bias = arrays.theta[offset + fan_in * fan_out : offset + (fan_in + 1) * fan_out]
-        a = arrays.activations[a_first : a_first + n_rows * fan_out]
-        for i in range(n_rows):
-            a[i * fan_out : (i + 1) * fan_out] = bias
-        place = arrays.activations, a_first
-        _multiply(gemm, x, (arrays.theta, offset), place, (n_rows, fan_in, fan_out))
-        if layer < n_layers - 1:
-            activate(shape.activation, a)
-            x = place
+            for j in range(inputs.shape[1]):
+                inputs[i, j] = X[np.uintp(here + j * stride)]
+
+
+@compiled
+def _forward(shape, arrays, gemm, start, stop):
+    """Activations of the rows ``start`` to ``stop`` of a batch, whose inputs are known."""
+    for layer in range(shape.fan_in.size):
+        weights, intercepts = weights_of(shape, arrays.theta, layer)
+        x = inputs_of(shape, arrays, layer, start, stop)
+        a = outputs_of(shape, arrays.activations, layer, start, stop)
+        for i in range(a.shape[0]):
+            for j in range(a.shape[1]):
+                a[i, j] = intercepts[j]
+        multiply(gemm, x, weights, a, a.dtype.type(1))
+        if layer < shape.fan_in.size - 1:
+            activate(shape.activation, a.reshape(a.size))
+
+
+@compiled
+def _loss_of_rows(shape, arrays, raw, rows, factor):
+    """Summed loss of some rows, whose raw output becomes ``factor`` times its gradient."""
+    T, total = raw.dtype.type, 0.0
+    Y = arrays.Y.reshape((-1, raw.shape[1]))
+    losses = np.empty(rows.size)
+    for i in range(rows.size):
+        losses[i] = loss_before(shape.loss, raw, Y, i, rows[i])
+    exponentials(shape.loss, raw.reshape(raw.size))
+    for i in range(rows.size):
+        weight = T(1) if arrays.sample_weight.size == 0 else arrays.sample_weight[rows[i]]
+        total += weight * (
+            losses[i] + loss_after(shape.loss, raw, Y, i, rows[i], T(factor * weight))
+        )
+    return total
 
 
 @compiled
 def _backward(shape, arrays, gemm, start, stop):
     """dloss/da of the hidden units from that of the outputs."""
-    n_rows = stop - start
     for layer in range(shape.fan_in.size - 1, 0, -1):
-        fan_in, fan_out = shape.fan_in[layer], shape.fan_out[layer]
-        here = shape.buffers[layer] + start * fan_out
-        before = shape.buffers[layer - 1] + start * fan_in
-        w, sizes = (arrays.theta, shape.offsets[layer]), (n_rows, fan_in, fan_out)
-        _backpropagate(gemm, (arrays.deltas, here), w, (arrays.deltas, before), sizes)
-        multiply_by_derivative(
-            shape.activation,
-            arrays.deltas[before : before + n_rows * fan_in],
-            arrays.activations[before : before + n_rows * fan_in],
-        )
+        weights, _ = weights_of(shape, arrays.theta, layer)
+        delta = outputs_of(shape, arrays.deltas, layer, start, stop)
+        before = outputs_of(shape, arrays.deltas, layer - 1, start, stop)
+        x = inputs_of(shape, arrays, layer, start, stop)
+        multiply_by_transposed(gemm, delta, weights, before)
+        multiply_by_derivative(shape.activation, before.reshape(before.size), x.reshape(x.size))
+
+
+@compiled
+def _sum_rows(matrix, out):
+    """Sum over rows, four at a time."""
+    n_rows = matrix.shape[0]
+    n_fours = n_rows // 4 * 4
+    out[:] = 0
+    for i in range(0, n_fours, 4):
+        for j in range(out.size):
+            out[j] += (matrix[i, j] + matrix[i + 1, j]) + (matrix[i + 2, j] + matrix[i + 3, j])
+    for i in range(n_fours, n_rows):
+        for j in range(out.size):
+            out[j] += matrix[i, j]
+
+
+@compiled
+def _gradient_of_rows(shape, arrays, gradient, gemm, start, stop):
+    """Gradient of the loss of the rows ``start`` to ``stop`` of a batch."""
+    for layer in range(shape.fan_in.size):
+        weights, intercepts = weights_of(shape, gradient, layer)
+        delta = outputs_of(shape, arrays.deltas, layer, start, stop)
+        multiply_transposed(gemm, inputs_of(shape, arrays, layer, start, stop), delta, weights)
+        _sum_rows(delta, intercepts)
 
 
 # ------------------------------------------------------------------ parameters
@@ -537,10 +610,10 @@ def _momentum(values, gradient, velocity, numbers):
 
 
 @compiled
-def _update(shape, arrays, plan, step, start, stop, first, last):
-    """Update the survivors ``first`` to ``last``, which lie from ``start`` to ``stop``."""
+def _update(shape, arrays, plan, step, start, first, last):
+    """Update the survivors ``first`` to ``last``, which lie from the parameter ``start`` on."""
     numbers = plan.numbers[step]
-    values, gradient = arrays.values[first:last], arrays.gradient[start:stop]
+    values, gradient = arrays.values[first:last], arrays.gradient[start : start + last - first]
     where = plan.where[first:last] if plan.where.size else plan.where
     if where.size:
         gradient = arrays.scratch[first:last]
@@ -555,60 +628,47 @@ def _update(shape, arrays, plan, step, start, stop, first, last):
 
 
 @compiled_sum
-def _add_penalty(gradient, weights, decay):
-    """Add the gradient of the penalty; returns the squared norm of the weights."""
-    squares = gradient.dtype.type(0)
-    for i in range(weights.size):
-        gradient[i] += decay * weights[i]
-        squares += weights[i] * weights[i]
+def _penalise(shape, arrays, low, high, decay):
+    """Add the gradient of the penalty to some parameters; the squared norm of their weights."""
+    squares = 0.0
+    for layer in range(shape.fan_in.size):
+        offset = shape.offsets[layer]
+        start, stop = (
+            max(low, offset),
+            min(high, offset + shape.fan_in[layer] * shape.fan_out[layer]),
+        )
+        if start < stop:
+            weights, gradient = arrays.theta[start:stop], arrays.gradient[start:stop]
+            square = decay * 0
+            for i in range(weights.size):
+                gradient[i] += decay * weights[i]
+                square += weights[i] * weights[i]
+            squares += square
     return squares
 
 
 @compiled
-def _sum_rows(matrix, n_rows, out):
-    out[:] = 0
-    for i in range(n_rows):
-        row = matrix[i * out.size : (i + 1) * out.size]
-        for j in range(out.size):
-            out[j] += row[j]
-
-
-@compiled
-def _descend(shape, arrays, plan, gemm, step, chunk):
-    """Phase 2 for a chunk of the parameters; returns the squared norm of its weights."""
-    T = arrays.theta.dtype.type
-    n_rows, squares = plan.starts[step + 1] - plan.starts[step], 0.0
-    decay = T(shape.alpha / plan.weights[step])
-    for layer in range(shape.fan_in.size):
-        fan_in, fan_out = shape.fan_in[layer], shape.fan_out[layer]
-        low, high, first, last = shape.bounds[chunk, layer]
-        if low == high:
-            continue
-        start, stop = shape.offsets[layer] + low * fan_out, shape.offsets[layer] + high * fan_out
-        x = arrays.activations if layer else arrays.inputs
-        x_first = (shape.buffers[layer - 1] if layer else 0) + low
-        addresses = (
-            at(arrays.deltas, shape.buffers[layer]),
-            at(x, x_first),
-            at(arrays.gradient, start),
-        )
-        call_gemm(
-            arrays.gradient,
-            gemm,
-            (NO, YES),
-            (fan_out, high - low, n_rows),
-            addresses,
-            (fan_out, fan_in, fan_out),
-            T(0),
-        )
+def _descend(shape, arrays, plan, step, chunk):
+    """Update a chunk of the parameters; returns the squared norm of its weights if they decay."""
+    gradients = arrays.gradient.reshape((-1, arrays.theta.size))
+    squares, decay = 0.0, arrays.theta.dtype.type(shape.alpha / plan.weights[step])
+    start, stop, first = shape.bounds[chunk]
+    # Piece by piece, so that what was written is still in the cache when it is read.
+    for low in range(start, stop, _PIECE):
+        high = min(low + _PIECE, stop)
+        for other in range(1, gradients.shape[0]):
+            for i in range(low, high):
+                gradients[0, i] += gradients[other, i]
         if decay:
-            squares += _add_penalty(arrays.gradient[start:stop], arrays.theta[start:stop], decay)
-        if high == fan_in:
-            delta = arrays.deltas[shape.buffers[layer] :]
-            _sum_rows(delta, n_rows, arrays.gradient[stop : stop + fan_out])
-            stop += fan_out
+            squares += _penalise(shape, arrays, low, high, decay)
+        last = first + high - low
+        if plan.where.size:
+            last = first
+            while last < plan.where.size and plan.where[last] < high:
+                last += 1
         if first < last:
-            _update(shape, arrays, plan, step, start, stop, first, last)
+            _update(shape, arrays, plan, step, low, first, last)
+        first = last
     return squares
 
 
@@ -633,16 +693,22 @@ def run_steps(shape, arrays, plan, addresses, state, steps):
     """
     (gemm, give_way), (thread, n_threads, first, last) = addresses, steps
     n_chunks = plan.losses.shape[0]
-    per_phase = n_threads if n_threads > 1 else 0
+    n_spins = _MOST_SPINS
     for step in range(first, last):
         n_rows = plan.starts[step + 1] - plan.starts[step]
         for chunk in range(thread, n_chunks, n_threads):
             start, stop = n_rows * chunk // n_chunks, n_rows * (chunk + 1) // n_chunks
             plan.losses[chunk, step] = _deltas_of_rows(shape, arrays, plan, gemm, step, start, stop)
-        if not wait(state, per_phase * (2 * step + 1), give_way):
-            return False
+            gradient = arrays.gradient[chunk * arrays.theta.size :]
+            _gradient_of_rows(shape, arrays, gradient, gemm, start, stop)
+        if n_threads > 1:
+            n_spins = wait(state, n_threads * (2 * step + 1), give_way, n_spins)
+            if n_spins < 0:
+                return False
         for chunk in range(thread, n_chunks, n_threads):
-            plan.squares[chunk, step] = _descend(shape, arrays, plan, gemm, step, chunk)
-        if not wait(state, per_phase * (2 * step + 2), give_way):
-            return False
+            plan.squares[chunk, step] = _descend(shape, arrays, plan, step, chunk)
+        if n_threads > 1:
+            n_spins = wait(state, n_threads * (2 * step + 2), give_way, n_spins)
+            if n_spins < 0:
+                return False
     return True

@@ -354,11 +354,11 @@ def test_a_waiting_thread_ends_where_another_fails():
     state = np.zeros(kernels.STATE_SIZE, dtype=np.int64)
     compiled, _ = load_compiled()
     with ThreadPoolExecutor(1) as executor:
-        waiting = executor.submit(kernels.wait, state, 2, compiled.give_way)
+        waiting = executor.submit(kernels.wait, state, 2, compiled.give_way, 1000)
         time.sleep(0.05)
         assert not waiting.done()
         state[kernels.STOP] = 1
-        assert waiting.result(30) is False
+        assert waiting.result(30) == -1
 
 
 def test_an_estimator_goes_where_numba_is_not(wide):
