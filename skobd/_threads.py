@@ -17,6 +17,7 @@ future, a barrier or a starting thread locked for ever. Hence
 """
 
 import _thread
+import ctypes
 import itertools
 import os
 import threading
@@ -24,7 +25,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from contextvars import ContextVar, copy_context
 from functools import lru_cache, partial
 from io import IOBase
@@ -114,10 +115,16 @@ def run_threads(work: Callable[[int], None], n_threads: int, abort: Callable[[],
 
     ``abort`` makes all end, if one fails or the calling thread is interrupted.
     """
-    if n_threads > 1:
-        _run_together([partial(work, thread) for thread in range(n_threads)], abort)
-    else:
+    if n_threads == 1:
         work(0)
+        return
+    taken: list[int] = []
+
+    def begin(thread: int) -> None:
+        with _core_of_its_own(taken):
+            work(thread)
+
+    _run_together([partial(begin, thread) for thread in range(n_threads)], abort)
 
 
 def count_threads(n_chunks: int) -> int:
@@ -168,6 +175,40 @@ def _hold_blas(n_threads: int | None, has_team: bool = True) -> Iterator[None]:
     finally:
         if not has_left:
             leave()
+
+
+@lru_cache(maxsize=1)
+def _find_core() -> Callable[[], int] | None:
+    """What tells on which core the calling thread runs, if it can be told and changed."""
+    if not hasattr(os, "sched_setaffinity"):
+        return None
+    return getattr(ctypes.CDLL(None), "sched_getcpu", None)
+
+
+@contextmanager
+def _core_of_its_own(taken: list[int]) -> Iterator[None]:
+    """Keep the calling thread, one of the team's, on a core that is not in the list yet.
+
+    Threads that wait for one another by looking are awake all the time. Where one is woken by
+    another, as by handing on the interpreter's lock, Linux may put it on the same core and leave
+    it there for tens of milliseconds.
+    """
+    find_core = _find_core()
+    if find_core is None:
+        yield
+        return
+    core, allowed = find_core(), os.sched_getaffinity(0)
+    if core in taken:
+        free = sorted(allowed.difference(taken), key=lambda other: (other < core, other))
+        core = free[0] if free else core
+    taken.append(core)
+    with suppress(OSError):
+        os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            os.sched_setaffinity(0, allowed)
 
 
 def _claim(claims: dict[str, object], claimant: object) -> bool:

@@ -23,6 +23,7 @@ from skobd._threads import (
     row_blocks,
     run_chunks,
     run_phases,
+    run_threads,
     single_threaded_blas,
     split_evenly,
 )
@@ -55,6 +56,62 @@ def nothing_is_left():
     assert blas_threads() == limits
     # The workers of joblib's pool end a little later than it.
     assert wait_until(lambda: threading.enumerate() == threads)
+
+
+def cores_of_two_threads(work=lambda: None):
+    """The cores that each of two threads may use while it works."""
+    cores = [set(), set()]
+
+    def look(thread):
+        work()
+        cores[thread] = os.sched_getaffinity(0)
+
+    with threadpool_limits(2, user_api="blas"), reproducible_threads():
+        run_threads(look, 2, lambda: None)
+    return cores
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cores are Linux's to give")
+class TestCores:
+    def test_each_thread_has_its_own_for_as_long_as_it_works(self):
+        allowed = os.sched_getaffinity(0)
+        for _ in range(20):
+            first, second = cores_of_two_threads()
+            assert len(first) == len(second) == 1
+            assert first != second or len(allowed) == 1
+            assert first | second <= allowed
+        # The threads of the next job may go anywhere again.
+        seen = []
+        with threadpool_limits(2, user_api="blas"), reproducible_threads():
+            run_threads(lambda thread: None, 2, lambda: None)
+            run_phases([lambda step, chunk: seen.append(os.sched_getaffinity(0))], 1, 2)
+        assert seen == [allowed] * 2
+
+    def test_one_thread_stays_free(self):
+        seen = []
+        run_threads(lambda thread: seen.append(os.sched_getaffinity(0)), 1, lambda: None)
+        assert seen == [os.sched_getaffinity(0)]
+
+    @pytest.mark.parametrize("what", ["refused", "unknown"])
+    def test_where_it_cannot_be_told(self, monkeypatch, what):
+        def refuse(*args):
+            raise PermissionError
+
+        if what == "refused":
+            monkeypatch.setattr(os, "sched_setaffinity", refuse)
+        else:
+            monkeypatch.setattr(skobd._threads, "_find_core", lambda: None)
+        allowed = os.sched_getaffinity(0)
+        assert cores_of_two_threads() == [allowed] * 2
+
+    def test_an_error_gives_the_cores_back(self):
+        def fail():
+            raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            cores_of_two_threads(fail)
+        first, second = cores_of_two_threads()
+        assert len(first) == len(second) == 1
 
 
 class TestNumbers:
