@@ -29,6 +29,7 @@ from _common import arguments, geometric_mean, median_times, print_environment, 
 from sklearn.datasets import make_classification
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
+from tabular import load_fold
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from skobd import OBDMLPClassifier
@@ -72,6 +73,8 @@ CASES = (
     Case(20_000, 784, (300, 100), 10, 200, 10),
 )
 DTYPES = ("float64", "float32")
+# Sets of tabular.py whose default fits are timed.
+TABULAR = ("ann_thyroid", "phoneme", "satimage", "segment", "spambase", "waveform5000")
 
 
 def verdict(value: float, target: float, at_least: bool) -> str:
@@ -232,8 +235,11 @@ def engines(repeats: int) -> None:
         if HAS_NUMBA:
             ratio = max(times["numba"] / times["bare"] for times in seconds)
             checks.append([f"numba/bare, largest, {n_threads}", ratio, 1.5, False])
-            for size, ratio in _gains(seconds).items():
-                checks.append([f"numpy/numba, {size}, {n_threads}", ratio, 1.4, True])
+            gains = _gains(seconds)
+            # What a compiled step must be worth to be had at all.
+            for size in ("small", "middle"):
+                checks.append([f"numpy/numba, {size}, {n_threads}", gains[size], 1.4, True])
+            print(f"numpy/numba, large: {gains['large']:.2f}")
             if HAS_TORCH:
                 ratio = geometric_mean(times["torch"] / times["numba"] for times in seconds)
                 checks.append([f"torch/numba, mean, {n_threads}", ratio, 2.5, True])
@@ -292,6 +298,37 @@ def _first_fits() -> None:
             )
             rows.append([what, dtype, float(process.stdout)])
     print_table(rows, ["what", "dtype", "seconds"])
+
+
+# ------------------------------------------------------------------------------ default fits
+
+
+def default(repeats: int, data_dir: str | None = None) -> None:
+    """Fits with every default, pruning included, beside `MLPClassifier().fit`."""
+    print("fits with all defaults, skobd's with pruning (seconds, and in units of scikit-learn's)")
+    names = ["numpy", "numba"] if HAS_NUMBA else ["numpy"]
+    problems = {
+        f"{case}, {dtype}": (case.hidden, *case.data(dtype)) for case in CASES for dtype in DTYPES
+    }
+    for name in TABULAR:
+        fold = load_fold(name, 0, data_dir)
+        problems[name] = ((100,), fold.X_train, fold.y_train)
+    rows, ratios = [], {name: [] for name in names}
+    for what, (hidden, X, y) in problems.items():
+        models: dict[str, Any] = {"sklearn": MLPClassifier(hidden, random_state=0)}
+        for name in names:
+            models[name] = OBDMLPClassifier(hidden, random_state=0, engine=name)
+        calls = {name: lambda m=model, X=X, y=y: m.fit(X, y) for name, model in models.items()}
+        # Fits of minutes need no repetition.
+        seconds = median_times(calls, repeats if X.size < 10**6 else 1)
+        for name in names:
+            ratios[name].append(seconds[name] / seconds["sklearn"])
+        rows.append([what, *seconds.values(), *(ratios[name][-1] for name in names)])
+    print_table(rows, ["problem", "sklearn", *names, *(f"{name}/sklearn" for name in names)])
+    targets = {"numpy": 1.5, "numba": 1.0}
+    means = [[name, geometric_mean(ratios[name]), targets[name]] for name in names]
+    rows = [[name, mean, verdict(mean, target, False)] for name, mean, target in means]
+    print_table(rows, ["step", "mean", "target"])
 
 
 # ------------------------------------------------------------------------------ threads
@@ -479,9 +516,10 @@ def _repeat(function: Callable[[Any], Any], data: Any, n_calls: int) -> None:
         function(data)
 
 
-PARTS = {
+PARTS: dict[str, Callable[..., None]] = {
     "adam": adam,
     "engines": engines,
+    "default": default,
     "threads": threads,
     "lbfgs": lbfgs,
     "curvature": curvature,
@@ -505,7 +543,8 @@ def main() -> None:
     print_environment()
     start = time.perf_counter()
     for name in ["engines"] if options.engines else options.only:
-        PARTS[name](options.repeats)
+        given = (options.data,) if name == "default" else ()
+        PARTS[name](options.repeats, *given)
     print(f"{time.perf_counter() - start:.0f} s in all")
 
 
