@@ -420,9 +420,10 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
     ) -> Run:
         """Everything that drives the recipe, from validated data and parameters."""
         check_batch_size(self, data)
-        if survivors:
-            self._check_cost(data)
         start = self._begun(self._fitted)
+        if survivors:
+            is_of_sets = self.granularity != "weight"
+            self._check_cost(data, start.n_left - survivors[0] if is_of_sets else 0)
         return Run(
             start=start,
             objective=self._objective(data),
@@ -614,11 +615,11 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
         settings = settings_of(DeletionSettings, self)
         return Problem(self._objective(data), pruned.theta, pruned.mask, settings, rng)
 
-    def _check_cost(self, data: Data | Objective) -> None:
+    def _check_cost(self, data: Data | Objective, n_sets: int = 0) -> None:
         """Refuse a criterion that cannot be computed, and announce one that takes long."""
         network, mask = self._fitted.pruned.network, self._fitted.pruned.mask
         check_block_size(self.criterion, network, mask)
-        message = check_cost(self.criterion, network, mask, data.X.shape[0])
+        message = check_cost(self.criterion, network, mask, data.X.shape[0], n_sets)
         if message is not None:
             tell(message)
 

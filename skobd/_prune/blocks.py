@@ -216,18 +216,20 @@ BLOCKS: dict[str, Callable[[Problem], HessianBlocks]] = {"unit_obs": unit_blocks
 
 def check_block_size(criterion: str, network: Network, mask: Mask) -> None:
     """Raise ValueError where a Hessian block would be too large to invert."""
-    of_unit = max(int(layer.sum(axis=0).max()) for layer in network.layers(mask))
+    layers = network.layers(mask)
+    of_unit = max(int(layer.sum(axis=0).max()) for layer in layers)
+    of_layer = max(int(layer.any(axis=1).sum()) for layer in layers)
     size, what = {
-        "unit_obs": (of_unit, "a unit: the largest unit"),
-        "kfac": (of_unit, "a unit: the largest unit"),
-        "obs": (int(mask.sum()), "the network: the network"),
+        "unit_obs": (of_unit, "parameters of a unit: the largest unit"),
+        "kfac": (of_layer, "inputs of a layer: the largest layer"),
+        "obs": (int(mask.sum()), "parameters of the network: the network"),
     }.get(criterion, (0, ""))
     if size > MAX_BLOCK:
-        instead = "unit_obs" if of_unit <= MAX_BLOCK else "obd"
+        instead = "unit_obs" if criterion == "obs" and of_unit <= MAX_BLOCK else "obd"
         raise ValueError(
-            f"criterion={criterion!r} inverts a Hessian over all parameters of {what} has {size} "
-            f"of them, at most {MAX_BLOCK} are supported. Use criterion={instead!r}, or make the "
-            "network smaller."
+            f"criterion={criterion!r} inverts a Hessian over all {what} has {size} of them, at "
+            f"most {MAX_BLOCK} are supported. Use criterion={instead!r}, or make the network "
+            "smaller."
         )
 
 

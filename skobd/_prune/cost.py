@@ -1,4 +1,4 @@
-"""What Optimal Brain Surgeon will cost, before it begins."""
+"""What the criteria that invert a Hessian will cost, before they begin."""
 
 import os
 from typing import NamedTuple
@@ -6,9 +6,13 @@ from typing import NamedTuple
 from .._net.network import Mask, Network
 from .._threads import count_threads
 from .blocks import BATCH_ELEMENTS, MAX_DOUBLE, MAX_HESSIAN_ROWS
+from .curvature import MAX_PASSES
+from .kronecker import MAX_ROWS
 
 # Floating-point operations a second that a core does in single precision; half in double.
 _SPEED = 4e10
+# Elements of a matrix that it updates in a second, where memory is the limit.
+_UPDATES = 8e8
 # What takes longer is announced.
 _PATIENCE = 60.0
 
@@ -28,8 +32,13 @@ class Cost(NamedTuple):
     n_bytes: float
 
 
-def deletion_cost(criterion: str, network: Network, mask: Mask, n_samples: int) -> Cost:
-    """Of a matrix of s parameters: n s^2 operations for its product, 2 s^3 for the rest."""
+def deletion_cost(
+    criterion: str, network: Network, mask: Mask, n_samples: int, n_sets: int = 0
+) -> Cost:
+    """Of a matrix of s parameters: n s^2 operations for its product, 2 s^3 for the rest.
+
+    ``n_sets`` is how many units or inputs go one after the other.
+    """
     n_rows = min(n_samples, MAX_HESSIAN_ROWS)
     if criterion == "unit_obs":
         sizes = [layer.sum(axis=0).astype(float) for layer in network.layers(mask)]
@@ -47,10 +56,32 @@ def deletion_cost(criterion: str, network: Network, mask: Mask, n_samples: int) 
         size, n_outputs = float(mask.sum()), network.layer_sizes[-1]
         seconds = (2 * n_rows * n_outputs * size**2 + 4 * size**3) / _SPEED
         return Cost(seconds, 40 * size**2 + 40 * BATCH_ELEMENTS)
+    if criterion == "kfac":
+        return _kronecker_cost(network, mask, n_samples, n_sets)
     return Cost(0.0, 0.0)
 
 
-def check_cost(criterion: str, network: Network, mask: Mask, n_samples: int) -> str | None:
+def _kronecker_cost(network: Network, mask: Mask, n_samples: int, n_sets: int) -> Cost:
+    """Of s sources and m units in a layer: A is (s, s), S is (m, m), from a pass per output."""
+    n_rows, n_passes = min(n_samples, MAX_ROWS), min(network.layer_sizes[-1], MAX_PASSES)
+    sizes = [float(layer.any(axis=1).sum()) for layer in network.layers(mask)]
+    operations, updates, n_kept = 0.0, 0.0, 0.0
+    for size, (fan_in, fan_out) in zip(sizes, network.shapes, strict=True):
+        operations += n_rows * size**2 + 2 * size**3
+        operations += n_passes * n_rows * fan_out * (2.0 * fan_in + fan_out)
+        updates += n_sets * size**2
+        n_kept += size**2 + float(fan_out) ** 2
+    largest, widest = max(sizes), max(network.layer_sizes[1:])
+    # What is inverted and its copies, or the rows it is made of; activations; one pass.
+    n_busy = max(2 * n_rows * largest + 2 * largest**2, 5 * max(largest, widest) ** 2)
+    n_busy += n_rows * (sum(map(sum, network.shapes)) + 3.0 * widest)
+    # All of it in double precision.
+    return Cost(2 * operations / _SPEED + updates / _UPDATES, 8 * (n_kept + n_busy))
+
+
+def check_cost(
+    criterion: str, network: Network, mask: Mask, n_samples: int, n_sets: int = 0
+) -> str | None:
     """Say what a deletion will cost if that is much.
 
     Returns
@@ -62,7 +93,7 @@ def check_cost(criterion: str, network: Network, mask: Mask, n_samples: int) -> 
     ValueError
         If it needs more memory than there is.
     """
-    cost = deletion_cost(criterion, network, mask, n_samples)
+    cost = deletion_cost(criterion, network, mask, n_samples, n_sets)
     there = available_memory()
     if cost.n_bytes > there:
         raise ValueError(

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._net.network import Array, Indices, Mask, Network, backpropagate
+from .._net.network import Array, Indices, Network, backpropagate
 from .blocks import draw_rows
 from .curvature import output_factors
 from .obs import by_size
@@ -40,17 +40,20 @@ _TINY = np.finfo(np.float64).tiny ** 0.25
 
 
 class Layer(NamedTuple):
-    """Factors of the Hessian of one layer.
+    """Factors of the Hessian of one layer, over the sources that have any weight left.
 
     Attributes
     ----------
-    weights : ndarray of shape (fan_in, fan_out)
-    inverse : ndarray of shape (fan_in, fan_in)
+    sources : ndarray of int of shape (n_sources,)
+        Which they are.
+    weights : ndarray of shape (n_sources, fan_out)
+    inverse : ndarray of shape (n_sources, n_sources)
         A^-1 without the row of the intercept.
     outer : ndarray of shape (fan_out, fan_out)
         S.
     """
 
+    sources: Indices
     weights: Array
     inverse: Array
     outer: Array
@@ -70,6 +73,7 @@ def kronecker_layers(problem: Problem) -> list[Layer]:
     root = np.sqrt(fraction)[:, np.newaxis].astype(problem.theta.dtype)
     of_rows = [np.zeros(len(fraction)) for _ in activations[1:]]
     outer = [np.zeros((n, n)) for n in network.layer_sizes[1:]]
+    ridge = objective.penalty.decay(objective.penalty_weight)
     with np.errstate(over="ignore", invalid="ignore"):
         for index, delta in _factors(problem, activations, block.first_row):
             of_rows[index] += np.einsum("ni,ni->n", delta, delta, dtype=np.float64)
@@ -77,10 +81,11 @@ def kronecker_layers(problem: Problem) -> list[Layer]:
             outer[index] += delta.T @ delta
         for index, weights in enumerate(network.coefs(problem.theta)):
             check_no_overflow(outer[index], "Second derivatives")
-            alive = np.asarray(network.coefs(problem.mask)[index].any(axis=1))
-            inner = _weighted_moments(activations[index], alive, fraction, of_rows[index])
-            inverse = _inverse(inner, outer[index], objective.alpha / objective.total_weight)
-            layers.append(Layer(weights.astype(np.float64), inverse, outer[index]))
+            sources = np.flatnonzero(network.coefs(problem.mask)[index].any(axis=1))
+            inner = _weighted_moments(activations[index], sources, fraction, of_rows[index])
+            inverse = _inverse(inner, outer[index], ridge)
+            left = weights[sources].astype(np.float64)
+            layers.append(Layer(sources, left, inverse, outer[index]))
     return layers
 
 
@@ -98,14 +103,14 @@ def _factors(problem: Problem, activations: list, first_row: int) -> Iterator[tu
             yield index - 1, delta
 
 
-def _weighted_moments(x: Any, alive: Mask, fraction: Array, curvature: Array) -> Array:
+def _weighted_moments(x: Any, sources: Indices, fraction: Array, curvature: Array) -> Array:
     """A: second moments of a layer's inputs, where rows count by the root of their curvature.
 
-    Inputs that are gone cannot make up for others.
+    Sources that are gone cannot make up for others.
     """
-    x = x if isinstance(x, np.ndarray) else x.toarray()
-    inputs = np.ones((x.shape[0], x.shape[1] + 1), dtype=x.dtype)
-    inputs[:, :-1] = np.where(alive, x, 0)
+    inputs = np.ones((x.shape[0], len(sources) + 1), dtype=x.dtype)
+    some = x[:, sources]
+    inputs[:, :-1] = some if isinstance(some, np.ndarray) else some.toarray()
     counts = np.sqrt(curvature)
     mean = float(fraction @ counts)
     counts = fraction * (counts / mean if mean > 0 else 1.0)
@@ -122,7 +127,8 @@ def _inverse(inner: Array, outer: Array, ridge: float) -> Array:
     """
     diagonal = np.einsum("jj->j", inner)
     scale = max(float(np.trace(outer)) / len(outer), _TINY)
-    added = _DAMPING * float(diagonal[:-1].mean()) + min(ridge / scale, 1 / _TINY)
+    mean = float(diagonal[:-1].mean()) if len(diagonal) > 1 else 0.0
+    added = _DAMPING * mean + min(ridge / scale, 1 / _TINY)
     diagonal[:-1] += max(added, _TINY)
     inverse: Array = np.linalg.inv(inner)[:-1, :-1]
     return inverse
@@ -144,7 +150,9 @@ def kronecker_saliencies(problem: Problem) -> Array:
         damped = layer.outer.copy()
         np.einsum("ii->i", damped)[...] += _DAMPING * np.trace(damped) / len(damped) + _TINY
         of_units = 0.5 / np.diag(np.linalg.inv(damped))
-        of_sources = np.append(1 / np.diag(layer.inverse), 1.0)
+        of_sources = np.zeros(len(theta))
+        of_sources[layer.sources] = 1 / np.diag(layer.inverse)
+        of_sources[-1] = 1.0
         out[...] = theta.astype(np.float64) ** 2 * of_units * of_sources[:, np.newaxis]
     saliencies = np.where(problem.mask, saliencies, 0).astype(problem.theta.dtype)
     check_no_overflow(saliencies, "Saliencies")
@@ -186,7 +194,7 @@ class _Elimination:
     Parameters
     ----------
     layer : Layer
-    set_of : ndarray of int of shape (fan_in,)
+    set_of : ndarray of int of shape (n_sources,)
         The number of the set of each source, -1 for none.
     """
 
@@ -227,6 +235,6 @@ def _eliminations(problem: Problem, sets: Sequence[Indices]) -> list[_Eliminatio
     for number, positions in enumerate(sets):
         set_of[positions] = number
     return [
-        _Elimination(layer, numbers[:-1].max(axis=1))
+        _Elimination(layer, numbers[layer.sources].max(axis=1))
         for layer, numbers in zip(kronecker_layers(problem), network.layers(set_of), strict=True)
     ]

@@ -1,6 +1,7 @@
 """The Kronecker-factored criterion against dense Hessians and plain elimination."""
 
 import itertools
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ from problems import LOSS_CASES, at, make_problem, make_wide_problem
 from skobd._net.losses import LOSSES
 from skobd._net.network import Network
 from skobd._prune import kronecker
+from skobd._prune.blocks import check_block_size
+from skobd._prune.cost import check_cost, deletion_cost
 from skobd._prune.criteria import CRITERIA
 from skobd._prune.granularity import GRANULARITIES, present_inputs, present_units
 from skobd._prune.kronecker import (
@@ -116,6 +119,41 @@ def test_order_is_that_of_eliminating_from_the_dense_hessian(depth, size):
     assert_array_equal(order, expected)
 
 
+def test_the_penalty_is_the_one_that_is_minimised():
+    """Stochastic solvers give every minibatch all of it."""
+    objective, theta = make_wide_problem()
+    found = [
+        kronecker_layers(at(objective.replaced(alpha=alpha, penalised_fraction=fraction), theta))
+        for alpha, fraction in ((3.0, 0.25), (12.0, 1.0), (3.0, 1.0))
+    ]
+    for by_batch, by_all, weaker in zip(*found, strict=True):
+        assert_allclose(by_batch.inverse, by_all.inverse)
+        assert not np.allclose(by_batch.inverse, weaker.inverse, rtol=1e-3)
+
+
+@pytest.mark.parametrize("is_sparse", [False, True])
+def test_what_is_gone_is_as_if_it_had_never_been_there(is_sparse):
+    objective, theta = make_wide_problem(2)
+    network, mask = objective.network, np.ones(theta.size, dtype=bool)
+    network.layers(mask)[0][[1, 4, 5]] = False
+    theta = np.where(mask, theta, 0)
+    if is_sparse:
+        objective = objective.replaced(X=sp.csr_array(objective.X))
+    kept = [0, 2, 3, 6, 7]
+    smaller = Network((len(kept), *network.layer_sizes[1:]), "tanh")
+    small = objective.replaced(network=smaller, X=objective.X[:, kept])
+    small_theta = np.concatenate([theta[: 9 * 6].reshape(9, 6)[[*kept, 8]].ravel(), theta[54:]])
+    found = network.layers(kronecker_saliencies(at(objective, theta, mask)))
+    expected = smaller.layers(kronecker_saliencies(at(small, small_theta)))
+    assert_allclose(found[0][[*kept, 8]], expected[0])
+    assert not found[0][[1, 4, 5]].any()
+    for a, b in zip(found[1:], expected[1:], strict=True):
+        assert_allclose(a, b)
+    # Where a whole layer is gone, there is nothing to rank.
+    nothing = np.zeros(theta.size, dtype=bool)
+    assert not kronecker_saliencies(at(objective, 0 * theta, nothing)).any()
+
+
 def test_units_of_several_layers_are_ranked_together():
     objective, theta = make_wide_problem(2)
     problem = at(objective, theta)
@@ -205,3 +243,56 @@ def test_extreme_inputs(scale):
             CRITERIA["kfac"].saliencies(problem)
     else:
         assert np.isfinite(CRITERIA["kfac"].saliencies(problem)).all()
+
+
+# ---------------------------------------------------------------------- what it costs
+
+
+@pytest.mark.parametrize(
+    ("sizes", "n_samples"),
+    [((1500, 20, 10), 3000), ((1500, 20, 10), 50), ((50, 900, 700, 5), 2000), ((60, 30, 800), 500)],
+)
+def test_memory_is_what_was_announced(sizes, n_samples):
+    rng = np.random.default_rng(0)
+    network, Y = Network(sizes, "relu"), np.eye(sizes[-1])[rng.integers(sizes[-1], size=n_samples)]
+    X, theta = rng.normal(size=(n_samples, sizes[0])), rng.normal(size=network.n_parameters) / 20
+    problem = at(Objective(network, LOSSES["multinomial_log_loss"], X, Y), theta)
+    sets = [group.outgoing for group in present_inputs(network, problem.mask)]
+    tracemalloc.start()
+    order_of_sources(problem, sets, 3)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    announced = deletion_cost("kfac", network, problem.mask, n_samples, 3).n_bytes
+    assert peak < 1.1 * announced
+    # What LAPACK takes for itself is not seen.
+    assert announced < 3 * peak
+
+
+def test_what_takes_minutes_is_announced():
+    network = Network((4000, 100, 10))
+    everything = np.ones(network.n_parameters, dtype=bool)
+    assert check_cost("kfac", network, everything, 10_000) is None
+    # A third of the inputs goes in half a minute, all of them take longer.
+    assert check_cost("kfac", network, everything, 10_000, 1400) is None
+    assert "kfac" in check_cost("kfac", network, everything, 10_000, 3900)
+    wide = Network((20, 4000, 4000, 100))
+    message = check_cost("kfac", wide, np.ones(wide.n_parameters, dtype=bool), 10_000)
+    assert "minutes of a core for the first deletion" in message
+
+
+def test_size_is_that_of_the_inputs_that_are_left():
+    network = Network((5000, 3, 2))
+    mask = np.ones(network.n_parameters, dtype=bool)
+    with pytest.raises(ValueError, match=r"inputs of a layer.* has 5001 of them.*'obd'"):
+        check_block_size("kfac", network, mask)
+    first = network.layers(mask)[0]
+    # Each unit has a third of them: little for a unit, and all for the layer.
+    first[:-1] = np.arange(5000)[:, np.newaxis] % 3 == np.arange(3)
+    check_block_size("unit_obs", network, mask)
+    with pytest.raises(ValueError, match="has 5001 of them"):
+        check_block_size("kfac", network, mask)
+    first[:3000] = False
+    check_block_size("kfac", network, mask)
+    seconds, n_bytes = deletion_cost("kfac", network, mask, 100)
+    assert seconds < 2
+    assert n_bytes < 300e6

@@ -446,13 +446,13 @@ class TestCost:
             is None
         )
 
-    @pytest.mark.parametrize("criterion", ["unit_obs", "obs"])
+    @pytest.mark.parametrize("criterion", ["unit_obs", "obs", "kfac"])
     @pytest.mark.parametrize("method", ["fit", "prune", "saliencies"])
     def test_more_memory_than_there_is(self, criterion, method, iris, monkeypatch):
         X, y = iris
         model = OBDMLPClassifier((5,), solver="lbfgs", alpha=1, prune_fraction=0).fit(X, y)
         model.set_params(criterion=criterion, prune_fraction=0.5)
-        monkeypatch.setattr("skobd._prune.cost.available_memory", lambda: 1e6)
+        monkeypatch.setattr("skobd._prune.cost.available_memory", lambda: 1e4)
         with pytest.raises(
             ValueError, match=rf"{criterion}.* 0.\d GiB of memory .* 0.0 GiB are there"
         ):
@@ -469,6 +469,18 @@ class TestCost:
         with pytest.warns(UserWarning, match="minutes of a core for the first") as caught:
             getattr(model, method)(X, y)
         assert [w.filename for w in caught if "minutes" in str(w.message)] == [__file__]
+
+    @pytest.mark.parametrize("granularity", ["weight", "unit", "feature"])
+    def test_sets_that_go_one_after_the_other_are_counted(self, granularity, iris, monkeypatch):
+        seen = []
+
+        def spy(criterion, network, mask, n_samples, n_sets=0):
+            seen.append((criterion, n_samples, n_sets))
+
+        monkeypatch.setattr("skobd._mlp.base.check_cost", spy)
+        params = {"criterion": "kfac", "granularity": granularity, "prune_fraction": 0.5}
+        OBDMLPClassifier((6,), solver="lbfgs", alpha=1, n_rounds=1, **params).fit(*iris)
+        assert seen == [("kfac", 150, {"weight": 0, "unit": 3, "feature": 2}[granularity])]
 
     def test_memory_of_this_machine(self):
         assert 2**20 < available_memory() < 2**50
