@@ -36,7 +36,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import StandardScaler
 
-from skobd import OBDMLPClassifier, OBDMLPRegressor
+from skobd import OBDFeatureSelector, OBDMLPClassifier, OBDMLPRegressor
 
 WIDE = ("isolet", "mnist", "usps")
 SETS = (*WIDE, "adult", "spambase", "splice", "waveform5000", "ann_thyroid")
@@ -53,7 +53,7 @@ SETTINGS: dict[str, Any] = {
     "n_regrow": 0,
 }
 # Of the inputs that are left, at most so many go in a round.
-STEP = 0.35
+STEP = OBDFeatureSelector(OBDMLPClassifier()).step
 # What LassoNet's paper has beside the package's defaults.
 LASSONETS = {"LassoNet": False, "LassoNet, as in its paper": True}
 

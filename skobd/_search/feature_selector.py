@@ -175,7 +175,7 @@ class OBDFeatureSelector(CallbackSupportMixin, SelectorMixin, MetaEstimatorMixin
         How many inputs are kept: a number, or a fraction of all. None: half of them, or, with
         ``cv``, the number that cross-validation chooses. Where the estimator has
         ``feature_groups``, groups and columns in no group are counted.
-    step : int or float, default=0.3
+    step : int or float, default=0.35
         How many inputs go at each level of the path: at most so many, or at most such a
         fraction of those left (of `RFE` it is a fraction of all).
     cv : int, cross-validation generator or iterable, default=None
@@ -271,7 +271,7 @@ class OBDFeatureSelector(CallbackSupportMixin, SelectorMixin, MetaEstimatorMixin
         estimator: Any,
         *,
         n_features_to_select: float | None = None,
-        step: float = 0.3,
+        step: float = 0.35,
         cv: Any = None,
         scoring: Any = None,
         selection: str | Callable[[dict[str, Any]], int] = "one_standard_error",

@@ -58,7 +58,7 @@ def stability_selection(
     y: Any,
     *,
     n_features_to_select: float | None = None,
-    step: float = 0.3,
+    step: float = 0.35,
     n_subsamples: int = 100,
     subsample: float = 0.5,
     threshold: float = 0.75,
@@ -84,7 +84,7 @@ def stability_selection(
     n_features_to_select : int or float, default=None
         How many inputs are left at the last level of each path, or which fraction of all; None
         for half of them.
-    step : int or float, default=0.3
+    step : int or float, default=0.35
         How many inputs go at each level, as in `OBDFeatureSelector`.
     n_subsamples : int, default=100
         Number of subsamples.
