@@ -11,8 +11,9 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from .._mlp.base import BaseOBDMLP
+from .._mlp.feature_groups import columns_by_group
 from .._mlp.path import last_step, steps_before
-from .._net.names import default_names
+from .._net.names import default_names, feature_names
 from .._sklearn_compat import check_matplotlib_support
 
 # Okabe & Ito's palette, which colour-blind readers can tell apart.
@@ -73,6 +74,22 @@ def resolve_feature_names(
     if names is not None and len(names) == n_features:
         return np.asarray(names, dtype=object)
     return default_names(n_features)
+
+
+def by_groups(masks: np.ndarray, names: Names, mlp: BaseOBDMLP) -> tuple[np.ndarray, np.ndarray]:
+    """Which groups of inputs are left, and their names, given those of the inputs.
+
+    Without ``feature_groups`` every input is a group.
+    """
+    fitted, names = mlp._get_fitted(), np.asarray(names, dtype=object)
+    groups = columns_by_group(fitted.group_of, fitted.group_names, names)
+    seen = feature_names(mlp)
+    own = [
+        names[columns[0]] if len(columns) == 1 and name == seen[columns[0]] else name
+        for name, columns in groups.items()
+    ]
+    first = [columns[0] for columns in groups.values()]
+    return masks[:, first], np.array(own, dtype=object)
 
 
 def check_names(names: Names, n: int, parameter: str) -> np.ndarray:

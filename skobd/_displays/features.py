@@ -11,6 +11,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
+from .._mlp.path import last_step
 from .._net.names import default_names
 from .._search.feature_selector import OBDFeatureSelector
 from .._search.selection import scored_folds, standard_errors
@@ -19,6 +20,7 @@ from .common import (
     BLUE,
     GREY,
     VERMILLION,
+    by_groups,
     check_names,
     make_axes,
     remove_spines,
@@ -122,7 +124,8 @@ class FeaturePathDisplay:
             Fitted. The scores are those of its cross-validation, those on validation data, or
             else the training objective.
         feature_names : sequence of str, default=None
-            Names of the inputs; None for those the selector knows.
+            Names of the inputs; None for those the selector knows, with one row for each of the
+            ``feature_groups`` of the network.
         image_shape : tuple of int, default=None
             See `FeaturePathDisplay`.
         max_features : int, default=30
@@ -138,9 +141,12 @@ class FeaturePathDisplay:
             What was drawn.
         """
         selector = _find_selector(estimator, cls.__name__)
+        masks = selector.path_.input_masks()
         if feature_names is None:
             feature_names = getattr(selector, "feature_names_in_", None)
-        masks = selector.path_.input_masks()
+            if image_shape is None:
+                names = default_names(masks.shape[1]) if feature_names is None else feature_names
+                masks, feature_names = by_groups(masks, names, last_step(selector.estimator_))
         score_name: str | None
         scores, score_name = _scores_of(selector.path_)
         if selector.cv is not None and hasattr(selector, "cv_results_"):
@@ -188,7 +194,8 @@ class FeaturePathDisplay:
         best_index : int, default=None
             A level to be marked.
         feature_names : sequence of str, default=None
-            Names of the inputs; None for those the estimator knows.
+            Names of the inputs; None for those the estimator knows, with one row for each of
+            its ``feature_groups``.
         image_shape : tuple of int, default=None
             See `FeaturePathDisplay`.
         max_features : int, default=30
@@ -211,11 +218,14 @@ class FeaturePathDisplay:
         if scores is None:
             scores, own_name = _scores_of(path)
             score_name = score_name or own_name
+        masks = path.input_masks()
         if feature_names is None:
             transformers, mlp = unwrap(path.estimator_at(0), f"{cls.__name__}.from_path")
             feature_names = resolve_feature_names(None, transformers, mlp)
+            if image_shape is None:
+                masks, feature_names = by_groups(masks, feature_names, mlp)
         display = cls(
-            masks=path.input_masks(),
+            masks=masks,
             scores=scores,
             score_name=score_name,
             best_index=best_index,

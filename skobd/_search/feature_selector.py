@@ -15,7 +15,7 @@ from sklearn.utils import check_array, get_tags, indexable
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .._mlp.path import PruningPath, last_step
+from .._mlp.path import PruningPath, last_step, steps_before
 from .._mlp.warning import tell
 from .._prune.schedule import geometric_levels, survivors_at
 from .._sklearn_compat import (
@@ -170,7 +170,8 @@ class OBDFeatureSelector(CallbackSupportMixin, SelectorMixin, MetaEstimatorMixin
         ``prune_fraction``, ``n_rounds`` and ``prune_tol`` are ignored. The transformers of a
         `Pipeline` must keep columns one to one, as scalers and imputers do; their number is
         checked, their order cannot be. Inputs on one scale, such as standardised ones, are what
-        the penalty of the network expects.
+        the penalty of the network expects. What selected best where it was measured is
+        ``solver="lbfgs"``, ``criterion="kfac"`` and ``alpha=10``.
     n_features_to_select : int or float, default=None
         How many inputs are kept: a number, or a fraction of all. None: half of them, or, with
         ``cv``, the number that cross-validation chooses. Where the estimator has
@@ -531,7 +532,8 @@ class OBDFeatureSelector(CallbackSupportMixin, SelectorMixin, MetaEstimatorMixin
                 kind.poor_score = True
         tags.target_tags.required = True
         tags.input_tags.sparse = own.input_tags.sparse
-        tags.input_tags.allow_nan = own.input_tags.allow_nan
+        # Where there are transformers, such as an imputer, it is they who refuse NaN or do not.
+        tags.input_tags.allow_nan = own.input_tags.allow_nan or bool(steps_before(self.estimator))
         return tags
 
     def _sk_visual_block_(self):

@@ -92,6 +92,36 @@ def test_names_of_a_path_are_those_of_the_network(binary):
     assert set(display.feature_names) == set("abcdefghij")
 
 
+@pytest.mark.parametrize("has_names", [False, True])
+def test_groups_of_columns_are_one_row_each(binary, has_names):
+    X, y = binary
+    frame = pd.DataFrame(X, columns=list("abcdefghij"))
+    groups = [[0, 1, 2], [7, 8], [9]]
+    given = dict(zip(["size", "edge", "end"], groups, strict=True)) if has_names else groups
+    mlp = OBDMLPClassifier((5,), **SETTINGS, feature_groups=given)
+    pipe = make_pipeline(StandardScaler(), mlp)
+    selector = OBDFeatureSelector(pipe, n_features_to_select=3, step=1).fit(frame, y)
+    display = FeaturePathDisplay.from_estimator(selector)
+    rows = [label.get_text() for label in display.axes_[-1].get_yticklabels()]
+    expected = ["size", "edge", "end"] if has_names else ["a, ..., c", "h, i", "j"]
+    assert sorted(rows) == sorted([*"defg", *expected])
+    shown = np.asarray(display.images_[0].get_array())
+    masks = selector.path_.input_masks()
+    for row, name in zip(shown, rows, strict=True):
+        members = groups[expected.index(name)] if name in expected else ["abcdefghij".index(name)]
+        np.testing.assert_array_equal(np.tile(row, (len(members), 1)), masks[:, members].T)
+    ticks = [label.get_text() for label in display.axes_[-1].get_xticklabels()]
+    assert ticks == ["7", "6", "5", "4", "3"]
+    again = FeaturePathDisplay.from_path(selector.path_)
+    assert [label.get_text() for label in again.axes_[-1].get_yticklabels()] == rows
+    # With names of the columns, or as an image, all columns are shown.
+    assert FeaturePathDisplay.from_path(selector.path_, feature_names=list("klmnopqrst")).images_[
+        0
+    ].get_array().shape == (10, 5)
+    display = FeaturePathDisplay.from_estimator(selector, image_shape=(2, 5))
+    assert display.images_[0].get_array().shape == (2, 5)
+
+
 def test_masks_over_pixels():
     display = FeaturePathDisplay(
         masks=MASKS, scores=[0.9, 0.8, 0.7, 0.6], best_index=2, image_shape=(2, 2)

@@ -10,16 +10,26 @@ from models import digest
 from scipy.sparse import csr_array
 from searches import assert_same_results
 from sklearn.base import clone, is_classifier, is_regressor
-from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
+from sklearn.compose import (
+    ColumnTransformer,
+    TransformedTargetRegressor,
+    make_column_transformer,
+)
 from sklearn.datasets import make_friedman1
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 from sklearn.feature_selection import RFE
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import accuracy_score
 from sklearn.model_selection import GridSearchCV, KFold, StratifiedKFold
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, PolynomialFeatures, StandardScaler
+from sklearn.preprocessing import (
+    OneHotEncoder,
+    OrdinalEncoder,
+    PolynomialFeatures,
+    StandardScaler,
+)
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skobd import OBDFeatureSelector, OBDMLPClassifier, OBDMLPRegressor, PruningSearchCV
@@ -294,6 +304,33 @@ def test_kind_of_estimator_is_that_of_the_network():
     assert not hasattr(OBDFeatureSelector(make_regressor()), "classes_")
 
 
+def test_several_outputs(diabetes):
+    X, y = diabetes
+    both = np.column_stack([y, X[:, 2]])
+    selector = make_cv_selector(make_regressor(criterion="kfac")).fit(X, both)
+    assert selector.predict(X).shape == both.shape
+    assert selector.score(X, both) == selector.estimator_.score(X, both)
+    labels = np.column_stack([X[:, 0] > 0, X[:, 1] > 0, X[:, 2] > 0]).astype(int)
+    selector = OBDFeatureSelector(make_classifier(criterion="kfac"), n_features_to_select=3)
+    selector.fit(X, labels)
+    assert selector.get_support(indices=True).tolist() == [0, 1, 2]
+    assert selector.predict(X).shape == labels.shape
+
+
+@pytest.mark.parametrize("criterion", ["obd", "kfac", "unit_obs", "magnitude"])
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_constant_columns(binary, criterion, value):
+    X, y = binary
+    X = np.hstack([np.full((len(X), 4), value), X[:, :3]])
+    mlp = make_classifier(criterion=criterion, alpha=1, retrain_max_iter=30)
+    selector = OBDFeatureSelector(mlp, n_features_to_select=3).fit(X, y)
+    assert selector.n_features_ == 3
+    if criterion == "kfac":
+        assert selector.get_support(indices=True).tolist() == [4, 5, 6]
+    # Where nothing says anything, there are still as many as asked for.
+    assert OBDFeatureSelector(mlp, n_features_to_select=2).fit(X[:, :4], y).n_features_ == 2
+
+
 def test_probabilities_are_those_of_the_network(iris):
     X, y = iris
     selector = OBDFeatureSelector(make_classifier()).fit(X, np.array(list("abc"))[y])
@@ -356,6 +393,36 @@ def test_pipeline_within_the_selector(binary, cv):
     assert selector.estimator_[-1].n_features_in_ == 10
     assert not hasattr(pipe[0], "mean_")
     np.testing.assert_array_equal(selector.transform(shifted), shifted[:, selector.support_])
+
+
+@pytest.mark.parametrize("cv", [None, 2])
+def test_missing_values_are_for_the_transformers(binary, cv):
+    X, y = binary
+    missing = X.copy()
+    missing[::7, 0] = np.nan
+    pipe = make_pipeline(SimpleImputer(), make_classifier())
+    selector = OBDFeatureSelector(pipe, n_features_to_select=3, cv=cv).fit(missing, y)
+    np.testing.assert_array_equal(selector.transform(missing), missing[:, selector.support_])
+    assert selector.predict(missing).shape == y.shape
+    # A scaler lets them through to the network, and a network alone refuses them.
+    for estimator in (make_pipeline(StandardScaler(), make_classifier()), make_classifier()):
+        with pytest.raises(ValueError, match="NaN"):
+            OBDFeatureSelector(estimator, cv=cv).fit(missing, y)
+
+
+def test_columns_of_several_types(binary):
+    X, y = binary
+    table = pd.DataFrame(X[:, :4], columns=list("abcd"))
+    table["kind"] = np.where(y == 1, "left", "right").astype(object)
+    table.loc[0, "kind"] = None
+    columns = make_column_transformer(
+        (StandardScaler(), list("abcd")),
+        (make_pipeline(OrdinalEncoder(encoded_missing_value=-1), StandardScaler()), ["kind"]),
+    )
+    selector = OBDFeatureSelector(make_pipeline(columns, make_classifier()), step=1)
+    chosen = selector.fit(table, y).set_output(transform="pandas").transform(table)
+    assert "kind" in chosen.columns
+    pd.testing.assert_frame_equal(chosen, table[list(chosen.columns)])
 
 
 @pytest.mark.parametrize("cv", [None, 3])
