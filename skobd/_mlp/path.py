@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Iterator, Sequence
+from inspect import signature
 from numbers import Integral
 from typing import Any
 
@@ -232,6 +233,10 @@ class AlongPath(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
                 f"estimator makes {_num_features(X)} columns of the {self.n_columns} of X before "
                 "they reach the network; its transformers must keep columns one to one."
             )
+        for name in fit_params:
+            if name not in signature(self.estimator.fit).parameters:
+                kind = type(self.estimator).__name__
+                raise TypeError(f"{kind}.fit() got an unexpected keyword argument {name!r}.")
         self._template: Any = None
         self._steps: list[Fitted] = []
         self._seconds: list[float] = []

@@ -12,7 +12,7 @@ from .kronecker import MAX_ROWS
 # Floating-point operations a second that a core does in single precision; half in double.
 _SPEED = 4e10
 # Elements of a matrix that it updates in a second, where memory is the limit.
-_UPDATES = 8e8
+_UPDATES = 6e8
 # What takes longer is announced.
 _PATIENCE = 60.0
 
@@ -75,8 +75,8 @@ def _kronecker_cost(network: Network, mask: Mask, n_samples: int, n_sets: int) -
     # What is inverted and its copies, or the rows it is made of; activations; one pass.
     n_busy = max(2 * n_rows * largest + 2 * largest**2, 5 * max(largest, widest) ** 2)
     n_busy += n_rows * (sum(map(sum, network.shapes)) + 3.0 * widest)
-    # All of it in double precision.
-    return Cost(2 * operations / _SPEED + updates / _UPDATES, 8 * (n_kept + n_busy))
+    # In double precision, but of symmetric products one half is computed.
+    return Cost(operations / _SPEED + updates / _UPDATES, 8 * (n_kept + n_busy))
 
 
 def check_cost(

@@ -272,7 +272,7 @@ def test_what_takes_minutes_is_announced():
     network = Network((4000, 100, 10))
     everything = np.ones(network.n_parameters, dtype=bool)
     assert check_cost("kfac", network, everything, 10_000) is None
-    # A third of the inputs goes in half a minute, all of them take longer.
+    # A third of the inputs goes in less than a minute, all of them take longer.
     assert check_cost("kfac", network, everything, 10_000, 1400) is None
     assert "kfac" in check_cost("kfac", network, everything, 10_000, 3900)
     wide = Network((20, 4000, 4000, 100))

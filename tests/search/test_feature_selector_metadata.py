@@ -63,6 +63,16 @@ def test_sample_weights_go_to_the_folds(weighted):
         assert selector.cv_results_[f"split{fold}_test_score"][1] in possible
 
 
+@pytest.mark.parametrize("name", ["groups", "nonsense"])
+@pytest.mark.parametrize("steps", [[], [StandardScaler()]])
+def test_what_fit_does_not_know_is_refused_by_its_name(weighted, name, steps):
+    X, y, _, groups = weighted
+    selector = make_selector(make_pipeline(*steps, make_classifier()) if steps else None)
+    full_name = f"obdmlpclassifier__{name}" if steps else name
+    with pytest.raises(TypeError, match=rf"OBDMLPClassifier.fit\(\) got .* '{name}'"):
+        selector.fit(X, y, **{full_name: groups})
+
+
 def test_validation_data_go_to_the_fit(weighted):
     X, y, *_ = weighted
     selector = make_selector().fit(X[:150], y[:150], X_val=X[150:], y_val=y[150:])
