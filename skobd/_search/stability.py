@@ -140,7 +140,7 @@ def stability_selection(
     ...     mlp, X, y, n_features_to_select=3, n_subsamples=10, random_state=0
     ... )
     >>> result.n_features
-    array([20, 15, 11,  8,  6,  4,  3])
+    array([20, 14,  9,  6,  4,  3])
     >>> result.support[-1].nonzero()[0]
     array([0, 1, 2])
     """
