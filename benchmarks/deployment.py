@@ -30,6 +30,7 @@ from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier
+from sklearn.utils.validation import validate_data
 
 from skobd import OBDMLPClassifier
 from skobd._prune.active import ActiveObjective
@@ -91,20 +92,24 @@ def runner(model, X: np.ndarray) -> Callable[[], object]:
 
 
 class OnnxModel:
-    """An exported model that predicts by onnxruntime."""
+    """An exported model that predicts by onnxruntime; with scikit-learn's check of ``X`` or not."""
 
-    def __init__(self, model, X: np.ndarray) -> None:
+    def __init__(self, model, X: np.ndarray, checks: bool = False) -> None:
+        self.checked = model if checks else None
         self.bytes = model.to_onnx(X).SerializeToString()
         self.session = onnxruntime.InferenceSession(self.bytes, providers=["CPUExecutionProvider"])
 
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
         """Probabilities by onnxruntime."""
+        if self.checked is not None:
+            validate_data(self.checked, X, accept_sparse=True, dtype=X.dtype, reset=False)
         return self.session.run(["probabilities"], {"X": X})[0]
 
 
 def compare(name: str, models: dict, X: np.ndarray, y: np.ndarray, repeats: int) -> dict:
     """Print one data set's table; returns how much better than scikit-learn each model is."""
     exported = {f"{n} (onnx)": OnnxModel(m, X) for n, m in models.items() if n != DENSE}
+    exported[f"{PRUNED} (onnx, checked)"] = OnnxModel(models[PRUNED], X, checks=True)
     seconds = {}
     for n_rows in N_ROWS:
         rows = np.ascontiguousarray(X[np.arange(n_rows) % len(X)])
@@ -115,7 +120,7 @@ def compare(name: str, models: dict, X: np.ndarray, y: np.ndarray, repeats: int)
     size |= {n: len(m.bytes) for n, m in exported.items()}
     table, gains = [], {}
     for n in (*models, *exported):
-        original = models[n.removesuffix(" (onnx)")]
+        original = models[n.partition(" (onnx")[0]]
         accuracy = f"{100 * original.score(X, y):.2f}" if n in models else ""
         work = multiply_adds(original)
         times = [seconds[n_rows][n] for n_rows in N_ROWS]
@@ -148,7 +153,10 @@ def compare_rounds(X: np.ndarray, y: np.ndarray, repeats: int) -> None:
                 ).fit(X, y)
 
             def fit_without(fit=fit):
-                with mock.patch.object(ActiveObjective, "restricted", lambda active, *args: active):
+                without = mock.patch.object(
+                    ActiveObjective, "restricted", lambda active, *_, **__: active
+                )
+                with without:
                     fit()
 
             times = median_times({"with": fit, "without": fit_without}, repeats)
