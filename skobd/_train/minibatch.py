@@ -25,9 +25,9 @@ from .penalty import axpy_for
 from .rows import Rows, gather
 from .updates import Apply, Survivors, Update
 
-# A chunk is worth a thread from about this many multiply-adds of a phase on: threads wait for one
-# another twice in a step, and take turns in running Python.
-_CHUNK_MULTIPLY_ADDS = 2e7
+# A chunk is worth a thread from about this many multiply-adds of a phase on, in double precision:
+# threads wait for one another twice in a step, and take turns in running Python.
+_CHUNK_MULTIPLY_ADDS = 5e6
 _MIN_CHUNK_ROWS = 96
 # Every chunk packs the matrices of its products anew: two cost 5 % of all work, eight 30 %.
 _MAX_CHUNKS = 4
@@ -117,7 +117,7 @@ class DenseEpochs:
         self._batch_size = batch_size
         self._n_chunks = n_chunks or count_chunks(
             batch_size,
-            2 * batch_size * network.n_parameters,
+            2 * batch_size * network.n_parameters * X.dtype.itemsize / 8,
             worth=_CHUNK_MULTIPLY_ADDS,
             min_rows=_MIN_CHUNK_ROWS,
             most=_MAX_CHUNKS,
