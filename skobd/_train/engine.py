@@ -64,8 +64,8 @@ def _load() -> Compiled:
     kernels = importlib.import_module("skobd._train.kernels")
     compiled = Compiled({dtype: _address_of(*names) for dtype, names in _BLAS.items()}, _give_way())
     for dtype, address in compiled.gemm.items():
-        a, b = np.arange(6, dtype=dtype).reshape(2, 3), np.arange(3, dtype=dtype).reshape(3, 1)
-        out = np.empty((2, 1), dtype=dtype)
+        a, b = np.arange(6, dtype=dtype).reshape(2, 3), np.arange(6, dtype=dtype).reshape(3, 2)
+        out = np.empty((2, 2), dtype=dtype)
         kernels.product(address, a, b, out)
         if not np.array_equal(out, a @ b):
             raise ImportError("the BLAS of SciPy gives numba wrong products")

@@ -251,19 +251,21 @@ def at(array):
 @entry
 def product(gemm, a, b, out):
     """``out = a b``, for a look at whether everything works."""
-    multiply(gemm, a, b, out, out.dtype.type(0))
+    out[:] = 0
+    add_product(gemm, a, b, out)
 
 
 @compiled_sum
-def multiply(gemm, x, w, out, beta):
-    """``out = x w + beta out``; one column is not worth BLAS's preparations."""
+def add_product(gemm, x, w, out):
+    """``out += x w``; one column is not worth BLAS's preparations."""
     (n_rows, fan_in), fan_out = x.shape, w.shape[1]
     if fan_out > 1:
         addresses, strides = (at(w), at(x), at(out)), (fan_out, fan_in, fan_out)
-        call_gemm(out, gemm, (NO, NO), (fan_out, n_rows, fan_in), addresses, strides, beta)
+        one = out.dtype.type(1)
+        call_gemm(out, gemm, (NO, NO), (fan_out, n_rows, fan_in), addresses, strides, one)
         return
     for i in range(n_rows):
-        total = beta * out[i, 0]
+        total = out[i, 0]
         for j in range(fan_in):
             total += x[i, j] * w[j, 0]
         out[i, 0] = total
@@ -518,7 +520,7 @@ def _forward(shape, arrays, gemm, start, stop):
         for i in range(a.shape[0]):
             for j in range(a.shape[1]):
                 a[i, j] = intercepts[j]
-        multiply(gemm, x, weights, a, a.dtype.type(1))
+        add_product(gemm, x, weights, a)
         if layer < shape.fan_in.size - 1:
             activate(shape.activation, a.reshape(a.size))
 

@@ -361,6 +361,25 @@ def test_a_waiting_thread_ends_where_another_fails():
         assert waiting.result(30) == -1
 
 
+def test_products(monkeypatch):
+    """BLAS is called, also from a buffer that holds anything; and what it gives is looked at."""
+    compiled, error = load_compiled()
+    assert error is None
+    a, b = np.arange(6.0).reshape(2, 3), np.arange(12.0).reshape(3, 4)
+    for columns in (1, 4):
+        out = np.full((2, columns), np.nan)
+        kernels.product(compiled.gemm["float64"], a, b[:, :columns].copy(), out)
+        np.testing.assert_array_equal(out, a @ b[:, :columns])
+    monkeypatch.setattr(kernels, "product", lambda gemm, a, b, out: out.fill(0))
+    load_compiled.cache_clear()
+    try:
+        compiled, error = load_compiled()
+    finally:
+        load_compiled.cache_clear()
+    assert compiled is None
+    assert "wrong products" in str(error)
+
+
 def test_an_estimator_goes_where_numba_is_not(wide):
     """Nothing of numba is pickled."""
     packed = pickle.dumps(fitted(wide, warm_start=True))
