@@ -47,7 +47,7 @@ def test_predict_needs_no_copy(large, layout):
     X_other = LAYOUTS[layout](X)
     expected = model.predict_proba(X)
     found = []
-    assert peak_of(lambda: found.append(model.predict_proba(X_other))) < 0.35 * X.nbytes
+    assert peak_of(lambda: found.append(model.predict_proba(X_other))) < 0.5 * X.nbytes
     np.testing.assert_array_equal(found[0], expected)
 
 
@@ -63,7 +63,7 @@ def test_fit_needs_no_copy(large, layout, params):
     params = {"prune_fraction": 0.5, "n_rounds": 1, "n_regrow": 0, "retrain_max_iter": 1} | params
     model = make("classifier", max_iter=1, batch_size=1000, **params)
     X_other = LAYOUTS[layout](X)
-    assert peak_of(lambda: model.fit(X_other, y)) < 0.35 * X.nbytes
+    assert peak_of(lambda: model.fit(X_other, y)) < 0.5 * X.nbytes
 
 
 @pytest.mark.parametrize("criterion", ["obd", "unit_obs"])
