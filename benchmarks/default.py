@@ -179,7 +179,8 @@ def _rows(table: pd.DataFrame) -> list[tuple]:
             return geometric_mean(mine[quantity] / theirs[quantity])
 
         score = mine["score"]
-        halves = score.mean(), score.iloc[::2].mean(), score.iloc[1::2].mean()
+        chosen = score.index.isin((*SETS[::2], *REGRESSION_SETS[::2]))
+        halves = score.mean(), score[chosen].mean(), score[~chosen].mean()
         others = (
             mine[name].mean() if name in mine else np.nan
             for name in ("log_loss", "weights_left", "units")
