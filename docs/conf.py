@@ -88,7 +88,15 @@ html_favicon = "_static/logo.svg"
 html_static_path = ["_static"]
 html_css_files = ["skobd.css"]
 html_show_sourcelink = False
-html_context = {"default_mode": "auto"}
+html_context = {
+    "default_mode": "auto",
+    "github_user": "skobd",
+    "github_repo": "skobd",
+    "github_version": "main",
+    "doc_path": "docs",
+}
+# Pages that are written by hand can be edited where they are read.
+by_hand = ("getting_started", "development", "user_guide/*", "benchmarks/*")
 html_theme_options = {
     "logo": {"text": "skobd", "alt_text": "skobd - home"},
     "github_url": "https://github.com/skobd/skobd",
@@ -97,6 +105,11 @@ html_theme_options = {
     "navigation_with_keys": False,
     "search_as_you_type": True,
     "show_toc_level": 2,
+    "use_edit_page_button": True,
+    "secondary_sidebar_items": {
+        **dict.fromkeys(by_hand, ["page-toc", "edit-this-page"]),
+        **dict.fromkeys(("changelog", "api/**", "auto_examples/*"), ["page-toc"]),
+    },
     "footer_start": ["copyright"],
     "footer_end": ["theme-version"],
     "pygments_light_style": "tango",

@@ -23,7 +23,7 @@ PAGES = [
     if not GENERATED & set(page.relative_to(ROOT).parts)
 ]
 # Languages that a block may have; Python is run, sessions with ``>>>`` are compared.
-LANGUAGES = {"python", "bash", "c", "text", "toml"}
+LANGUAGES = {"python", "bash", "c", "text", "toml", "bibtex"}
 
 
 def blocks_of(page):
