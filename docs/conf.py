@@ -15,8 +15,8 @@ import skobd  # noqa: E402
 
 project = "skobd"
 author = "The skobd developers"
-copyright = "The skobd developers, BSD-3-Clause"
 version = release = skobd.__version__
+copyright = f"The skobd developers, BSD-3-Clause. skobd {version}"
 
 extensions = [
     "myst_parser",
@@ -45,6 +45,24 @@ myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 3
 
 autosummary_generate = True
+# The page of the user guide that each page of the reference begins with.
+autosummary_context = {
+    "guide_of": {
+        "OBDMLPClassifier": "choosing_parameters",
+        "OBDMLPRegressor": "choosing_parameters",
+        "feature_groups_of": "feature_groups",
+        "PruningSearchCV": "choosing_a_level",
+        "PruningPath": "choosing_a_level",
+        "OBDFeatureSelector": "selecting_features",
+        "stability_selection": "selecting_features",
+        "PruningPathDisplay": "reading_a_network",
+        "SaliencyDisplay": "reading_a_network",
+        "NetworkDisplay": "reading_a_network",
+        "FeaturePathDisplay": "selecting_features",
+        "PruningSummary": "small_and_fast",
+        "register_onnx_converters": "out_of_python",
+    }
+}
 autodoc_typehints = "none"
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
