@@ -125,8 +125,8 @@ html_theme_options = {
     "show_toc_level": 2,
     "use_edit_page_button": True,
     "secondary_sidebar_items": {
-        **dict.fromkeys(by_hand, ["page-toc", "edit-this-page"]),
-        **dict.fromkeys(("changelog", "api/**", "auto_examples/*"), ["page-toc"]),
+        **{pages: ["page-toc", "edit-this-page"] for pages in by_hand},
+        **{pages: ["page-toc"] for pages in ("changelog", "api/**", "auto_examples/*")},
     },
     "footer_start": ["copyright"],
     "footer_end": ["theme-version"],
