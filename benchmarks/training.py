@@ -466,7 +466,7 @@ def measure_memory(call: str, solver: str) -> None:
     if call == "fit":
         calls = [lambda: model.fit(X, y)]
     elif call == "prune":
-        calls = [lambda: model.prune(X, y, prune_fraction=0.8, n_rounds=2)]
+        calls = [lambda: model.prune(X, y, prune_fraction=0.95, n_rounds=2)]
     else:
         calls = [
             lambda kind=kind: model.set_params(curvature=kind).second_derivatives(X, y)
