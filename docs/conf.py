@@ -35,7 +35,6 @@ exclude_patterns = [
     "_build",
     "auto_examples/*.ipynb",
     "auto_examples/*.py",
-    "sg_execution_times.rst",
 ]
 nitpicky = True
 # Docstrings put names in single backticks; those that can be imported become links.
@@ -94,7 +93,7 @@ sphinx_gallery_conf = {
     "capture_repr": ("_repr_html_",),
     "remove_config_comments": True,
     "show_memory": False,
-    "min_reported_time": 1,
+    "write_computation_times": False,
     "download_all_examples": False,
 }
 
@@ -130,8 +129,8 @@ html_theme_options = {
     },
     "footer_start": ["copyright"],
     "footer_end": ["theme-version"],
-    "pygments_light_style": "tango",
-    "pygments_dark_style": "monokai",
+    "pygments_light_style": "a11y-high-contrast-light",
+    "pygments_dark_style": "a11y-high-contrast-dark",
 }
 html_sidebars = {"index": [], "getting_started": [], "changelog": [], "development": []}
 

@@ -68,7 +68,7 @@ groups = feature_groups_of(columns)
 print({name: len(outputs) for name, outputs in groups.items()})
 
 # %%
-# With groups a level is a number of columns of the table, without a number of encoded ones.
+# With groups, levels are numbers of columns of the table; without them, of encoded columns.
 n_encoded = len(columns.get_feature_names_out())
 
 
