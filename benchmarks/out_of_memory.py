@@ -1,6 +1,6 @@
 """Data that outgrow memory: chunks, a sample, a memory-mapped file, and what each takes.
 
-    python benchmarks/out_of_memory.py               # about three minutes; a file of 200 MB
+    python benchmarks/out_of_memory.py               # about a minute; a file of 200 MB
     python benchmarks/out_of_memory.py --rows 200000
 
 Every way runs in a process of its own on the same rows of a file, float32 with 100 columns. Memory
