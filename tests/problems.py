@@ -48,6 +48,12 @@ def make_problem(loss, n_outputs, activation="tanh", depth=1, weighted=False, al
     return objective, Oracle(sizes, activation, loss, X, Y, weight, alpha), theta
 
 
+def in_single_precision(objective):
+    """The same objective over float32."""
+    names = ("X", "Y", "sample_weight")
+    return objective.replaced(**{name: getattr(objective, name).astype("f4") for name in names})
+
+
 def every_problem():
     """Parametrization over activation x loss x depth x sample weights x alpha."""
     cases = []

@@ -6,7 +6,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._net.network import Array, Indices
+from .._threads import count_chunks
 from .objective import Objective
+
+_MIN_CHUNK_ROWS = 96
+# Every chunk packs the matrices of its products anew: two cost 5 % of all work, eight 30 %.
+_MAX_CHUNKS = 4
+
+
+def chunks_of_batch(objective: Objective, batch_size: int, worth: float) -> int:
+    """Number of chunks of a step, each of which is worth so many multiply-adds of a phase."""
+    return count_chunks(
+        batch_size,
+        2 * batch_size * objective.network.n_parameters,
+        worth=worth,
+        min_rows=_MIN_CHUNK_ROWS,
+        most=_MAX_CHUNKS,
+    )
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from .._net.activations import ACTIVATIONS
 from .._net.losses import LOSSES
 from .._net.network import Array
-from .._threads import count_chunks, count_threads, run_threads, split_evenly
-from .batches import Batches
+from .._threads import count_threads, run_threads, split_evenly
+from .batches import Batches, chunks_of_batch
 from .engine import load_compiled
 from .objective import Objective
 from .rows import Rows
@@ -18,8 +18,6 @@ from .updates import UPDATES, Survivors, Update
 
 # Threads that wait without Python are worth it from shorter steps on.
 _CHUNK_MULTIPLY_ADDS = 5e5
-_MIN_CHUNK_ROWS = 96
-_MAX_CHUNKS = 4
 # A call takes some 30 ms; only between calls is the calling thread interrupted.
 _CALL_MULTIPLY_ADDS = 1e9
 
@@ -45,17 +43,10 @@ class CompiledEpochs:
         if compiled is None:
             raise ImportError("numba does not work") from error
         self._kernels = importlib.import_module("skobd._train.kernels")
-        self._state_size = self._kernels.STATE_SIZE
         self._addresses = compiled.gemm[dtype.name], compiled.give_way
         self._objective, self._batch_size = objective, batch_size
+        self._n_chunks = n_chunks or chunks_of_batch(objective, batch_size, _CHUNK_MULTIPLY_ADDS)
         multiply_adds = 2 * batch_size * network.n_parameters
-        self._n_chunks = n_chunks or count_chunks(
-            batch_size,
-            multiply_adds,
-            worth=_CHUNK_MULTIPLY_ADDS,
-            min_rows=_MIN_CHUNK_ROWS,
-            most=_MAX_CHUNKS,
-        )
         self._steps_per_call = max(1, int(_CALL_MULTIPLY_ADDS / multiply_adds))
         X = objective.X
         base = X.base if isinstance(X, Rows) else X
@@ -76,7 +67,8 @@ class CompiledEpochs:
         losses, squares = np.zeros((2, self._n_chunks, len(batches)))
         shape, arrays = self._shape_of(survivors, update), self._arrays(survivors, update)
         plan = self._plan(survivors, update, batches, losses, squares)
-        state, n_threads = np.zeros(self._state_size, dtype=np.int64), count_threads(self._n_chunks)
+        state = np.zeros(self._kernels.STATE_SIZE, dtype=np.int64)
+        n_threads = count_threads(self._n_chunks)
 
         def work(thread: int) -> None:
             for first in range(0, len(batches), self._steps_per_call):

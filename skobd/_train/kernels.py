@@ -255,14 +255,20 @@ def product(gemm, a, b, out):
     add_product(gemm, a, b, out)
 
 
+@compiled
+def _call_blas(gemm, transposed, b, a, out, inner, beta):
+    """A product of matrices: row by row to us, BLAS sees all transposed and in the other order."""
+    addresses, sizes = (at(b), at(a), at(out)), (out.shape[1], out.shape[0], inner)
+    strides = b.shape[1], a.shape[1], out.shape[1]
+    call_gemm(out, gemm, transposed, sizes, addresses, strides, out.dtype.type(beta))
+
+
 @compiled_sum
 def add_product(gemm, x, w, out):
     """``out += x w``; one column is not worth BLAS's preparations."""
     (n_rows, fan_in), fan_out = x.shape, w.shape[1]
     if fan_out > 1:
-        addresses, strides = (at(w), at(x), at(out)), (fan_out, fan_in, fan_out)
-        one = out.dtype.type(1)
-        call_gemm(out, gemm, (NO, NO), (fan_out, n_rows, fan_in), addresses, strides, one)
+        _call_blas(gemm, (NO, NO), w, x, out, fan_in, 1)
         return
     for i in range(n_rows):
         total = out[i, 0]
@@ -276,9 +282,7 @@ def multiply_by_transposed(gemm, delta, w, out):
     """``out = delta w^T``."""
     (n_rows, fan_out), fan_in = delta.shape, w.shape[0]
     if fan_out > 1:
-        addresses, strides = (at(w), at(delta), at(out)), (fan_out, fan_out, fan_in)
-        zero = out.dtype.type(0)
-        call_gemm(out, gemm, (YES, NO), (fan_in, n_rows, fan_out), addresses, strides, zero)
+        _call_blas(gemm, (YES, NO), w, delta, out, fan_out, 0)
         return
     for i in range(n_rows):
         for j in range(fan_in):
@@ -290,9 +294,7 @@ def multiply_transposed(gemm, x, delta, out):
     """``out = x^T delta``."""
     (n_rows, fan_in), fan_out = x.shape, delta.shape[1]
     if fan_out > _NARROW:
-        addresses, strides = (at(delta), at(x), at(out)), (fan_out, fan_in, fan_out)
-        zero = out.dtype.type(0)
-        call_gemm(out, gemm, (NO, YES), (fan_out, fan_in, n_rows), addresses, strides, zero)
+        _call_blas(gemm, (NO, YES), delta, x, out, n_rows, 0)
         return
     total = np.empty(fan_in, out.dtype)
     for column in range(fan_out):

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._net.network import Array
-from .._threads import count_chunks, run_phases, split_evenly
-from .batches import Batches
+from .._threads import run_phases, split_evenly
+from .batches import Batches, chunks_of_batch
 from .compiled import CompiledEpochs
 from .engine import is_compiled
 from .objective import Objective
@@ -28,9 +28,6 @@ from .updates import Apply, Survivors, Update
 # A chunk is worth a thread from about this many multiply-adds of a phase on, in double precision:
 # threads wait for one another twice in a step, and take turns in running Python.
 _CHUNK_MULTIPLY_ADDS = 5e6
-_MIN_CHUNK_ROWS = 96
-# Every chunk packs the matrices of its products anew: two cost 5 % of all work, eight 30 %.
-_MAX_CHUNKS = 4
 # Larger minibatches go through the row blocks of the objective.
 _MAX_MINIBATCH_ELEMENTS = 2**21
 
@@ -86,7 +83,7 @@ class _ParameterChunk(NamedTuple):
     """Some rows of a layer matrix, with the intercepts if it is the last of the layer.
 
     The gradient of the weights is  x^T delta;  flat arrays are slices of theta and of its
-    gradient.
+    gradient. ``updated`` are the survivors that are updated once it is known.
     """
 
     x_transposed: Array
@@ -95,7 +92,7 @@ class _ParameterChunk(NamedTuple):
     intercepts: Array | None
     weights: Array
     flat_gradient: Array
-    survivors: slice
+    updated: slice | None
 
 
 class DenseEpochs:
@@ -115,13 +112,8 @@ class DenseEpochs:
         self._objective = objective
         self._X, self._Y, self._sample_weight = X, objective.Y, objective.sample_weight
         self._batch_size = batch_size
-        self._n_chunks = n_chunks or count_chunks(
-            batch_size,
-            2 * batch_size * network.n_parameters * X.dtype.itemsize / 8,
-            worth=_CHUNK_MULTIPLY_ADDS,
-            min_rows=_MIN_CHUNK_ROWS,
-            most=_MAX_CHUNKS,
-        )
+        worth = _CHUNK_MULTIPLY_ADDS * 8 / X.dtype.itemsize
+        self._n_chunks = n_chunks or chunks_of_batch(objective, batch_size, worth)
         self._inputs = np.empty((batch_size, network.layer_sizes[0]), dtype=X.dtype)
         self._activations = network.buffers(batch_size, X.dtype)
         # dloss/da of the output units takes the place of the raw output.
@@ -151,12 +143,10 @@ class DenseEpochs:
             assert apply is not None
             decay = self._penalty.decay(float(weights[step]))
             _, parameter_chunks = views[len(batches[step])]
-            chunks = parameter_chunks[index]
-            for chunk in chunks:
+            for chunk in parameter_chunks[index]:
                 squares[index, step] += self._gradient_of(chunk, decay)
-                # One chunk is all parameters, and updated in one go.
-                if self._n_chunks > 1 or chunk is chunks[-1]:
-                    place = chunk.survivors if self._n_chunks > 1 else slice(None)
+                place = chunk.updated
+                if place is not None:
                     gradient = survivors.gather(self._gradient, place)
                     apply(survivors.values[place], gradient, place)
                     survivors.scatter(place)
@@ -193,6 +183,10 @@ class DenseEpochs:
                 if start == stop:
                     continue
                 gradient = self._gradient[start:stop]
+                updated: slice | None = survivors.within(slice(start, stop + is_last * fan_out))
+                if self._n_chunks == 1:
+                    # All parameters are updated in one go, after the last layer.
+                    updated = slice(None) if index == len(xs) - 1 else None
                 chunks.append(
                     _ParameterChunk(
                         x[:, rows].T,
@@ -201,7 +195,7 @@ class DenseEpochs:
                         self._gradient[stop : stop + fan_out] if is_last else None,
                         survivors.theta[start:stop],
                         gradient,
-                        survivors.within(slice(start, stop + is_last * fan_out)),
+                        updated,
                     )
                 )
         return row_chunks, parameter_chunks

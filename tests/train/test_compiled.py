@@ -17,7 +17,7 @@ import pytest
 from joblib import Parallel, delayed
 from models import ESTIMATORS, digest, make
 from numpy.testing import assert_allclose, assert_array_equal
-from problems import LOSS_CASES, make_problem
+from problems import LOSS_CASES, in_single_precision, make_problem
 from threadpoolctl import threadpool_limits
 
 from skobd import OBDMLPClassifier
@@ -27,7 +27,6 @@ from skobd._threads import reproducible_threads
 from skobd._train.compiled import CompiledEpochs
 from skobd._train.engine import load_compiled
 from skobd._train.minibatch import DenseEpochs, make_epochs
-from skobd._train.objective import Objective
 from skobd._train.rows import Rows
 from skobd._train.updates import UPDATES, SolverSettings, Survivors
 
@@ -116,14 +115,7 @@ class TestAgainstNumPy:
 
     def test_float32_stays_float32(self):
         objective, theta, mask = problem("multinomial_log_loss", 3, "logistic")
-        narrow = Objective(
-            objective.network,
-            objective.loss,
-            objective.X.astype(np.float32),
-            objective.Y.astype(np.float32),
-            objective.sample_weight.astype(np.float32),
-            0.3,
-        )
+        narrow = in_single_precision(objective)
         values, after, _ = run(
             [CompiledEpochs] * 3, narrow, theta.astype(np.float32), mask, RULES["adam"]
         )

@@ -4,11 +4,10 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_allclose, assert_array_equal
-from problems import LOSS_CASES, make_problem
+from problems import LOSS_CASES, in_single_precision, make_problem
 
 from skobd._threads import reproducible_threads
 from skobd._train.minibatch import BlockEpochs, DenseEpochs, make_epochs
-from skobd._train.objective import Objective
 from skobd._train.updates import UPDATES, SolverSettings, Survivors
 
 SETTINGS = SolverSettings(learning_rate_init=0.01)
@@ -94,14 +93,7 @@ def test_buffers_are_for_small_minibatches_of_dense_rows():
 
 def test_float32_stays_float32():
     objective, _, theta = make_problem("multinomial_log_loss", 3, "relu", 2, True, 0.3, n=47)
-    narrow = Objective(
-        objective.network,
-        objective.loss,
-        objective.X.astype(np.float32),
-        objective.Y.astype(np.float32),
-        objective.sample_weight.astype(np.float32),
-        0.3,
-    )
+    narrow = in_single_precision(objective)
     mask = np.ones(theta.size, dtype=bool)
     epochs = make_epochs(narrow, 10)
     values, after = by_epochs(epochs, theta.astype(np.float32), mask, "adam", orders(47))
