@@ -131,7 +131,7 @@ def ablate(name: str, seed: int, data_dir: str | None) -> list[dict[str, Any]]:
     for key, params in ABLATIONS.items():
         model = copy.deepcopy(dense).set_params(**params)
         start = time.process_time()
-        model.prune(X, y, level)
+        model.prune(X, y, prune_fraction=level)
         row = judge(model, fold, seconds + time.process_time() - start)
         rows.append({"model": key, **row})
     return rows

@@ -60,7 +60,7 @@ def cases() -> dict[str, Case]:
         "fit, lbfgs": Case(lambda: copy.deepcopy(lbfgs), lambda e: e.fit(X, y)),
         "fit, adam": Case(lambda: copy.deepcopy(adam), lambda e: e.fit(X, y)),
         "partial_fit": Case(lambda: copy.deepcopy(fitted), lambda e: e.partial_fit(X, y)),
-        "prune": Case(lambda: copy.deepcopy(fitted), lambda e: e.prune(X, y, 0.8)),
+        "prune": Case(lambda: copy.deepcopy(fitted), lambda e: e.prune(X, y, prune_fraction=0.8)),
         "predict, one row": Case(lambda: fitted, predict_row_by_row),
         "predict, many rows": Case(lambda: fitted, lambda e: e.predict_proba(many_rows)),
         "search": Case(lambda: copy.deepcopy(search), lambda e: e.fit(X, y)),

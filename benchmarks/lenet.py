@@ -95,7 +95,8 @@ def run(options: Any) -> pd.DataFrame:
         record(seed, 1, model, start)
         for ratio, n_rounds, n_epochs in LEVELS:
             model.set_params(retrain_max_iter=n_epochs, n_regrow=options.regrow)
-            model.prune(X_train, y_train, 1 - round(n_weights / ratio) / n_weights, n_rounds)
+            fraction = 1 - round(n_weights / ratio) / n_weights
+            model.prune(X_train, y_train, prune_fraction=fraction, n_rounds=n_rounds)
             record(seed, ratio, model, start)
     return pd.DataFrame(rows)
 

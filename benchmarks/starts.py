@@ -89,7 +89,11 @@ def measure(name: str, seed: int, n_starts: int, data_dir: str | None) -> Measur
     n_weights: list[int] = []
     accuracy: list[float] = []
     for start in starts:
-        path = clone(mlp).set_params(random_state=start).pruning_path(X_train, y_train, levels)
+        path = (
+            clone(mlp)
+            .set_params(random_state=start)
+            .pruning_path(X_train, y_train, prune_fractions=levels)
+        )
         n_weights += path.n_weights.tolist()
         accuracy += [path.estimator_at(row).score(X_test, y_test) for row in range(len(levels))]
     return Measured(results, np.array(n_weights), np.array(accuracy), seconds)

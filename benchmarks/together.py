@@ -63,7 +63,11 @@ def measure(
     accuracy: list[float] = []
     left: list[float] = []
     for alpha in GRIDS[solver]:
-        path = clone(mlp).set_params(alpha=alpha).pruning_path(fold.X_train, fold.y_train, levels)
+        path = (
+            clone(mlp)
+            .set_params(alpha=alpha)
+            .pruning_path(fold.X_train, fold.y_train, prune_fractions=levels)
+        )
         for index in range(len(levels)):
             accuracy.append(path.estimator_at(index).score(fold.X_test, fold.y_test))
             left.append(path.n_weights[index] / path.n_weights[0])

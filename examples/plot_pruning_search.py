@@ -57,6 +57,6 @@ for index in range(0, len(path.prune_fractions), 2):
 # and after retraining.
 X_scaled = StandardScaler().fit_transform(X_train)
 PruningPathDisplay.from_path(
-    mlp.pruning_path(X_scaled, y_train, search.prune_fractions), kind="objective"
+    mlp.pruning_path(X_scaled, y_train, prune_fractions=search.prune_fractions), kind="objective"
 )
 plt.show()

@@ -1,7 +1,7 @@
 """Private and version-dependent names of scikit-learn: all of them, and nowhere else."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from inspect import signature
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,7 +16,6 @@ from sklearn.utils._param_validation import (
     validate_parameter_constraints,
 )
 from sklearn.utils.metaestimators import _safe_split
-from sklearn.utils.multiclass import _check_partial_fit_first_call
 from sklearn.utils.validation import (
     _check_method_params,
     _check_sample_weight,
@@ -34,7 +33,6 @@ __all__ = [
     "RealNotInt",
     "StrOptions",
     "_check_method_params",
-    "_check_partial_fit_first_call",
     "_check_sample_weight",
     "_fit_context",
     "_get_feature_names",
@@ -43,6 +41,7 @@ __all__ = [
     "_yield_masked_array_for_each_param",
     "accepts_sample_weight",
     "available_if",
+    "callback_management_context",
     "check_matplotlib_support",
     "hand_down_callbacks",
     "has_callbacks",
@@ -88,10 +87,13 @@ else:
 
 try:
     from sklearn.callback import CallbackSupportMixin
+    from sklearn.callback._callback_support import callback_management_context
 except ImportError:  # scikit-learn < 1.9
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
         """Nothing: there are no callbacks to support."""
+
+    callback_management_context = nullcontext
 
 
 # Pages of the API reference, to which diagrams of estimators link.

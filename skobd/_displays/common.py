@@ -12,8 +12,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._mlp.base import BaseOBDMLP
 from .._mlp.feature_groups import columns_by_group
+from .._mlp.names import default_names, feature_names
 from .._mlp.path import last_step, steps_before
-from .._net.names import default_names, feature_names
 from .._sklearn_compat import check_matplotlib_support
 
 # Okabe & Ito's palette, which colour-blind readers can tell apart.

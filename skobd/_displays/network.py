@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_scalar
 
-from .._net.names import default_names
+from .._mlp.names import default_names
 from .common import (
     BLUE,
     GREY,

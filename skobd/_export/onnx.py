@@ -4,9 +4,12 @@ What is converted is the compacted network: dead inputs are left out by a Gather
 layer is a MatMul, an Add and the activation.
 """
 
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
+from sklearn.base import is_classifier
 
 from .._net.compaction import compact
 from .._net.pruned import PrunedNetwork
@@ -18,6 +21,34 @@ _CLASSIFIER_OPTIONS = {
 }
 _ACTIVATIONS = {"identity": "Identity", "logistic": "Sigmoid", "tanh": "Tanh", "relu": "Relu"}
 _LINKS = {"identity": "Identity", "logistic": "Sigmoid", "exp": "Exp"}
+
+
+class Converted(NamedTuple):
+    """What is converted.
+
+    Attributes
+    ----------
+    pruned : PrunedNetwork
+    link : str
+        Name of the output activation.
+    classes : ndarray or None
+        Labels; None for a regressor.
+    is_multilabel : bool
+    """
+
+    pruned: PrunedNetwork
+    link: str
+    classes: Any = None
+    is_multilabel: bool = False
+
+    @property
+    def n_outputs(self) -> int:
+        """Number of output units."""
+        return self.pruned.network.layer_sizes[-1]
+
+
+# read(estimator): what of a fitted estimator is converted.
+Read = Callable[[Any], Converted]
 
 
 def import_skl2onnx() -> Any:
@@ -32,17 +63,22 @@ def import_skl2onnx() -> Any:
     return skl2onnx
 
 
-def register(*classes: Any) -> None:
+def register(read: Read, *classes: Any) -> None:
     """Tell skl2onnx how estimators of these classes are converted."""
     skl2onnx = import_skl2onnx()
     for kind in classes:
-        if kind._is_classifier:
+        if is_classifier(kind()):
             options = _CLASSIFIER_OPTIONS
             shapes, converter = _classifier_shapes, _convert_classifier
         else:
             options, shapes, converter = None, _regressor_shapes, _convert_regressor
-        name = f"Skobd{kind.__name__}"
-        skl2onnx.update_registered_converter(kind, name, shapes, converter, options=options)
+        skl2onnx.update_registered_converter(
+            kind,
+            f"Skobd{kind.__name__}",
+            partial(shapes, read),
+            partial(converter, read),
+            options=options,
+        )
 
 
 def register_parser(kind: Any, parser: Any) -> None:
@@ -65,13 +101,8 @@ def _no_converter(scope: Any, operator: Any, container: Any) -> None:
     _no_shapes(operator)
 
 
-def _is_multilabel(model: Any) -> bool:
-    return model._label_binarizer.y_type_.startswith("multilabel")
-
-
-def _labels(model: Any) -> np.ndarray:
+def _labels(classes: np.ndarray) -> np.ndarray:
     """Class labels as ONNX can hold them: int64 or strings."""
-    classes = model.classes_
     if classes.dtype.kind in "OUS":
         return np.array([str(label) for label in classes])
     labels = classes.astype(np.int64)
@@ -83,22 +114,22 @@ def _labels(model: Any) -> np.ndarray:
     return labels
 
 
-def _classifier_shapes(operator: Any) -> None:
+def _classifier_shapes(read: Read, operator: Any) -> None:
     from skl2onnx.common.data_types import Int64TensorType, StringTensorType
 
-    model, n_rows = operator.raw_operator, operator.inputs[0].get_first_dimension()
-    if _is_multilabel(model):
-        operator.outputs[0].type = Int64TensorType([n_rows, model.n_outputs_])
-    elif _labels(model).dtype.kind == "U":
+    model, n_rows = read(operator.raw_operator), operator.inputs[0].get_first_dimension()
+    if model.is_multilabel:
+        operator.outputs[0].type = Int64TensorType([n_rows, model.n_outputs])
+    elif _labels(model.classes).dtype.kind == "U":
         operator.outputs[0].type = StringTensorType([n_rows])
     else:
         operator.outputs[0].type = Int64TensorType([n_rows])
-    operator.outputs[1].type = _tensor_type(operator)([n_rows, len(model.classes_)])
+    operator.outputs[1].type = _tensor_type(operator)([n_rows, len(model.classes)])
 
 
-def _regressor_shapes(operator: Any) -> None:
-    n_rows = operator.inputs[0].get_first_dimension()
-    operator.outputs[0].type = _tensor_type(operator)([n_rows, operator.raw_operator.n_outputs_])
+def _regressor_shapes(read: Read, operator: Any) -> None:
+    model, n_rows = read(operator.raw_operator), operator.inputs[0].get_first_dimension()
+    operator.outputs[0].type = _tensor_type(operator)([n_rows, model.n_outputs])
 
 
 def _tensor_type(operator: Any) -> Any:
@@ -146,15 +177,14 @@ class _Graph:
         return output
 
 
-def _output(graph: _Graph, operator: Any) -> str:
+def _output(graph: _Graph, operator: Any, model: Converted) -> str:
     """Nodes of the network up to the inverse link."""
-    model = operator.raw_operator
-    pruned: PrunedNetwork = model._fitted.pruned
+    pruned = model.pruned
     compaction = compact(pruned.network, pruned.theta, pruned.mask)
     network, inputs = compaction.network, compaction.kept[0]
     columns = [graph.node("Cast", v.full_name, to=graph.type) for v in operator.inputs]
     x = columns[0] if len(columns) == 1 else graph.node("Concat", *columns, axis=1)
-    if len(inputs) < model.n_features_in_:
+    if len(inputs) < pruned.network.layer_sizes[0]:
         x = graph.node("Gather", x, graph.constant(inputs, np.int64), axis=1)
     layers = network.layers(compaction.theta)
     for index, layer in enumerate(layers):
@@ -162,31 +192,30 @@ def _output(graph: _Graph, operator: Any) -> str:
         x = graph.node("Add", x, graph.constant(layer[-1:]))
         if index < len(layers) - 1:
             x = graph.node(_ACTIVATIONS[network.activation], x)
-    link = model.out_activation_
-    if link == "softmax":
+    if model.link == "softmax":
         return graph.node("Softmax", x, axis=1)
-    return graph.node(_LINKS[link], x)
+    return graph.node(_LINKS[model.link], x)
 
 
-def _convert_regressor(scope: Any, operator: Any, container: Any) -> None:
-    graph = _Graph(scope, operator, container)
-    graph.node("Identity", _output(graph, operator), output=operator.outputs[0].full_name)
+def _convert_regressor(read: Read, scope: Any, operator: Any, container: Any) -> None:
+    graph, model = _Graph(scope, operator, container), read(operator.raw_operator)
+    graph.node("Identity", _output(graph, operator, model), output=operator.outputs[0].full_name)
 
 
-def _convert_classifier(scope: Any, operator: Any, container: Any) -> None:
+def _convert_classifier(read: Read, scope: Any, operator: Any, container: Any) -> None:
     from onnx import TensorProto
 
-    graph, model = _Graph(scope, operator, container), operator.raw_operator
-    p = _output(graph, operator)
+    graph, model = _Graph(scope, operator, container), read(operator.raw_operator)
+    p = _output(graph, operator, model)
     label, probabilities = (variable.full_name for variable in operator.outputs)
-    if model.n_outputs_ == 1:
+    if model.n_outputs == 1:
         complement = graph.node("Sub", graph.constant(1.0), p)
         p = graph.node("Concat", complement, p, axis=1)
     graph.node("Identity", p, output=probabilities)
-    if _is_multilabel(model):
+    if model.is_multilabel:
         above = graph.node("Greater", p, graph.constant(0.5))
         graph.node("Cast", above, output=label, to=TensorProto.INT64)
         return
     index = graph.node("ArgMax", p, axis=1, keepdims=0)
-    labels = _labels(model)
+    labels = _labels(model.classes)
     graph.node("Gather", graph.constant(labels, labels.dtype), index, output=label, axis=0)

@@ -11,7 +11,7 @@ from .._net.network import Network
 from .._net.pruned import PrunedNetwork
 
 # What scikit-learn's perceptrons know about their training, targets and data.
-_ATTRIBUTES = (
+ATTRIBUTES = (
     "n_iter_",
     "t_",
     "loss_",
@@ -25,26 +25,24 @@ _ATTRIBUTES = (
     "n_features_in_",
     "feature_names_in_",
     "classes_",
-    "_label_binarizer",
 )
 
 
-def to_sklearn(kind: Any, estimator: Any, pruned: PrunedNetwork, n_no_improvement: int) -> Any:
-    """A perceptron of scikit-learn's class ``kind`` with the network and attributes given.
+def to_sklearn(
+    kind: Any, params: dict[str, Any], attributes: dict[str, Any], pruned: PrunedNetwork
+) -> Any:
+    """Make a perceptron of scikit-learn's class ``kind`` with the network given.
 
     Parameters
     ----------
     kind : type
         `MLPClassifier` or `MLPRegressor`.
-    estimator : object
-        Has the parameters and attributes to be copied.
+    params, attributes : dict
+        Parameters, of which those are taken that the class has, and fitted attributes.
     pruned : PrunedNetwork
-    n_no_improvement : int
-        Epochs in a row without improvement, for scikit-learn's warm starts.
     """
-    mlp = kind()
+    mlp, own = kind(), dict(params)
     names = mlp.get_params()
-    own = estimator.get_params(deep=False)
     # What the network was fitted with, whatever `set_params` made of it since.
     own["activation"] = pruned.network.activation
     sizes = pruned.network.layer_sizes[1:-1]
@@ -53,13 +51,11 @@ def to_sklearn(kind: Any, estimator: Any, pruned: PrunedNetwork, n_no_improvemen
     if own["learning_rate"] == "cosine":
         # Unknown to scikit-learn, which would refuse to train it further.
         own["learning_rate"] = "constant"
-    if "loss" in own:
-        own["loss"] = "poisson" if estimator.out_activation_ == "exp" else "squared_error"
-        if own["loss"] != "squared_error" and "loss" not in names:
-            raise ValueError(
-                f"MLPRegressor has loss={own['loss']!r} only from scikit-learn 1.7 on: "
-                "upgrade scikit-learn, or use to_onnx()."
-            )
+    if own.get("loss", "squared_error") != "squared_error" and "loss" not in names:
+        raise ValueError(
+            f"MLPRegressor has loss={own['loss']!r} only from scikit-learn 1.7 on: "
+            "upgrade scikit-learn, or use to_onnx()."
+        )
     mlp.set_params(**{name: copy.deepcopy(own[name]) for name in names if name in own})
     mlp.coefs_ = [coef.copy() for coef in pruned.coefs]
     mlp.intercepts_ = [intercept.copy() for intercept in pruned.intercepts]
@@ -67,10 +63,8 @@ def to_sklearn(kind: Any, estimator: Any, pruned: PrunedNetwork, n_no_improvemen
         # Where a warm start goes back to if no epoch is better.
         mlp._best_coefs = copy.deepcopy(mlp.coefs_)
         mlp._best_intercepts = copy.deepcopy(mlp.intercepts_)
-    for name in _ATTRIBUTES:
-        if hasattr(estimator, name):
-            setattr(mlp, name, copy.deepcopy(getattr(estimator, name)))
-    mlp._no_improvement_count = n_no_improvement
+    for name, value in attributes.items():
+        setattr(mlp, name, copy.deepcopy(value))
     return mlp
 
 

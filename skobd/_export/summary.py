@@ -1,17 +1,12 @@
 """What pruning has left of a network beside what there was, for people and programs to read."""
 
-import copy
 import html
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from time import perf_counter
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from .._net.pruned import PrunedNetwork
 
 _MOST_NAMES = 20
-# A prediction is timed several times and the fastest counts: the others were disturbed.
-_LEAST_TIMES, _MOST_TIMES, _SECONDS = 3, 100, 0.2
 _TABLE = "border-collapse: collapse; font-variant-numeric: tabular-nums"
 _CELL = "padding: .15em .8em; text-align: "
 
@@ -42,11 +37,6 @@ class PruningSummary:
         layers: surviving weights of sparse ones, all weights of dense ones.
     unused_features : tuple of str
         Names of the inputs, or of the groups of inputs, that are no longer needed.
-    n_rows_timed : int, default=0
-        Rows whose prediction was timed.
-    predict_time_before, predict_time_after : float or None, default=None
-        Seconds that their prediction takes with the dense network, and with this one. None where
-        nothing was timed.
 
     See Also
     --------
@@ -79,9 +69,6 @@ class PruningSummary:
     n_multiply_adds_before: int
     n_multiply_adds_after: int
     unused_features: tuple[str, ...]
-    n_rows_timed: int = 0
-    predict_time_before: float | None = None
-    predict_time_after: float | None = None
 
     @property
     def fraction_left(self) -> float:
@@ -98,11 +85,6 @@ class PruningSummary:
             ("multiply-adds per row", self.n_multiply_adds_before, self.n_multiply_adds_after),
         ):
             rows.append((name, f"{n_before:,}", f"{n_after:,}", _percent(n_before, n_after)))
-        if self.predict_time_before is not None and self.predict_time_after is not None:
-            times = self.predict_time_before, self.predict_time_after
-            name = f"prediction of {self.n_rows_timed:,} row" + "s" * (self.n_rows_timed != 1)
-            before, after = (f"{1e3 * seconds:.3g} ms" for seconds in times)
-            rows.append((name, before, after, _percent(*times)))
         return rows
 
     def _not_needed(self) -> str:
@@ -137,66 +119,46 @@ class PruningSummary:
         )
 
 
-def summarise(estimator: Any, X: Any = None) -> PruningSummary:
-    """Summary of a fitted estimator; with rows, predictions of them are timed."""
-    fitted = estimator._fitted
-    network, predictor = fitted.pruned.network, fitted.pruned.predictor
-    packed = fitted.pruned.pack()
-    names, is_used = estimator._features()
-    times = {} if X is None else _times(estimator, X)
+def summarise(
+    estimator_name: str, pruned: PrunedNetwork, counts: tuple[int, int], unused: Sequence[str]
+) -> PruningSummary:
+    """Summarise a network.
+
+    Parameters
+    ----------
+    estimator_name : str
+        Name of the estimator's class.
+    pruned : PrunedNetwork
+    counts : tuple of int
+        Weights before and after.
+    unused : sequence of str
+        Names of the inputs that are no longer needed.
+    """
+    network, predictor, packed = pruned.network, pruned.predictor, pruned.pack()
     return PruningSummary(
-        estimator_name=type(estimator).__name__,
+        estimator_name=estimator_name,
         layers_before=network.layer_sizes,
         layers_after=predictor.network.layer_sizes,
-        n_weights_before=fitted.n_prunable,
-        n_weights_after=fitted.n_weights,
+        n_weights_before=counts[0],
+        n_weights_after=counts[1],
         n_inputs_before=network.layer_sizes[0],
         n_inputs_after=len(predictor.used_inputs),
-        n_bytes_before=fitted.pruned.theta.nbytes,
+        n_bytes_before=pruned.theta.nbytes,
         n_bytes_after=packed["values"].nbytes + getattr(packed["mask"], "nbytes", 0),
         n_multiply_adds_before=int(network.is_weight.sum()),
         n_multiply_adds_after=predictor.n_multiply_adds,
-        unused_features=tuple(map(str, names[~is_used])),
-        **times,
+        unused_features=tuple(map(str, unused)),
     )
 
 
-def caption(estimator: Any) -> str:
+def caption(pruned: PrunedNetwork, counts: tuple[int, int]) -> str:
     """What pruning has left, in the one line that a diagram has room for."""
-    fitted = estimator._fitted
-    if fitted.pruned.mask.all():
-        return f"nothing pruned, {fitted.n_prunable:,} weights"
-    before = fitted.pruned.network.layer_sizes
-    after = fitted.pruned.predictor.network.layer_sizes
+    n_before, n_after = counts
+    if pruned.mask.all():
+        return f"nothing pruned, {n_before:,} weights"
+    before, after = pruned.network.layer_sizes, pruned.predictor.network.layer_sizes
     sizes = f"layers {_joined(before)}" + (f" to {_joined(after)}" if after != before else "")
-    return f"{fitted.n_weights:,} of {fitted.n_prunable:,} weights left, {sizes}"
-
-
-def _times(estimator: Any, X: Any) -> dict[str, Any]:
-    """Times of a prediction with the dense network and with the pruned one."""
-    pruned = estimator._fitted.pruned
-    # Deleted weights are zeros here, which take as long to multiply as others.
-    dense = copy.copy(estimator)
-    dense._fitted = replace(
-        estimator._fitted, pruned=PrunedNetwork.dense(pruned.network, pruned.theta)
-    )
-    n_rows = len(estimator.predict(X))
-    return {
-        "n_rows_timed": n_rows,
-        "predict_time_before": _seconds(lambda: dense.predict(X)),
-        "predict_time_after": _seconds(lambda: estimator.predict(X)),
-    }
-
-
-def _seconds(call: Callable[[], Any]) -> float:
-    """Seconds of the fastest of several calls, after one that does not count."""
-    call()
-    times: list[float] = []
-    while len(times) < _LEAST_TIMES or (len(times) < _MOST_TIMES and sum(times) < _SECONDS):
-        start = perf_counter()
-        call()
-        times.append(perf_counter() - start)
-    return min(times)
+    return f"{n_after:,} of {n_before:,} weights left, {sizes}"
 
 
 def _joined(sizes: Sequence[int]) -> str:

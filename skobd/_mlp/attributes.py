@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from .._net.names import feature_names
 from .._net.network import Array, Indices, Mask
 from .feature_groups import columns_by_group
 from .fitted import Fitted
+from .names import feature_names
 
 
 def _read(path: str, doc: str, assign: str = "") -> Any:
@@ -72,7 +72,7 @@ class FittedAttributes:
     loss_: float = _read("loss", "Objective at the end of training, as the solver saw it.")
     n_iter_: int = _read("n_iter", "Iterations or epochs of the last call.")
     t_: int = _read("state.n_samples_seen", "Training samples seen by the stochastic solvers.")
-    out_activation_: str = _read("loss_function.out_activation", "Name of the output activation.")
+    out_activation_: str = _read("targets.loss.out_activation", "Name of the output activation.")
 
     @property
     def feature_importances_(self) -> Array:

@@ -1,48 +1,36 @@
 """What the estimators share: they validate, call and store; the mathematics is elsewhere."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone
-from sklearn.utils import Bunch, check_random_state, check_scalar
+from sklearn.utils import Bunch
 from sklearn.utils.validation import assert_all_finite, check_is_fitted, validate_data
 
-from .._net.network import Array, Network
-from .._prune.blocks import check_block_size
-from .._prune.cost import check_cost
+from .._net.network import Array
 from .._prune.criteria import CRITERIA
 from .._prune.curvature import diagonal_curvature
-from .._prune.granularity import GRANULARITIES
-from .._prune.problem import DeletionSettings, Problem, check_no_overflow
+from .._prune.problem import Problem, check_no_overflow
 from .._prune.regrowth import predicted_decreases
-from .._prune.schedule import check_levels, survivor_schedule, survivors_at
-from .._sklearn_compat import CallbackSupportMixin, _fit_context, with_callbacks
-from .._threads import reproducible_threads
-from .._train.engine import check_engine
-from .._train.objective import Objective
-from .._train.solvers import Training, check_finite, solve
-from .._train.updates import UPDATES, SolverSettings, batch_size_of
-from .arithmetic import quiet
-from .callbacks import FitTasks
-from .data import (
-    Data,
-    all_or_nothing,
-    check_batch_size,
-    check_scale,
-    set_aside,
-    validate,
-    validate_held_out,
+from .._prune.schedule import check_levels, geometric_levels
+from .._sklearn_compat import (
+    CallbackSupportMixin,
+    _fit_context,
+    callback_management_context,
+    hand_down_callbacks,
+    with_callbacks,
 )
+from .._threads import reproducible_threads
+from .._train.solvers import DivergenceError
+from .._train.updates import UPDATES
+from .data import Given
 from .exports import Exports
-from .feature_groups import groups_of_parameters
+from .fit import begin, begin_pruning, check_criterion, deletion_problem
 from .fitted import Fitted
 from .parameters import PARAMETER_CONSTRAINTS
-from .path import AlongPath, PruningPath
-from .run import INTERRUPTED, Run, recipe_of, settings_of
-from .warning import tell
+from .path import PathBuilder, PruningPath
+from .session import fitting, ignore_fp_errors
+from .targets import Targets
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -197,85 +185,20 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
             For invalid data or parameters, and if training diverges. The estimator is then left
             as it was.
         """
-        self._fit((X, y, sample_weight), (X_val, y_val, sample_weight_val))
+        known = self._fitted if self.warm_start and self.__sklearn_is_fitted__() else None
+        held_out = Given(X_val, y_val, sample_weight_val)
+        with fitting(self):
+            run = begin(self, known, Given(X, y, sample_weight), held_out)
+            (self._fitted,) = run
+        run.tasks.end()
         return self
-
-    @_fit_context(prefer_skip_nested_validation=True)
-    def _fit_along(
-        self,
-        levels: Sequence[float] | None,
-        record: Callable[[Fitted, float], None],
-        X: Any,
-        y: Any,
-        sample_weight: Any = None,
-        X_val: Any = None,
-        y_val: Any = None,
-        sample_weight_val: Any = None,
-    ) -> bool:
-        """Fit along levels, or those of the parameters; returns whether it was interrupted.
-
-        ``record`` is shown the network at every level, and the seconds it took.
-        """
-        held_out = X_val, y_val, sample_weight_val
-        return self._fit((X, y, sample_weight), held_out, levels, record)
-
-    def _fit(
-        self,
-        given: tuple[Any, Any, Any],
-        held_out: tuple[Any, Any, Any],
-        levels: Sequence[float] | None = None,
-        record: Callable[[Fitted, float], None] | None = None,
-    ) -> bool:
-        check_engine(self.engine)
-        n_rounds = self.n_rounds if self.prune_fraction > 0 else 0
-        tasks = self._tasks(*given, n_rounds if levels is None else len(levels))
-        with quiet(), all_or_nothing(self), reproducible_threads():
-            run = self._run_of_fit(given, held_out, tasks, levels, record is not None)
-            self._fitted = run.finish(record)
-            # Made here, because the first prediction must not take longer than others.
-            self._fitted.pruned.predictor  # noqa: B018
-            run.warn()
-        tasks.end()
-        return run.is_interrupted
-
-    def _run_of_fit(
-        self,
-        given: tuple[Any, Any, Any],
-        held_out: tuple[Any, Any, Any],
-        tasks: FitTasks,
-        levels: Sequence[float] | None,
-        is_path: bool,
-    ) -> Run:
-        """Validate what ``fit`` is given; levels take the place of the parameters' own."""
-        anew = not (self.warm_start and self.__sklearn_is_fitted__())
-        data = validate(self, *given, reset=anew, same_classes=not anew)
-        data_val = validate_held_out(self, *held_out, data)
-        rng = check_random_state(self.random_state)
-        if anew:
-            check_scale(self, data)
-            self._initialise(data, rng)
-        else:
-            self._check_shapes(data)
-        data, data_val = set_aside(self, data, data_val, rng)
-        fitted = self._begun(self._fitted)
-        if levels is None:
-            survivors = survivor_schedule(
-                fitted.n_total, fitted.n_left, self.prune_fraction, self.n_rounds
-            )
-        else:
-            survivors = survivors_at(levels, fitted.n_total)
-        # Of a path every level is reached.
-        prune_tol = None if is_path else self.prune_tol
-        is_asked = self.prune_fraction > 0 and self.n_rounds > 0 if levels is None else bool(levels)
-        return self._run(
-            data, data_val, rng, survivors, tasks, prune_tol, is_asked=is_asked, is_path=is_path
-        )
 
     @with_callbacks
     def prune(
         self,
         X: Any,
         y: Any,
+        *,
         prune_fraction: float | None = None,
         n_rounds: int | None = None,
         sample_weight: Any = None,
@@ -313,53 +236,23 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
         """
         check_is_fitted(self)
         self._validate_params()
-        check_engine(self.engine)
-        fraction = self.prune_fraction if prune_fraction is None else prune_fraction
-        rounds = self.n_rounds if n_rounds is None else n_rounds
-        check_scalar(
-            fraction, "prune_fraction", Real, min_val=0, max_val=1, include_boundaries="left"
-        )
-        if np.isnan(fraction):
-            raise ValueError("prune_fraction is NaN; it must be in [0, 1).")
-        check_scalar(rounds, "n_rounds", Integral, min_val=1)
-        fitted = self._begun(self._fitted)
-        if survivors_at([fraction], fitted.n_total)[0] > fitted.n_left:
-            gone = 1 - fitted.n_left / fitted.n_total
-            unit = GRANULARITIES[self.granularity].unit
-            raise ValueError(
-                f"prune_fraction={fraction} is below the present level: of {fitted.n_total} "
-                f"{unit} {fitted.n_left} are left, and between levels none comes back. Give a "
-                f"fraction in [{gone:.6g}, 1), or fit again."
-            )
-        tasks = self._tasks(X, y, sample_weight, rounds, train=False)
-        with quiet(), all_or_nothing(self), reproducible_threads():
-            data = validate(self, X, y, sample_weight, reset=False)
-            self._check_shapes(data)
-            self._fitted = fitted
-            rng = check_random_state(self.random_state)
-            if self._stops_early:
-                # As in fit, so that with the same seed and data the same rows are held out: the
-                # others have been trained on.
-                fitted.pruned.network.initialise(rng, data.X.dtype)
-            data, data_val = set_aside(self, data, None, rng)
-            survivors = survivor_schedule(fitted.n_total, fitted.n_left, fraction, rounds)
-            is_asked = fraction > 0
-            run = self._run(
-                data, data_val, rng, survivors, tasks, self.prune_tol, is_asked, train=False
-            )
-            self._fitted = run.finish()
-            run.warn()
-        tasks.end()
+        given = Given(X, y, sample_weight)
+        with fitting(self):
+            run = begin_pruning(self, self._fitted, given, prune_fraction, n_rounds)
+            (self._fitted,) = run
+        run.tasks.end()
         return self
 
     def pruning_path(
         self,
         X: Any,
         y: Any,
+        *,
         prune_fractions: Any = None,
         sample_weight: Any = None,
         X_val: Any = None,
         y_val: Any = None,
+        sample_weight_val: Any = None,
     ) -> PruningPath:
         """Train and prune along a path of levels, and keep the network at every one of them.
 
@@ -383,6 +276,8 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
             Validation data: loss and score on them are recorded at every level.
         y_val : array-like of shape (n_val,) or (n_val, n_outputs), default=None
             Targets of the validation data.
+        sample_weight_val : array-like of shape (n_val,), default=None
+            Weights of the validation data.
 
         Returns
         -------
@@ -398,97 +293,27 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
         ValueError
             For levels outside [0, 1), and as ``fit`` does.
         """
-        levels = None
-        if prune_fractions is not None:
-            levels = tuple(level for level in check_levels(prune_fractions) if level)
-        recorder = AlongPath(clone(self), levels)
-        recorder.fit(X, y, sample_weight=sample_weight, X_val=X_val, y_val=y_val)
-        assert recorder.path_ is not None  # dense training ended, or fit has raised
-        return recorder.path_
-
-    def _run(
-        self,
-        data: Data,
-        data_val: Data | None,
-        rng: np.random.RandomState,
-        survivors: Sequence[int],
-        tasks: FitTasks,
-        prune_tol: float | None,
-        is_asked: bool,
-        train: bool = True,
-        is_path: bool = False,
-    ) -> Run:
-        """Everything that drives the recipe, from validated data and parameters."""
-        check_batch_size(self, data)
-        start = self._begun(self._fitted)
-        if survivors:
-            is_of_sets = self.granularity != "weight"
-            self._check_cost(data, start.n_left - survivors[0] if is_of_sets else 0)
-        return Run(
-            start=start,
-            objective=self._objective(data),
-            validate=self._validator(data_val),
-            survivors=survivors,
-            settings=self._solver_settings(),
-            recipe=recipe_of(self, prune_tol, data.X.shape[0], start.group_of),
-            rng=rng,
-            tasks=tasks,
-            train=train,
-            verbose=int(self.verbose),
-            is_asked=is_asked,
-            is_path=is_path,
-            keeps_optimizer=self.warm_start,
-        )
-
-    def _begun(self, fitted: Fitted) -> Fitted:
-        """The network to begin with, read by the present parameters."""
-        groups = groups_of_parameters(self)
-        return replace(
-            fitted,
-            prune_intercepts=self.prune_intercepts,
-            granularity=self.granularity,
-            early_stopping=self._stops_early,
-            group_of=None if groups is None else groups.group_of,
-            group_names=None if groups is None else groups.names,
-        )
-
-    def _tasks(
-        self, X: Any, y: Any, sample_weight: Any, n_rounds: int, train: bool = True
-    ) -> FitTasks:
-        """Begin the tasks that callbacks see, of at most ``n_rounds`` rounds."""
-        again = self.max_iter if self.retrain_max_iter is None else self.retrain_max_iter
-        n_epochs = (self.max_iter if train else 0, again)
-        return FitTasks(self, X, y, sample_weight, n_rounds, n_epochs)
-
-    @_fit_context(prefer_skip_nested_validation=True)
-    def _partial_fit(self, X: Any, y: Any, sample_weight: Any) -> "Self":
-        """One epoch over the data with the present masks; see the subclasses."""
-        if self.early_stopping:
-            raise ValueError("partial_fit does not support early_stopping=True")
-        check_engine(self.engine)
-        with quiet(), all_or_nothing(self), reproducible_threads():
-            anew = not self.__sklearn_is_fitted__()
-            data = validate(self, X, y, sample_weight, reset=anew, classes_known=True)
-            rng = check_random_state(self.random_state)
-            if anew:
-                check_scale(self, data)
-                self._initialise(data, rng)
-            else:
-                self._check_shapes(data)
-            check_batch_size(self, data)
-            # A schedule over max_iter epochs has no meaning for a single one.
-            settings = replace(self._solver_settings(), max_iter=1)
-            if self.learning_rate == "cosine":
-                settings = replace(settings, learning_rate="constant")
-            objective, fitted = self._objective(data), self._fitted
-            pruned = fitted.pruned
-            training = Training(settings, rng)
-            result = solve(objective, pruned.theta, pruned.mask, fitted.state, training)
-            check_finite(result, training, objective)
-            self._fitted = fitted.trained(result)
-        if result.status == "interrupted":
-            tell(INTERRUPTED)
-        return self
+        self._validate_params()
+        own_levels = prune_fractions is None
+        if own_levels:
+            levels = geometric_levels(self.prune_fraction, self.n_rounds)
+        else:
+            levels = [level for level in check_levels(prune_fractions) if level]
+        mlp = clone(self)
+        hand_down_callbacks(self, mlp)
+        given = Given(X, y, sample_weight)
+        held_out = Given(X_val, y_val, sample_weight_val)
+        with callback_management_context(mlp), fitting(mlp):
+            run = begin(mlp, None, given, held_out, levels)
+            path = PathBuilder(mlp, levels, own_levels)
+            try:
+                for fitted in run:
+                    path.add(fitted)
+            except DivergenceError as error:
+                error.path = path.built()
+                raise
+            run.tasks.end()
+            return path.built(run.is_interrupted)
 
     def _has_epochs(self) -> bool:
         if self.solver not in UPDATES:
@@ -531,7 +356,7 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
         ValueError
             For invalid data or parameters.
         """
-        with quiet(), reproducible_threads():
+        with ignore_fp_errors(), reproducible_threads():
             problem = self._problem(X, y, sample_weight)
             curvature = diagonal_curvature(problem.objective, problem.theta, self.curvature)
             check_no_overflow(curvature, "Second derivatives")
@@ -568,9 +393,9 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
         ValueError
             For invalid data or parameters, and for Hessian blocks too large to invert.
         """
-        with quiet(), reproducible_threads():
+        with ignore_fp_errors(), reproducible_threads():
             problem = self._problem(X, y, sample_weight)
-            self._check_cost(problem.objective)
+            check_criterion(self, self._fitted, problem.objective.n_samples)
             return self._unpack(CRITERIA[self.criterion].saliencies(problem))
 
     def predicted_decreases(self, X: Any, y: Any, sample_weight: Any = None) -> Bunch:
@@ -603,25 +428,13 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
         ValueError
             For invalid data or parameters.
         """
-        with quiet(), reproducible_threads():
+        with ignore_fp_errors(), reproducible_threads():
             return self._unpack(predicted_decreases(self._problem(X, y, sample_weight)))
 
     def _problem(self, X: Any, y: Any, sample_weight: Any) -> Problem:
         check_is_fitted(self)
         self._validate_params()
-        data = validate(self, X, y, sample_weight, reset=False)
-        self._check_shapes(data)
-        pruned, rng = self._fitted.pruned, check_random_state(self.random_state)
-        settings = settings_of(DeletionSettings, self)
-        return Problem(self._objective(data), pruned.theta, pruned.mask, settings, rng)
-
-    def _check_cost(self, data: Data | Objective, n_sets: int = 0) -> None:
-        """Refuse a criterion that cannot be computed, and announce one that takes long."""
-        network, mask = self._fitted.pruned.network, self._fitted.pruned.mask
-        check_block_size(self.criterion, network, mask)
-        message = check_cost(self.criterion, network, mask, data.X.shape[0], n_sets)
-        if message is not None:
-            tell(message)
+        return deletion_problem(self, self._fitted, Given(X, y, sample_weight))
 
     def _unpack(self, vector: Array) -> Bunch:
         network = self._fitted.pruned.network
@@ -635,12 +448,12 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
             check_is_fitted(self)
         fitted = self._fitted
         dtype, n_features = fitted.pruned.theta.dtype, fitted.pruned.network.layer_sizes[0]
-        with quiet():
+        with ignore_fp_errors():
             if _is_ready(X, dtype, n_features) and not hasattr(self, "feature_names_in_"):
                 assert_all_finite(X, estimator_name=type(self).__name__, input_name="X")
             else:
                 X = validate_data(self, X, accept_sparse="csr", dtype=dtype, reset=False)
-            output = fitted.pruned.predictor.output(X, fitted.loss_function.inverse_link)
+            output = fitted.pruned.predictor.output(X, fitted.targets.loss.inverse_link)
             # A finite sum of finite numbers is the rule; only else is every one looked at.
             if not (np.isfinite(output.sum()) or np.isfinite(output).all()):
                 raise ValueError(
@@ -656,107 +469,11 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
 
     # ------------------------------------------------------------------ what kinds differ in
 
-    _is_classifier: bool
     _sklearn_class: type
 
-    @property
-    def _loss_name(self) -> str:
-        """Row of `LOSSES` that parameters and targets ask for."""
+    def _targets(self, known: Targets | None) -> Targets:
+        """Targets as the parameters say; the classes are those of the ``known`` ones."""
         raise NotImplementedError
-
-    def _encode(self, y: Any, dtype: np.dtype, reset: bool, name: str = "y") -> Array:
-        """Targets as a matrix (n_samples, n_outputs)."""
-        raise NotImplementedError
-
-    def _score(self, p: Array, Y: Array, sample_weight: Array | None) -> float:
-        """Score of predictions against encoded targets."""
-        raise NotImplementedError
-
-    def _check_same_classes(self, y: Any) -> None:
-        """What ``warm_start`` asks of the targets."""
-
-    def _class_weight_of(self, y: Any) -> Any:
-        """What the sample weights are multiplied by."""
-        return 1
-
-    # ------------------------------------------------------------------ helpers
-
-    def _hidden_sizes(self) -> tuple[int, ...]:
-        sizes = self.hidden_layer_sizes
-        if isinstance(sizes, np.ndarray):
-            sizes = sizes.tolist()  # a number, where there are no dimensions
-        sizes = tuple(sizes) if hasattr(sizes, "__iter__") else (sizes,)
-        if any(isinstance(n, bool) or not isinstance(n, Integral) or n < 1 for n in sizes):
-            raise ValueError(
-                f"hidden_layer_sizes must be > 0 and integers, got {list(sizes)}; give one "
-                "positive integer for each hidden layer."
-            )
-        return tuple(int(size) for size in sizes)
-
-    def _solver_settings(self) -> SolverSettings:
-        return settings_of(
-            SolverSettings, self, early_stopping=self._stops_early, verbose=bool(self.verbose)
-        )
-
-    @property
-    def _stops_early(self) -> bool:
-        return self.early_stopping and self.solver in UPDATES
-
-    def _objective(self, data: Data) -> Objective:
-        fitted = self._fitted
-        fraction = 1.0
-        if self.solver in UPDATES:
-            fraction = min(1.0, batch_size_of(self.batch_size) / data.X.shape[0])
-        return Objective(
-            fitted.pruned.network,
-            fitted.loss_function,
-            *data,
-            alpha=self.alpha,
-            penalised_fraction=fraction,
-        )
-
-    def _check_shapes(self, data: Data) -> None:
-        """The data and ``hidden_layer_sizes`` must fit the network that is there."""
-        network = self._fitted.pruned.network
-        sizes = (data.X.shape[1], *self._hidden_sizes(), data.Y.shape[1])
-        if sizes != network.layer_sizes:
-            raise ValueError(
-                f"The fitted network has layer sizes {network.layer_sizes}, but "
-                f"hidden_layer_sizes and the data ask for {sizes}. Continue with the same "
-                "sizes, or fit anew with warm_start=False."
-            )
-        for name, fitted, now in (
-            ("activation", network.activation, self.activation),
-            ("loss", self._fitted.loss_name, self._loss_name),
-        ):
-            if now != fitted:
-                raise ValueError(
-                    f"The network was fitted with {name}={fitted!r}, but {name} is now {now!r}. "
-                    "Set it back, or fit anew with warm_start=False."
-                )
-
-    def _validator(self, data: Data | None) -> Callable[[Array], tuple[float, float]] | None:
-        """``validate(theta)`` for `Monitor`: loss and score on validation data."""
-        if data is None:
-            return None
-        network, loss = self._fitted.pruned.network, self._fitted.loss_function
-        X, Y, weight = data
-        total = X.shape[0] if weight is None else float(weight.sum())
-
-        def validate(theta: Array) -> tuple[float, float]:
-            p = network.raw_output(theta, X)
-            value = loss.value(p, Y, weight) / total
-            return value, self._score(p, Y, weight) if np.isfinite(p).all() else np.nan
-
-        return validate
-
-    def _initialise(self, data: Data, rng: np.random.RandomState) -> None:
-        """A fresh network with nothing recorded."""
-        sizes = (data.X.shape[1], *self._hidden_sizes(), data.Y.shape[1])
-        network = Network(sizes, self.activation)
-        theta = network.initialise(rng, data.X.dtype)
-        untrained = Fitted.untrained(network, theta, self._loss_name, self.prune_intercepts)
-        self._fitted = self._begun(untrained)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -12,6 +12,7 @@ from typing import Any
 from .._net.network import Array, Mask
 from .._net.pruned import PrunedNetwork
 from .._sklearn_compat import NoContext, has_callbacks, root_context
+from .data import Given
 from .fitted import Fitted
 
 
@@ -27,8 +28,8 @@ class FitTasks:
     ----------
     estimator : BaseOBDMLP
         What is being fitted.
-    X, y, sample_weight : object
-        Training data as the user gave them, shown to the callbacks.
+    given : Given
+        Training data, shown to the callbacks.
     n_rounds : int
         Most rounds that may follow the dense training.
     n_epochs : tuple of int
@@ -38,14 +39,13 @@ class FitTasks:
     def __init__(
         self,
         estimator: Any,
-        X: Any,
-        y: Any,
-        sample_weight: Any,
+        given: Given,
         n_rounds: int,
         n_epochs: tuple[int, int],
     ) -> None:
         self._estimator, self._n_epochs = estimator, n_epochs
-        self._data = {"X": X, "y": y, "metadata": metadata_of(sample_weight)}
+        metadata = metadata_of(given.sample_weight)
+        self._data = {"X": given.X, "y": given.y, "metadata": metadata}
         self._fit = root_context(estimator, max_subtasks=1 + n_rounds)
         # Reporting every epoch costs time and memory that only callbacks make worth it.
         self._are_told = has_callbacks(estimator)

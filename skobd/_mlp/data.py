@@ -9,16 +9,22 @@ from sklearn.base import BaseEstimator
 from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import check_array, check_consistent_length, validate_data
 
-from .._net.names import feature_names
 from .._net.network import Array
 from .._sklearn_compat import _check_sample_weight
 from .._train.rows import in_row_order, take_rows
-from .._train.updates import UPDATES
-from .warning import tell
+from .targets import Targets
 
-_FLOATS = (np.float64, np.float32)
+FLOATS = (np.float64, np.float32)
 # Rows that the scale of the inputs is judged by, and the root mean square that is too large.
 _SCALE_ROWS, _LARGEST_SCALE = 1000, 30
+
+
+class Given(NamedTuple):
+    """Rows as the user gave them, not looked at yet."""
+
+    X: Any
+    y: Any
+    sample_weight: Any = None
 
 
 class Data(NamedTuple):
@@ -35,18 +41,6 @@ class Data(NamedTuple):
 
 
 @contextmanager
-def all_or_nothing(estimator: BaseEstimator) -> Iterator[None]:
-    """Restore the estimator's attributes if anything goes wrong: nothing fitted is lost."""
-    before = dict(vars(estimator))
-    try:
-        yield
-    except BaseException:
-        vars(estimator).clear()
-        vars(estimator).update(before)
-        raise
-
-
-@contextmanager
 def _about(name: str) -> Iterator[None]:
     """Begin the message of a ValueError with the array that it is about."""
     try:
@@ -56,66 +50,69 @@ def _about(name: str) -> Iterator[None]:
 
 
 def validate(
-    estimator: Any,
-    X: Any,
-    y: Any,
-    sample_weight: Any,
+    estimator: BaseEstimator,
+    given: Given,
+    targets: Targets,
+    dtype: Any = FLOATS,
     *,
     reset: bool,
-    classes_known: bool = False,
     same_classes: bool = False,
-) -> Data:
-    """Check and encode training data; set what scikit-learn expects to be set.
+) -> tuple[Data, Targets]:
+    """Check and encode training data; returns them with the completed targets.
 
     Parameters
     ----------
-    estimator : BaseOBDMLP
-    X, y, sample_weight : object
-        As the user gave them.
+    estimator : BaseEstimator
+        Whom scikit-learn's validation tells number and names of the features.
+    given : Given
+    targets : Targets
+    dtype : dtype or sequence of dtype
+        Precision of the data; of several the first, unless they have another one of them.
     reset : bool
-        Whether to learn number and names of the features, and the classes.
-    classes_known, same_classes : bool, default=False
-        Whether the classes are not to be learned, and whether they must be the known ones.
+        Whether number and names of the features are learned, or compared with the known ones.
+    same_classes : bool, default=False
+        Whether ``y`` must have all of the classes that are known.
     """
-    dtype = _FLOATS if reset else estimator._fitted.pruned.theta.dtype
     X, y = validate_data(
         estimator,
-        X,
-        y,
+        given.X,
+        given.y,
         accept_sparse="csr",
         multi_output=True,
-        y_numeric=not estimator._is_classifier,
+        y_numeric=targets.is_numeric,
         dtype=dtype,
         reset=reset,
     )
     if same_classes:
-        estimator._check_same_classes(y)
-    Y = estimator._encode(y, X.dtype, reset and not classes_known)
-    if sample_weight is None and getattr(estimator, "class_weight", None) is None:
-        return Data(in_row_order(X), Y, None)
-    weight = _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
+        targets.check_same(y)
+    targets = targets.learn(y)
+    Y = targets.encode(y, X.dtype)
+    if given.sample_weight is None and not targets.has_weights:
+        return Data(in_row_order(X), Y, None), targets
+    weight = _check_sample_weight(given.sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
     counts = weight > 0
     if counts.any():
         # "balanced" must not count samples of no weight.
         weight = weight.copy()
-        weight[counts] *= estimator._class_weight_of(y[counts])
+        weight[counts] *= targets.weights(y[counts])
     kept = weight > 0
     if not kept.any():
         name = "class_weight" if counts.any() else "sample_weight"
         raise ValueError(f"{name} is zero for every sample; at least one must be positive.")
     data = Data(in_row_order(X), Y, weight)
     # A sample of no weight must not count in minibatches or splits.
-    return data if kept.all() else data.take(np.flatnonzero(kept))
+    return (data if kept.all() else data.take(np.flatnonzero(kept))), targets
 
 
 def validate_held_out(
-    estimator: Any, X: Any, y: Any, sample_weight: Any, data: Data
+    estimator: BaseEstimator, given: Given, data: Data, targets: Targets
 ) -> Data | None:
     """Check and encode the validation data that the user gave beside the training data."""
+    X, y, sample_weight = given
     if X is None or y is None:
-        for given, missing, value in (("X_val", "y_val", X), ("y_val", "X_val", y)):
+        for name, missing, value in (("X_val", "y_val", X), ("y_val", "X_val", y)):
             if value is not None:
-                raise ValueError(f"{given} is provided, but {missing} was not provided.")
+                raise ValueError(f"{name} is provided, but {missing} was not provided.")
         if sample_weight is not None:
             raise ValueError("sample_weight_val is provided, but X_val was not provided.")
         return None
@@ -128,11 +125,11 @@ def validate_held_out(
             ensure_min_samples=2,
             reset=False,
         )
-    dtype = None if estimator._is_classifier else "numeric"
     with _about("y_val"):
+        dtype = "numeric" if targets.is_numeric else None
         y = check_array(y, ensure_2d=False, dtype=dtype, accept_sparse="csr")
         check_consistent_length(X, y)
-    Y = estimator._encode(y, X.dtype, reset=False, name="y_val")
+    Y = targets.encode(y, X.dtype, name="y_val")
     if Y.shape[1] != data.Y.shape[1]:
         raise ValueError(
             f"y_val has {Y.shape[1]} outputs, but the training targets have {data.Y.shape[1]}."
@@ -147,65 +144,48 @@ def validate_held_out(
     return Data(in_row_order(X), Y, sample_weight)
 
 
-def check_batch_size(estimator: Any, data: Data) -> None:
-    """Warn where a minibatch is asked to be larger than the data."""
-    n_samples = data.X.shape[0]
-    if (
-        estimator.solver in UPDATES
-        and estimator.batch_size != "auto"
-        and estimator.batch_size > n_samples
-    ):
-        tell(
-            f"batch_size={estimator.batch_size} is larger than the number of training samples and "
-            f"is going to be clipped to {n_samples}.",
-        )
-
-
-def check_scale(estimator: Any, data: Data) -> None:
-    """Warn where inputs are far larger than the initial weights are meant for.
+def column_off_scale(X: Any) -> tuple[int, float] | None:
+    """Find the input that is largest beside what the initial weights are meant for.
 
     Standardised inputs have a root mean square of 1, indicators and fractions less, small counts
     and codes about 10; pixels from 0 to 255 and raw measurements 80 and more.
+
+    Returns
+    -------
+    column, root_mean_square : int, float
+        Or None where none is too large.
     """
-    X = data.X[:: -(-data.X.shape[0] // _SCALE_ROWS)]
+    X = X[:: -(-X.shape[0] // _SCALE_ROWS)]
     if isinstance(X, np.ndarray):
         sums = np.einsum("ij,ij->j", X, X, dtype=np.float64)
     else:
         sums = np.asarray(X.astype(np.float64).power(2).sum(axis=0)).ravel()
     scales = np.sqrt(sums / X.shape[0])
     worst = int(scales.argmax())
-    if scales[worst] > _LARGEST_SCALE:
-        tell(
-            f"Inputs are far off scale: {feature_names(estimator)[worst]!r} has a root mean square "
-            f"of {scales[worst]:.3g}, and training expects about 1. Standardise them, for example "
-            "by make_pipeline(StandardScaler(), ...); a network may else learn little.",
-        )
+    return (worst, float(scales[worst])) if scales[worst] > _LARGEST_SCALE else None
 
 
-def set_aside(
-    estimator: Any, data: Data, held_out: Data | None, rng: np.random.RandomState
-) -> tuple[Data, Data | None]:
-    """Set aside validation data if early stopping needs them and none were given."""
-    if held_out is not None or not estimator._stops_early:
-        return data, held_out
-    n_samples, is_binary = data.X.shape[0], data.Y.shape[1] == 1 and estimator._is_classifier
+def split_validation(
+    data: Data, targets: Targets, fraction: float, rng: np.random.RandomState
+) -> tuple[Data, Data]:
+    """Set a fraction of the rows aside as validation data."""
+    n_samples = data.X.shape[0]
     try:
         rows, held_out_rows = train_test_split(
             np.arange(n_samples),
             random_state=rng,
-            test_size=estimator.validation_fraction,
-            stratify=data.Y[:, 0] if is_binary else None,
+            test_size=fraction,
+            stratify=targets.strata(data.Y),
         )
     except ValueError as error:
         raise ValueError(
-            f"early_stopping=True with validation_fraction={estimator.validation_fraction} cannot "
-            f"split {n_samples} samples: {error} Increase 'validation_fraction' or the size "
-            "of your dataset, or give X_val and y_val."
+            f"early_stopping=True with validation_fraction={fraction} cannot split {n_samples} "
+            f"samples: {error} Increase 'validation_fraction' or the size of your dataset, or give "
+            "X_val and y_val."
         ) from error
     if len(held_out_rows) < 2:
         raise ValueError(
             "The validation set is too small. Increase 'validation_fraction' "
-            f"(now {estimator.validation_fraction}) or the size of your dataset "
-            f"(now {n_samples} samples)."
+            f"(now {fraction}) or the size of your dataset (now {n_samples} samples)."
         )
     return data.take(rows), data.take(held_out_rows)

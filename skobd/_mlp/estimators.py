@@ -1,22 +1,19 @@
 """`OBDMLPClassifier` and `OBDMLPRegressor`: targets, predictions and documentation."""
 
-from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassifierMixin, RegressorMixin
-from sklearn.metrics import accuracy_score, r2_score
 from sklearn.neural_network import MLPClassifier, MLPRegressor
-from sklearn.preprocessing import LabelBinarizer
-from sklearn.utils import column_or_1d, compute_class_weight, compute_sample_weight
-from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
+from sklearn.utils.multiclass import type_of_target, unique_labels
 
-from .._net.network import Array
-from .._sklearn_compat import StrOptions, _check_partial_fit_first_call, available_if
-from .arithmetic import quiet
+from .._sklearn_compat import StrOptions, available_if
 from .base import BaseOBDMLP
-from .data import all_or_nothing
+from .data import Given
+from .fit import train_epoch
+from .session import fitting
+from .targets import ClassTargets, NumberTargets
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -269,7 +266,6 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         **BaseOBDMLP._parameter_constraints,
         "class_weight": [StrOptions({"balanced"}), dict, list, None],
     }
-    _is_classifier = True
     _sklearn_class = MLPClassifier
 
     def __init__(
@@ -353,71 +349,15 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         )
         self.class_weight = class_weight
 
+    def _targets(self, known: Any) -> ClassTargets:
+        return ClassTargets(self.class_weight, None if known is None else known.binarizer)
+
     @property
-    def _loss_name(self) -> str:
-        is_multiclass = self._label_binarizer.y_type_ == "multiclass"
-        return "multinomial_log_loss" if is_multiclass else "binary_log_loss"
-
-    def _check_same_classes(self, y: Any) -> None:
-        classes = unique_labels(np.ravel(y) if y.shape[1:] == (1,) else y)
-        if set(classes) != set(self.classes_):
-            raise ValueError(
-                "warm_start can only be used where `y` has the same classes as in the previous "
-                f"call to fit. Previously got {self.classes_}, `y` has {classes}"
-            )
-
-    def _learn_classes(self, labels: Any, name: str) -> None:
-        binarizer = LabelBinarizer().fit(labels)
-        if len(binarizer.classes_) < 2 and not binarizer.y_type_.startswith("multilabel"):
-            raise ValueError(
-                f"{name} has one class only, {binarizer.classes_.tolist()}; "
-                f"{type(self).__name__} needs at least 2 classes."
-            )
-        self._label_binarizer, self.classes_ = binarizer, binarizer.classes_
-
-    def _encode(self, y: Any, dtype: np.dtype, reset: bool, name: str = "y") -> Array:
-        """Targets as a boolean indicator matrix (n_samples, n_outputs)."""
-        check_classification_targets(y)
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
-        if reset:
-            self._learn_classes(y, name)
-        given, known = type_of_target(y), self._label_binarizer.y_type_
-        if given.startswith("multilabel") != known.startswith("multilabel"):
-            raise ValueError(f"{name} is {given}, but the network is one for {known} targets.")
-        if given.startswith("multilabel") and y.shape[1] != len(self.classes_):
-            raise ValueError(
-                f"{name} has {y.shape[1]} labels, but the network is one for {len(self.classes_)}."
-            )
-        unseen = np.setdiff1d(unique_labels(y), self.classes_)
-        if len(unseen):
-            raise ValueError(
-                f"`{name}` has classes not in `self.classes_`: {unseen.tolist()}. "
-                f"`self.classes_` has {self.classes_.tolist()}."
-            )
-        return self._label_binarizer.transform(y).astype(bool)
-
-    def _class_weight_of(self, y: Any) -> Any:
-        given = self.class_weight
-        if given is None:
-            return 1
-        for table in given if isinstance(given, list) else [given]:
-            for label, value in table.items() if isinstance(table, dict) else ():
-                if not isinstance(value, Real) or not 0 <= float(value) < np.inf:
-                    raise ValueError(
-                        f"class_weight[{label!r}] must be a finite number >= 0, got {value!r}."
-                    )
-        if isinstance(given, dict) and y.ndim == 1:
-            # By all classes that are known, because a batch need not have every one of them.
-            of_class = compute_class_weight(given, classes=self.classes_, y=self.classes_)
-            return of_class[np.searchsorted(self.classes_, y)]
-        return compute_sample_weight(given, y)
-
-    def _score(self, p: Array, Y: Array, sample_weight: Array | None) -> float:
-        if self._loss_name == "binary_log_loss":
-            return accuracy_score(Y, p > 0.5, sample_weight=sample_weight)
-        labels = Y.argmax(axis=1)
-        return accuracy_score(labels, p.argmax(axis=1), sample_weight=sample_weight)
+    def classes_(self) -> NDArray[Any]:
+        """Class labels, in the order of the columns of ``predict_proba``."""
+        targets = self._get_fitted().targets
+        assert isinstance(targets, ClassTargets)
+        return targets.classes
 
     @available_if(lambda self: self._has_epochs())
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> "Self":
@@ -447,17 +387,28 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
             For invalid data or parameters, with ``early_stopping=True``, and if training
             diverges. The estimator is then left as it was.
         """
+        self._validate_params()
         if self.class_weight == "balanced":
             raise ValueError(
                 "class_weight='balanced' is not supported by partial_fit, which does not see all "
                 "of the data: compute the weights with sklearn.utils.compute_class_weight and "
                 "pass them as a dict."
             )
-        with quiet(), all_or_nothing(self):
-            if _check_partial_fit_first_call(self, classes):
-                labels = y if type_of_target(y).startswith("multilabel") else classes
-                self._learn_classes(labels, "classes")
-            return self._partial_fit(X, y, sample_weight)
+        known = self._fitted if self.__sklearn_is_fitted__() else None
+        targets = self._targets(None if known is None else known.targets)
+        if known is None:
+            if classes is None:
+                raise ValueError("classes must be passed on the first call to partial_fit.")
+            is_multilabel = type_of_target(y).startswith("multilabel")
+            targets = targets.learn(y if is_multilabel else classes, "classes")
+        elif classes is not None and not np.array_equal(targets.classes, unique_labels(classes)):
+            raise ValueError(
+                f"`classes={classes!r}` is not the same as on last call to partial_fit, was: "
+                f"{targets.classes!r}"
+            )
+        with fitting(self):
+            self._fitted = train_epoch(self, known, Given(X, y, sample_weight), targets)
+        return self
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Predict class labels.
@@ -472,8 +423,8 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         y : ndarray of shape (n_samples,) or (n_samples, n_classes)
             Labels; an indicator matrix for multilabel targets.
         """
-        p = self._output(X)
-        return self._label_binarizer.inverse_transform(p.ravel() if p.shape[1] == 1 else p)
+        output = self._output(X)
+        return self._fitted.targets.decode(output)
 
     def predict_proba(self, X: Any) -> NDArray[Any]:
         """Predict class probabilities.
@@ -759,7 +710,6 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
         **BaseOBDMLP._parameter_constraints,
         "loss": [StrOptions({"squared_error", "poisson"})],
     }
-    _is_classifier = False
     _sklearn_class = MLPRegressor
 
     def __init__(
@@ -843,21 +793,8 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
         )
         self.loss = loss
 
-    @property
-    def _loss_name(self) -> str:
-        return self.loss
-
-    def _encode(self, y: Any, dtype: np.dtype, reset: bool, name: str = "y") -> Array:
-        """Targets as a matrix (n_samples, n_outputs) in the precision of ``X``."""
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
-        Y = (y.reshape(-1, 1) if y.ndim == 1 else y).astype(dtype, copy=False)
-        if self.loss == "poisson" and (Y < 0).any():
-            raise ValueError(f"loss='poisson' needs {name} >= 0, but its minimum is {Y.min()}.")
-        return Y
-
-    def _score(self, p: Array, Y: Array, sample_weight: Array | None) -> float:
-        return r2_score(Y, p, sample_weight=sample_weight)
+    def _targets(self, known: Any) -> NumberTargets:
+        return NumberTargets(self.loss)
 
     @available_if(lambda self: self._has_epochs())
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> "Self":
@@ -885,7 +822,12 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
             For invalid data or parameters, with ``early_stopping=True``, and if training
             diverges. The estimator is then left as it was.
         """
-        return self._partial_fit(X, y, sample_weight)
+        self._validate_params()
+        known = self._fitted if self.__sklearn_is_fitted__() else None
+        with fitting(self):
+            given = Given(X, y, sample_weight)
+            self._fitted = train_epoch(self, known, given, self._targets(None))
+        return self
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Predict targets.
@@ -900,8 +842,8 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
             Predicted targets.
         """
-        y = self._output(X)
-        return y.ravel() if y.shape[1] == 1 else y
+        output = self._output(X)
+        return self._fitted.targets.decode(output)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -5,16 +5,29 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from sklearn.base import is_classifier
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._export import c, onnx, perceptron
 from .._export.summary import PruningSummary, caption, summarise
 from .._sklearn_compat import API_PAGE, single_block
 from .attributes import FittedAttributes
+from .fit import hidden_sizes, stops_early
 from .fitted import Fitted, state_of
+from .targets import ClassTargets, NumberTargets, Targets
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+
+def converted(estimator: Any) -> onnx.Converted:
+    """Return what of a fitted estimator is converted to ONNX."""
+    fitted: Fitted = estimator._fitted
+    link = fitted.targets.loss.out_activation
+    if not isinstance(fitted.targets, ClassTargets):
+        return onnx.Converted(fitted.pruned, link)
+    classes, is_multilabel = fitted.targets.classes, fitted.targets.is_multilabel
+    return onnx.Converted(fitted.pruned, link, classes, is_multilabel)
 
 
 class Exports(FittedAttributes):
@@ -22,7 +35,7 @@ class Exports(FittedAttributes):
 
     hidden_layer_sizes: Any
     prune_fraction: float
-    _is_classifier: bool
+    get_params: Any
     _sklearn_class: type
 
     def compact(self) -> "Self":
@@ -54,15 +67,13 @@ class Exports(FittedAttributes):
 
     def _sk_visual_block_(self) -> Any:
         """What notebooks show of it, in pipelines and searches too."""
-        return single_block(self, caption(self) if self.__sklearn_is_fitted__() else "")
+        text = ""
+        if self.__sklearn_is_fitted__():
+            text = caption(self._fitted.pruned, (self.n_weights_total_, self.n_weights_))
+        return single_block(self, text)
 
-    def summary(self, X: Any = None) -> PruningSummary:
+    def summary(self) -> PruningSummary:
         """Summarise what pruning has left, beside the dense network that it was.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features), default=None
-            Rows whose prediction is timed with both networks; None for no timing.
 
         Returns
         -------
@@ -71,7 +82,9 @@ class Exports(FittedAttributes):
             that are no longer needed, by name: printed a table, with fields to read.
         """
         check_is_fitted(self)
-        return summarise(self, X)
+        names, is_used = self._features()
+        counts = self.n_weights_total_, self.n_weights_
+        return summarise(type(self).__name__, self._fitted.pruned, counts, list(names[~is_used]))
 
     def to_sklearn(self) -> Any:
         """Convert to scikit-learn's own perceptron, with the same predictions.
@@ -92,9 +105,16 @@ class Exports(FittedAttributes):
             For ``loss="poisson"`` with scikit-learn before 1.7.
         """
         check_is_fitted(self)
-        state = self._fitted.state
-        kind, pruned = self._sklearn_class, self._fitted.pruned
-        return perceptron.to_sklearn(kind, self, pruned, state.n_no_improvement)
+        fitted, params = self._fitted, self.get_params(deep=False)
+        if isinstance(fitted.targets, NumberTargets):
+            params["loss"] = fitted.targets.loss_name
+        attributes = {
+            name: getattr(self, name) for name in perceptron.ATTRIBUTES if hasattr(self, name)
+        }
+        if isinstance(fitted.targets, ClassTargets):
+            attributes["_label_binarizer"] = fitted.targets.binarizer
+        attributes["_no_improvement_count"] = fitted.state.n_no_improvement
+        return perceptron.to_sklearn(self._sklearn_class, params, attributes, fitted.pruned)
 
     @classmethod
     def from_sklearn(cls, mlp: Any) -> "Self":
@@ -127,18 +147,22 @@ class Exports(FittedAttributes):
         own = estimator.get_params(deep=False)
         given = mlp.get_params(deep=False)
         estimator.set_params(**{name: copy.deepcopy(given[name]) for name in own if name in given})
-        for name in ("n_features_in_", "feature_names_in_", "classes_", "_label_binarizer"):
+        for name in ("n_features_in_", "feature_names_in_"):
             if hasattr(mlp, name):
                 setattr(estimator, name, copy.deepcopy(getattr(mlp, name)))
         pruned = perceptron.network_of(mlp)
-        if estimator._hidden_sizes() != pruned.network.layer_sizes[1:-1]:
+        if hidden_sizes(estimator) != pruned.network.layer_sizes[1:-1]:
             estimator.hidden_layer_sizes = pruned.network.layer_sizes[1:-1]
-        if not cls._is_classifier:
-            estimator.loss = "poisson" if mlp.out_activation_ == "exp" else "squared_error"
-        untrained = Fitted.untrained(pruned.network, pruned.theta, estimator._loss_name, False)
+        targets: Targets
+        if is_classifier(mlp):
+            targets = ClassTargets(binarizer=copy.deepcopy(mlp._label_binarizer))
+        else:
+            is_poisson = mlp.out_activation_ == "exp"
+            targets = NumberTargets("poisson" if is_poisson else "squared_error")
+            estimator.loss = targets.loss_name
         estimator._fitted = replace(
-            untrained,
-            early_stopping=estimator._stops_early,
+            Fitted.untrained(pruned.network, pruned.theta, targets),
+            early_stopping=stops_early(estimator),
             state=state_of(mlp),
             loss=float(mlp.loss_),
             n_iter=mlp.n_iter_,
@@ -175,9 +199,9 @@ class Exports(FittedAttributes):
         """
         skl2onnx = onnx.import_skl2onnx()
         check_is_fitted(self)
-        onnx.register(type(self))
+        onnx.register(converted, type(self))
         rows = validate_data(self, X, dtype=(np.float64, np.float32), reset=False)
-        if self._is_classifier:
+        if is_classifier(self):
             kwargs.setdefault("options", {id(self): {"zipmap": False}})
         # With the types it has; of a data frame every column is an input of its own.
         sample = X if hasattr(X, "shape") else rows
@@ -217,4 +241,4 @@ class Exports(FittedAttributes):
         if not (isinstance(name, str) and name.isascii() and name.isidentifier()):
             raise ValueError(f"name must be an identifier of C, got {name!r}.")
         inputs = self.used_features_ if used_features_only else None
-        return c.to_c(self, self.compact().to_sklearn(), name, inputs)
+        return c.to_c(self.compact().to_sklearn(), name, inputs)

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._net.names import feature_names
 from .._net.network import Indices
+from .names import feature_names
 
 
 class FeatureGroups(NamedTuple):

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from .._net.losses import LOSSES, Loss
 from .._net.network import Array, Indices, Mask, Network
 from .._net.pruned import PrunedNetwork
 from .._prune.granularity import GRANULARITIES
@@ -14,6 +13,7 @@ from .._prune.problem import prunable
 from .._prune.recipe import Step
 from .._prune.rounds import Cycle, Round
 from .._train.state import Log, SolverResult, TrainingState
+from .targets import Targets, unpack
 
 HISTORY_COLUMNS = (
     "round",
@@ -35,8 +35,8 @@ class Fitted:
     Attributes
     ----------
     pruned : PrunedNetwork
-    loss_name : str
-        Row of `LOSSES`.
+    targets : Targets
+        What the network predicts.
     prune_intercepts : bool
         Whether intercepts count as weights.
     granularity : str
@@ -60,7 +60,7 @@ class Fitted:
     """
 
     pruned: PrunedNetwork
-    loss_name: str
+    targets: Targets
     prune_intercepts: bool
     granularity: str
     early_stopping: bool
@@ -87,13 +87,13 @@ class Fitted:
 
     @classmethod
     def untrained(
-        cls, network: Network, theta: Array, loss_name: str, prune_intercepts: bool
+        cls, network: Network, theta: Array, targets: Targets, prune_intercepts: bool = False
     ) -> "Fitted":
         """A dense network of which nothing is recorded yet."""
         pruned, state = PrunedNetwork.dense(network, theta), TrainingState()
         return cls(
             pruned,
-            loss_name,
+            targets,
             prune_intercepts,
             "weight",
             False,
@@ -133,11 +133,6 @@ class Fitted:
     def without_optimizer(self) -> "Fitted":
         """The same; further training begins with a fresh optimiser."""
         return replace(self, state=replace(self.state, optimizer=None))
-
-    @property
-    def loss_function(self) -> Loss:
-        """The loss that the network was trained with."""
-        return LOSSES[self.loss_name]
 
     @property
     def n_prunable(self) -> int:
@@ -197,6 +192,7 @@ class Fitted:
         return {
             **{field.name: getattr(self, field.name) for field in fields(self)},
             "pruned": self.pruned.pack(),
+            "targets": self.targets.pack(),
             "state": self.state.pack(),
             "rounds": {name: [record[name] for record in rounds] for name in _ROUND_FIELDS},
             "latest": None if self.latest is None else asdict(self.latest),
@@ -215,6 +211,7 @@ class Fitted:
             **packed
             | {
                 "pruned": PrunedNetwork.unpack(packed["pruned"]),
+                "targets": unpack(packed["targets"]),
                 "state": TrainingState.unpack(packed["state"]),
                 "rounds": rounds,
                 "latest": None if latest is None else _round(latest),

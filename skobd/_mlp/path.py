@@ -1,24 +1,18 @@
 """The pruning path: the networks that a fit passes through, from dense to sparse."""
 
 import copy
+import time
 from collections.abc import Iterator, Sequence
-from inspect import signature
 from numbers import Integral
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
+from sklearn.base import clone
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.pipeline import Pipeline
 from sklearn.utils import Bunch
 
-from .._prune.schedule import geometric_levels
-from .._sklearn_compat import (
-    CallbackSupportMixin,
-    _num_features,
-    hand_down_callbacks,
-    without_callback_state,
-)
+from .._sklearn_compat import without_callback_state
 from .fitted import Fitted, history
 
 
@@ -129,6 +123,8 @@ class PruningPath(Bunch):
         What `estimator_at` completes.
     own_levels : bool
         Whether the levels are those that the estimator's own parameters make.
+    is_interrupted : bool
+        Whether the user ended the fit, maybe before the last level.
 
     See Also
     --------
@@ -196,90 +192,40 @@ class PruningPath(Bunch):
         return np.array([fitted.pruned.coef_masks[0].any(axis=1) for fitted in self["steps"]])
 
 
-class AlongPath(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
-    """Fits an estimator along levels and keeps the network at every one of them.
-
-    It stands in for the estimator as the last step of a pipeline. What was reached before an
-    error or an interrupt is kept.
+class PathBuilder:
+    """Collects the networks of a path while it is made.
 
     Parameters
     ----------
     estimator : OBDMLPClassifier or OBDMLPRegressor
-    levels : tuple of float or None
-        Levels above 0, ascending; None for those of the estimator's parameters.
-    n_columns : int or None
-        How many columns the data must have when they get here; None for any number.
-
-    Attributes
-    ----------
-    is_interrupted_ : bool
-        Whether the user interrupted the fit.
+        What `PruningPath.estimator_at` completes.
+    levels : sequence of float
+        Fractions gone above 0, ascending.
+    own_levels : bool
+        Whether they are those of the estimator's parameters.
     """
 
-    def __init__(
-        self,
-        estimator: Any,
-        levels: Sequence[float] | None = None,
-        n_columns: int | None = None,
-    ) -> None:
-        self.estimator = estimator
-        self.levels = levels
-        self.n_columns = n_columns
-
-    def fit(self, X: Any, y: Any = None, **fit_params: Any) -> "AlongPath":
-        """Fit along the path."""
-        if self.n_columns is not None and _num_features(X) != self.n_columns:
-            raise ValueError(
-                f"estimator makes {_num_features(X)} columns of the {self.n_columns} of X before "
-                "they reach the network; its transformers must keep columns one to one."
-            )
-        for name in fit_params:
-            if name not in signature(self.estimator.fit).parameters:
-                kind = type(self.estimator).__name__
-                raise TypeError(f"{kind}.fit() got an unexpected keyword argument {name!r}.")
-        self._template: Any = None
+    def __init__(self, estimator: Any, levels: Sequence[float], own_levels: bool) -> None:
+        self._estimator, self._levels, self._own_levels = estimator, levels, own_levels
         self._steps: list[Fitted] = []
         self._seconds: list[float] = []
-        hand_down_callbacks(self, self.estimator)
+        self._start = time.perf_counter()
 
-        def record(fitted: Fitted, seconds: float) -> None:
-            if self._template is None:
-                self._template = without_callback_state(copy.copy(self.estimator))
-                del self._template._fitted
-            self._steps.append(fitted)
-            self._seconds.append(seconds)
+    def add(self, fitted: Fitted) -> None:
+        """Add the network of the next level."""
+        self._steps.append(fitted)
+        self._seconds.append(time.perf_counter() - self._start)
 
-        self.is_interrupted_ = self.estimator._fit_along(self.levels, record, X, y, **fit_params)
-        return self
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Predict with the last network; a `TransformedTargetRegressor` asks for this method."""
-        path = self.path_
-        assert path is not None
-        return path.estimator_at(-1).predict(X)
-
-    @property
-    def path_(self) -> PruningPath | None:
-        """The path as far as it was reached; None if not even dense training ended."""
-        # There are none where a step of a pipeline before this one has failed.
-        if not getattr(self, "_steps", None):
-            return None
-        template, levels = self._template, self.levels
-        if levels is None:
-            levels = geometric_levels(template.prune_fraction, template.n_rounds)
+    def built(self, is_interrupted: bool = False) -> PruningPath:
+        """Return the path as far as it was reached."""
+        template = without_callback_state(copy.copy(self._estimator))
         latest = [fitted.latest for fitted in self._steps if fitted.latest is not None]
         return PruningPath(
-            prune_fractions=np.array([0.0, *levels][: len(self._steps)]),
+            prune_fractions=np.array([0.0, *self._levels][: len(self._steps)]),
             **history(latest, template.granularity),
             fit_time=np.array(self._seconds),
-            steps=list(self._steps),
+            steps=self._steps,
             estimator=template,
-            own_levels=self.levels is None,
+            own_levels=self._own_levels,
+            is_interrupted=is_interrupted,
         )
-
-    def __sklearn_tags__(self):
-        return self.estimator.__sklearn_tags__()
-
-    def get_metadata_routing(self) -> Any:
-        """What metadata the estimator asks for."""
-        return self.estimator.get_metadata_routing()

@@ -1,151 +1,122 @@
-"""One call of fit, prune or pruning_path, after validation: what drives the recipe."""
+"""Driving the recipe: from the network before to the one that is kept, or along a path to it."""
 
-import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from .._net.network import Array, Indices
 from .._prune.granularity import GRANULARITIES
 from .._prune.importances import input_importances
-from .._prune.problem import DeletionSettings
-from .._prune.recipe import Recipe, prune
+from .._prune.recipe import Recipe, Step, prune
 from .._prune.rounds import Round
 from .._train.objective import Objective
-from .._train.solvers import Monitor, Training
-from .._train.updates import UPDATES, SolverSettings, batch_size_of
+from .._train.solvers import Training
+from .._train.updates import UPDATES
 from .callbacks import FitTasks
 from .fitted import Fitted
 from .warning import tell
-
-# What "auto" means; see benchmarks/default.py.
-_RETRAIN_RATES = {"adam": 0.03}
-_RETRAIN_ALPHAS = {"classifier": 3.0, "regressor": 1.0}
 
 INTERRUPTED = "Training interrupted by user."
 
 
 @dataclass
 class Run:
-    """The network before, and everything that the recipe needs.
+    """One call of fit, prune or pruning_path; iterate over it to make it.
+
+    Along a path it gives the network of every level, the dense one first; else the last network
+    alone. An interrupt ends it with the network that is there.
 
     Attributes
     ----------
     start : Fitted
+        The network before.
     objective : Objective
-    validate : callable or None
-        See `Monitor`.
     survivors : sequence of int
         See `prune`.
-    settings : SolverSettings
-        Of retraining; ``train`` says whether to train before the first round, too.
     recipe : Recipe
-    rng : RandomState
+    training : Training
     tasks : FitTasks
-    train : bool
-    verbose : int
-    is_asked : bool
-        Whether anything is to be deleted at all.
-    is_path : bool
-        Whether every round is a level that is to be used.
+    is_verbose : bool
+        Whether to print a line for each round.
     keeps_optimizer : bool
         Whether ``partial_fit`` is to go on with the moments of the last training.
+    wants_pruning : bool
+        Whether anything is to be deleted at all.
+    is_interrupted : bool
+        Whether the user ended it.
     """
 
     start: Fitted
     objective: Objective
-    validate: Callable[[Array], tuple[float, float]] | None
     survivors: Sequence[int]
-    settings: SolverSettings
     recipe: Recipe
-    rng: np.random.RandomState
+    training: Training
     tasks: FitTasks
-    train: bool
-    verbose: int
-    is_asked: bool
-    is_path: bool
+    is_verbose: bool
     keeps_optimizer: bool
+    wants_pruning: bool = True
+    is_interrupted: bool = False
+    _completed: list[Round] = field(default_factory=list)
 
-    def __post_init__(self) -> None:
-        self.fitted = self.tasks.start = self.start
-        self.done: list[Round] = []
-        self.is_interrupted = False
-
-    def rounds(self) -> Iterator[Fitted]:
-        """The networks that are accepted, the dense one first."""
-        monitor = Monitor(
-            self.validate, self.tasks.on_epoch, self.tasks.on_round, self.tasks.on_cycle
-        )
-        # Of pruning, a line for each round says enough.
-        is_verbose = self.verbose > (1 if self.survivors else 0)
-        training = Training(replace(self.settings, verbose=is_verbose), self.rng, monitor)
+    def __iter__(self) -> Iterator[Fitted]:
+        self._fitted = self.tasks.start = self.start
+        is_path = self.recipe.regrows_every_round
         start = self.start
         steps = prune(
-            self.objective,
-            start.pruned,
-            start.state,
-            self.survivors,
-            self.recipe,
-            training,
-            train=self.train,
-            regrow_every_round=self.is_path,
+            self.objective, start.pruned, start.state, self.survivors, self.recipe, self.training
         )
-        n_iter = 0
-        for step in steps:
-            if self.verbose and self.survivors:
-                print(step.round.describe())
-            if step.round.within_tol:
-                n_iter += step.round.n_iter
-                self.done.append(step.round)
-                self.fitted = self.fitted.after(step, n_iter)
-                if not self.keeps_optimizer:
-                    self.fitted = self.fitted.without_optimizer()
-                yield self.fitted
-            if self.tasks.end_round(lambda: {"_fitted": self.with_importances(self.fitted)}):
-                return
-
-    def finish(self, record: Callable[[Fitted, float], None] | None = None) -> Fitted:
-        """Drive the recipe to its end, or to an interrupt; returns the last network.
-
-        ``record`` is shown every network, with the importances of its inputs, and the seconds
-        since the start.
-        """
-        fitted, start = self.start, time.perf_counter()
         try:
-            for fitted in self.rounds():
-                if record is not None:
-                    fitted = self.with_importances(fitted)
-                    record(fitted, time.perf_counter() - start)
+            for step in steps:
+                if self.is_verbose and self.survivors:
+                    print(step.round.describe())
+                if step.round.within_tol:
+                    self._keep(step)
+                    if is_path:
+                        self._fitted = self._with_importances()
+                        yield self._fitted
+                if self.tasks.end_round(lambda: {"_fitted": self._with_importances()}):
+                    break
         except KeyboardInterrupt:
-            if not self.done:
+            if not self._completed:
                 raise
             self.is_interrupted = True
-        if fitted.importances is None or fitted.pruned is not self.fitted.pruned:
-            fitted = self.fitted
-            try:
-                fitted = self.with_importances(fitted)
-            except KeyboardInterrupt:
-                # The network is there, and whoever interrupts wants no second pass.
-                self.is_interrupted = True
-                importances = np.full(fitted.pruned.network.layer_sizes[0], np.nan)
-                fitted = replace(fitted, importances=importances)
-        self.is_interrupted |= self.done[-1].status == "interrupted"
+        if not is_path:
+            yield self._judged()
+        self.is_interrupted |= self._completed[-1].status == "interrupted"
+        self._warn()
+
+    def _keep(self, step: Step) -> None:
+        """Take over the network of a round."""
+        self._completed.append(step.round)
+        n_iter = sum(record.n_iter for record in self._completed)
+        self._fitted = self._fitted.after(step, n_iter)
+        if not self.keeps_optimizer:
+            self._fitted = self._fitted.without_optimizer()
+
+    def _with_importances(self) -> Fitted:
+        """The present network with the importances of its inputs."""
+        importances = input_importances(self.objective, self._fitted.pruned)
+        return replace(self._fitted, importances=importances)
+
+    def _judged(self) -> Fitted:
+        """The last network, ready to predict: the first prediction takes no longer than others."""
+        try:
+            fitted = self._with_importances()
+        except KeyboardInterrupt:
+            # The network is there, and whoever interrupts wants no second pass.
+            self.is_interrupted = True
+            unknown = np.full(self._fitted.pruned.network.layer_sizes[0], np.nan)
+            fitted = replace(self._fitted, importances=unknown)
+        fitted.pruned.predictor  # noqa: B018
         return fitted
 
-    def with_importances(self, fitted: Fitted) -> Fitted:
-        """The same, with the importances of its inputs."""
-        importances = input_importances(self.objective, fitted.pruned)
-        return replace(fitted, importances=importances)
-
-    def warn(self) -> None:
+    def _warn(self) -> None:
         """Say what the user should know about how training ended."""
         if self.is_interrupted:
             tell(INTERRUPTED)
         self._warn_of_what_is_left()
-        trained = [record for record in self.done if record.n_iter]
+        trained = [record for record in self._completed if record.n_iter]
         short = [record for record in trained if record.status == "max_iter"]
         if self.recipe.retrain_max_iter is not None:
             # A small number of retraining iterations was asked for.
@@ -155,11 +126,11 @@ class Run:
 
     def _warn_of_what_is_left(self) -> None:
         """Say where less was deleted than was asked for: whole units and inputs only."""
-        fitted = self.fitted
+        fitted = self._fitted
         unit = GRANULARITIES[fitted.granularity].unit
-        n_rounds = self.done[-1].round
+        n_rounds = self._completed[-1].round
         asked = self.survivors[n_rounds - 1] if n_rounds else fitted.n_left
-        if self.is_asked and fitted.n_total == 0:
+        if self.wants_pruning and fitted.n_total == 0:
             reason = f"the network has no hidden {unit}"
         elif fitted.n_left > asked:
             reason = (
@@ -172,7 +143,7 @@ class Run:
 
     def _shortfall(self, short: list[Round]) -> str:
         where = self._places(short)
-        settings = self.settings
+        settings = self.training.settings
         if settings.solver in UPDATES:
             return (
                 f"Stochastic Optimizer: Maximum iterations ({settings.max_iter}) reached and the "
@@ -186,40 +157,10 @@ class Run:
 
     def _places(self, short: list[Round]) -> str:
         """Where training fell short; of a fit without any pruning that goes without saying."""
-        if self.done[-1].round == 0:
+        if self._completed[-1].round == 0:
             return ""
         rounds = ", ".join(str(record.round) for record in short if record.round)
         places = ["dense training"] if short[0].round == 0 else []
         if rounds:
             places.append(f"retraining after round {rounds}")
         return f" In {' and in '.join(places)}."
-
-
-def settings_of(kind: Any, estimator: Any, **others: Any) -> Any:
-    """A record of settings whose fields are parameters of the estimator."""
-    values = {name: getattr(estimator, name) for name in kind.__dataclass_fields__}
-    return kind(**values | others)
-
-
-def recipe_of(
-    estimator: Any, prune_tol: float | None, n_samples: int, group_of: Indices | None
-) -> Recipe:
-    """The recipe that the parameters of an estimator describe, for so many training rows."""
-    rate, alpha = estimator.retrain_learning_rate_init, estimator.retrain_alpha
-    if rate == "auto":
-        rate = _RETRAIN_RATES.get(estimator.solver, estimator.learning_rate_init)
-    if alpha == "auto":
-        # To a stochastic solver alpha is that of a minibatch.
-        n_at_once = min(n_samples, batch_size_of(estimator.batch_size))
-        fraction = n_at_once / n_samples if estimator.solver in UPDATES else 1.0
-        kind = "classifier" if estimator._is_classifier else "regressor"
-        alpha = max(estimator.alpha, _RETRAIN_ALPHAS[kind] * fraction)
-    return Recipe(
-        deletion=settings_of(DeletionSettings, estimator),
-        retrain_max_iter=estimator.retrain_max_iter,
-        retrain_learning_rate_init=rate,
-        retrain_alpha=alpha,
-        n_regrow=estimator.n_regrow,
-        prune_tol=prune_tol,
-        group_of=group_of,
-    )

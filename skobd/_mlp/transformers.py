@@ -11,9 +11,9 @@ from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import KBinsDiscretizer, OneHotEncoder, SplineTransformer
 from sklearn.utils.validation import check_is_fitted
 
-from .._net.names import default_names
 from .._net.network import Indices
 from .._sklearn_compat import input_indices
+from .names import default_names
 
 
 def feature_groups_of(transformer: Any) -> dict[str, Any]:

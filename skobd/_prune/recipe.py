@@ -58,6 +58,10 @@ class Recipe:
         End after the first round whose network is worse than the dense one by more than this.
     group_of : ndarray of int of shape (n_inputs,) or None
         See `Problem`.
+    trains_first : bool
+        Whether to train before the first round.
+    regrows_every_round : bool
+        Whether every round is a level of its own, and is refined by regrowth; else the last.
     """
 
     deletion: DeletionSettings
@@ -67,6 +71,8 @@ class Recipe:
     n_regrow: int = 0
     prune_tol: float | None = None
     group_of: Indices | None = None
+    trains_first: bool = True
+    regrows_every_round: bool = False
 
     def retraining(self, training: Training) -> Training:
         """How to train after a deletion, given dense training."""
@@ -100,8 +106,6 @@ def prune(
     survivors: Sequence[int],
     recipe: Recipe,
     training: Training,
-    train: bool = True,
-    regrow_every_round: bool = False,
 ) -> Iterator[Step]:
     """Train and prune; yields the dense network first, then one step for each round.
 
@@ -118,10 +122,6 @@ def prune(
         Weights, units or inputs to be left after each round, falling.
     recipe : Recipe
     training : Training
-    train : bool, default=True
-        Whether to train before the first round.
-    regrow_every_round : bool, default=False
-        Whether every round is a level of its own, and is refined by regrowth; else the last.
 
     Raises
     ------
@@ -131,7 +131,7 @@ def prune(
     # Of their own, because how many random numbers training takes depends on the rows.
     rng = copy.deepcopy(training.rng)
     first = training
-    if not train:
+    if not recipe.trains_first:
         first = replace(training, settings=replace(training.settings, max_iter=0))
     dense = last = _train_dense(objective, start, state, recipe, first, bool(survivors))
     yield dense
@@ -149,7 +149,7 @@ def prune(
         pruned = PrunedNetwork(whole.network, deletion.theta, deletion.mask)
         active = active.restricted(recipe.prunable(pruned))
         # Rounds after the last level was reached delete nothing.
-        n_cycles = recipe.n_regrow if regrow_every_round or n_left == survivors[-1] else 0
+        n_cycles = recipe.n_regrow if recipe.regrows_every_round or n_left == survivors[-1] else 0
         if training.monitor.on_round is not None:
             training.monitor.on_round(pruned.theta, pruned.mask, 1 + n_cycles)
         if np.array_equal(deletion.mask, last.pruned.mask):

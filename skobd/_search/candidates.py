@@ -9,6 +9,7 @@ from sklearn.base import clone
 from sklearn.model_selection import ParameterGrid
 
 from .._mlp.base import BaseOBDMLP
+from .._mlp.fit import hidden_sizes
 from .._mlp.path import last_step, last_step_name
 
 # Parameters that a path does not ask for, because the search says which levels it goes through.
@@ -110,7 +111,7 @@ def _candidate(estimator: Any, params: dict[str, Any]) -> Candidate:
                 )
         mlp = last_step(with_params)
         mlp._validate_params()
-        mlp._hidden_sizes()
+        hidden_sizes(mlp)
     except (AttributeError, TypeError, ValueError) as error:
         raise type(error)(f"param_grid cannot have {params}: {error}") from error
     return Candidate(params, with_params)

@@ -4,6 +4,7 @@ from typing import Any
 
 from .._export import onnx
 from .._mlp.estimators import OBDMLPClassifier, OBDMLPRegressor
+from .._mlp.exports import converted
 from .._mlp.path import last_step
 from .search import PruningSearchCV
 
@@ -37,7 +38,7 @@ def register_onnx_converters() -> None:
     >>> register_onnx_converters()
     >>> model = skl2onnx.to_onnx(pipeline, X[:1].astype("float32"))
     """
-    onnx.register(OBDMLPClassifier, OBDMLPRegressor)
+    onnx.register(converted, OBDMLPClassifier, OBDMLPRegressor)
     onnx.register_parser(PruningSearchCV, _parse_search)
 
 

@@ -33,9 +33,10 @@ from .._sklearn_compat import (
     take_callbacks,
 )
 from .candidates import Candidate, check_estimator
-from .folds import Rows, along, fit_along, fit_task, path_of
+from .folds import Rows, fit_task
 from .meta import Routed, fit_anew, is_routing, pass_on_warnings
 from .progress import work
+from .recorder import recorded_path, with_recorder
 from .results import score_names, tabulate
 from .scoring import Scoring
 from .search import PruningSearchCV
@@ -357,12 +358,14 @@ class OBDFeatureSelector(CallbackSupportMixin, SelectorMixin, MetaEstimatorMixin
     ) -> PruningPath:
         """The path on all data."""
         is_bare = last_step(estimator) is estimator
-        estimator = along(clone(estimator), levels, None if is_bare else self.n_features_in_)
+        estimator = with_recorder(
+            clone(estimator), levels, None if is_bare else self.n_features_in_
+        )
         context = root.subcontext(task_name="path")
         start = time.perf_counter()
         with fit_task(context, estimator, rows.shown(self)):
-            fit_along(estimator, rows)
-        path = path_of(estimator)
+            estimator.fit(*rows.data, **rows.fit_params)
+        path = recorded_path(estimator)
         assert path is not None
         if self.verbose > 1:
             for fitted in path["steps"]:

@@ -16,20 +16,13 @@ from sklearn.base import is_classifier
 from sklearn.utils.multiclass import type_of_target
 
 from .._mlp.callbacks import metadata_of
-from .._mlp.path import (
-    AlongPath,
-    PruningPath,
-    last_step,
-    put_last,
-    replace_last,
-    steps_before,
-    without_transformers,
-)
+from .._mlp.path import PruningPath, steps_before, without_transformers
 from .._mlp.warning import Warned, collected_warnings, tell
 from .._prune.granularity import GRANULARITIES
-from .._sklearn_compat import _check_method_params, _safe_split, take_callbacks
+from .._sklearn_compat import _check_method_params, _safe_split
 from .._threads import reproducible_threads
 from .progress import print_fold
+from .recorder import recorded_path, with_recorder
 
 # Columns of a path that say how many of what it deletes are left.
 _COUNTS = tuple(f"n_{granularity.unit}" for granularity in GRANULARITIES.values())
@@ -201,30 +194,6 @@ class FoldResult:
 # ---------------------------------------------------------------------- fitting
 
 
-def along(estimator: Any, levels: Sequence[float], n_columns: int | None = None) -> Any:
-    """The estimator, with `AlongPath` around its last step."""
-    mlp = last_step(estimator)
-    recorder = AlongPath(mlp, tuple(level for level in levels if level), n_columns)
-    take_callbacks(mlp, recorder)
-    return put_last(estimator, recorder)
-
-
-def fit_along(estimator: Any, rows: Rows) -> None:
-    """Fit what `along` made."""
-    estimator.fit(*rows.data, **rows.fit_params)
-    if last_step(estimator).is_interrupted_:
-        # Training ends gently when interrupted, but a search must not go on to the next fold.
-        raise KeyboardInterrupt
-
-
-def path_of(estimator: Any) -> PruningPath | None:
-    """The path of what `along` made, as far as it was reached, in the fitted pipeline."""
-    path = last_step(estimator).path_
-    if path is None:
-        return None
-    return PruningPath(**{**path, "estimator": replace_last(estimator, path["estimator"])})
-
-
 @contextmanager
 def fit_task(context: Any, estimator: Any, shown: dict[str, Any]) -> Iterator[None]:
     """The task of fitting an estimator, to which the callbacks are handed down."""
@@ -248,19 +217,19 @@ def _fit_and_score(task: FoldTask, fold: Fold) -> tuple[list[LevelResult], Pruni
     everything = task.everything
     seen = everything.take(fold.estimator, fold.train)
     held_out = everything.take(fold.estimator, fold.test, fold.train)
-    estimator = along(fold.estimator, task.levels)
+    estimator = with_recorder(fold.estimator, task.levels)
     error: Exception | None = None
     start = time.perf_counter()
     with task.threads():
         try:
             with fit_task(fold.context, estimator, seen.shown(task.caller)):
                 _check_classes(fold, everything.y, seen.y, held_out.y)
-                fit_along(estimator, seen)
+                estimator.fit(*seen.data, **seen.fit_params)
         except Exception as raised:
             if task.error_score == "raise":
                 raise
             error = raised
-        path, seconds = path_of(estimator), time.perf_counter() - start
+        path, seconds = recorded_path(estimator), time.perf_counter() - start
         levels = _score_levels(task, path, seen, held_out, seconds, error)
     if task.verbose:
         scores = [level.test_scores for level in levels if level.error is None]

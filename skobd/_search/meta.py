@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from sklearn import get_config
 
-from .._mlp.data import all_or_nothing
+from .._mlp.session import all_or_nothing
 from .._mlp.warning import collected_warnings, tell, tell_once
 from .folds import FoldResult
 

@@ -34,9 +34,10 @@ from .._sklearn_compat import (
 )
 from .candidates import Candidate, make_candidates
 from .exports import ExportsOfBestMixin
-from .folds import Fold, FoldResult, FoldTask, Rows, along, fit_along, fit_task, run_fold
+from .folds import Fold, FoldResult, FoldTask, Rows, fit_task, run_fold
 from .meta import Routed, fit_anew, is_routing, pass_on_warnings
 from .progress import print_levels, print_refit
+from .recorder import with_recorder
 from .results import describe, first_cause, join, score_names, tabulate, warn_of_failures
 from .scoring import Scoring
 from .selection import select_level
@@ -378,11 +379,11 @@ class PruningSearchCV(ExportsOfBestMixin, CallbackSupportMixin, MetaEstimatorMix
 
     def _refit(self, rows: Rows, estimator: Any, levels: tuple[float, ...], root: Any) -> None:
         """Fit all data along the path to the chosen level, which is the last of these."""
-        estimator = along(clone(estimator), levels)
+        estimator = with_recorder(clone(estimator), levels)
         context = root.subcontext(task_name="refit")
         start = time.perf_counter()
         with fit_task(context, estimator, rows.shown(self)):
-            fit_along(estimator, rows)
+            estimator.fit(*rows.data, **rows.fit_params)
         self.refit_time_ = time.perf_counter() - start
         path = last_step(estimator).path_
         if self.verbose:

@@ -21,8 +21,8 @@ from sklearn.utils import Bunch, check_random_state, indexable
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.parallel import Parallel, delayed
 
+from .._mlp.names import default_names
 from .._mlp.path import last_step
-from .._net.names import default_names
 from .._sklearn_compat import (
     Interval,
     RealNotInt,
@@ -40,7 +40,8 @@ from .feature_selector import (
     levels_of,
     n_deletable,
 )
-from .folds import Rows, along, fit_along, path_of, worker_threads
+from .folds import Rows, worker_threads
+from .recorder import recorded_path, with_recorder
 
 _CONSTRAINTS = {
     **SELECTION_CONSTRAINTS,
@@ -207,9 +208,9 @@ def _masks_of_path(
     seen = rows.take(estimator, drawn)
     last_step(estimator).set_params(random_state=seed)
     is_bare = last_step(estimator) is estimator
-    estimator = along(estimator, levels, None if is_bare else _num_features(rows.X))
+    estimator = with_recorder(estimator, levels, None if is_bare else _num_features(rows.X))
     with worker_threads(*threads):
-        fit_along(estimator, seen)
-    path = path_of(estimator)
+        estimator.fit(*seen.data, **seen.fit_params)
+    path = recorded_path(estimator)
     assert path is not None
     return path.input_masks()

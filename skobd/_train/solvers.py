@@ -9,7 +9,7 @@ They work on the vector ``theta[mask]``, so a deleted parameter cannot move.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import optimize
@@ -63,7 +63,15 @@ class Training:
 
 
 class DivergenceError(ValueError):
-    """Training produced non-finite values."""
+    """Training produced non-finite values.
+
+    Attributes
+    ----------
+    path : PruningPath or None
+        Of a path, as far as it was reached; None elsewhere.
+    """
+
+    path: Any = None
 
 
 class _Recorder:

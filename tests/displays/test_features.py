@@ -30,7 +30,9 @@ def selector(binary):
 def path(binary):
     X, y = binary
     mlp = OBDMLPClassifier((5,), **SETTINGS, granularity="feature")
-    return mlp.pruning_path(X[:150], y[:150], [0.5, 0.8], X_val=X[150:], y_val=y[150:])
+    return mlp.pruning_path(
+        X[:150], y[:150], prune_fractions=[0.5, 0.8], X_val=X[150:], y_val=y[150:]
+    )
 
 
 def test_table_of_a_selector(selector):
@@ -88,7 +90,7 @@ def test_names_of_a_path_are_those_of_the_network(binary):
     X, y = binary
     frame = pd.DataFrame(X, columns=list("abcdefghij"))
     mlp = OBDMLPClassifier((5,), **SETTINGS, granularity="feature")
-    display = FeaturePathDisplay.from_path(mlp.pruning_path(frame, y, [0.9]))
+    display = FeaturePathDisplay.from_path(mlp.pruning_path(frame, y, prune_fractions=[0.9]))
     assert set(display.feature_names) == set("abcdefghij")
 
 

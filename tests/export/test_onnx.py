@@ -108,7 +108,7 @@ class TestOnnx:
     def test_labels_that_onnx_cannot_hold(self, iris):
         X, y = iris
         model = OBDMLPClassifier((3,), max_iter=2, random_state=0).fit(X, y)
-        model.classes_ = np.array([0.5, 1.5, 2.5])
+        model._fitted.targets.binarizer.classes_ = np.array([0.5, 1.5, 2.5])
         with pytest.raises(ValueError, match=r"\[0\.5, 1\.5, 2\.5\].*LabelEncoder"):
             model.to_onnx(X)
 

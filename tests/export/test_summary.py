@@ -113,7 +113,6 @@ class TestSummary:
         assert summary.n_multiply_adds_after == model.n_weights_
         unused = [name for name in frame if name not in model.get_used_feature_names()]
         assert summary.unused_features == tuple(unused)
-        assert (summary.n_rows_timed, summary.predict_time_before) == (0, None)
         lines = str(summary).splitlines()
         assert lines[0].split() == ["OBDMLPClassifier", "before", "after", "left"]
         assert lines[1].split() == ["layers", "4-8-6-3", f"{n_used}-8-6-3"]
@@ -134,20 +133,6 @@ class TestSummary:
         summary = make_classifier(*iris, 0).summary()
         assert summary.n_bytes_after == summary.n_bytes_before
         assert str(summary).splitlines()[-1] == "inputs not needed: none"
-
-    def test_times_predictions_where_rows_are_given(self, iris):
-        model = make_classifier(*iris, 0.9)
-        expected, fitted = model.predict(iris[0]), model._fitted
-        summary = model.summary(iris[0])
-        assert summary.n_rows_timed == 150
-        assert summary.predict_time_before > 0
-        assert summary.predict_time_after > 0
-        assert re.search(r"^prediction of 150 rows +[\d.]+ ms +[\d.]+ ms ", str(summary), re.M)
-        assert "prediction of 1 row " in str(model.summary(iris[0][:1]))
-        assert model._fitted is fitted
-        assert_array_equal(model.predict(iris[0]), expected)
-        with pytest.raises(ValueError, match="features"):
-            model.summary(iris[0][:, :2])
 
     def test_is_a_table_in_notebooks(self, iris):
         frame = pd.DataFrame(iris[0], columns=["width", "height", "depth", "<age>"])

@@ -26,7 +26,9 @@ def everything(kind, solver, criterion, dtype):
     for method in ("saliencies", "second_derivatives", "predicted_decreases"):
         bits += [values.tobytes() for values in getattr(model, method)(x, Y).coefs]
     bits.append(model.compact().predict(x).tobytes())
-    bits.append(model.pruning_path(x, Y, [0.5], X_val=x, y_val=Y).estimator_at(1).loss_)
+    bits.append(
+        model.pruning_path(x, Y, prune_fractions=[0.5], X_val=x, y_val=Y).estimator_at(1).loss_
+    )
     if kind == "classifier":
         bits += [model.predict_proba(x).tobytes(), model.predict_log_proba(x).tobytes()]
     if solver != "lbfgs":

@@ -163,7 +163,7 @@ def test_prune_reports_its_rounds(iris):
 @needs_callbacks
 def test_path_reports_to_the_callbacks_and_can_be_ended_by_them(iris):
     estimator = make_classifier().set_callbacks(Recorder(stop_at=(0, 1)))
-    path = estimator.pruning_path(*iris, [0.2, 0.4, 0.6])
+    path = estimator.pruning_path(*iris, prune_fractions=[0.2, 0.4, 0.6])
     np.testing.assert_array_equal(path.prune_fractions, [0, 0.2])
     assert "_skl_callbacks" not in vars(path.estimator_at(1))
 
@@ -255,7 +255,7 @@ class TestRegrowth:
     def test_no_round_follows(self, iris):
         """On a path every level has its cycles."""
         estimator = self.make().set_callbacks(Recorder(stop_at=(0, 1, 4)))
-        path = estimator.pruning_path(*iris, [0.3, 0.6])
+        path = estimator.pruning_path(*iris, prune_fractions=[0.3, 0.6])
         np.testing.assert_array_equal(path.n_weights, [35, round(0.7 * 35)])
         assert path.estimator_at(1).regrowth_history_["n_iter"].tolist() == [2, 1]
 

@@ -145,7 +145,7 @@ class TestEverywhere:
     def test_path_and_search(self, kind, table):
         y = targets(kind, table)
         model = fit(kind, table)
-        path = model.pruning_path(table[0], y, [0.2, 0.4, 0.6, 0.8])
+        path = model.pruning_path(table[0], y, prune_fractions=[0.2, 0.4, 0.6, 0.8])
         assert_array_equal(path.n_features, [5, 4, 3, 2, 1])
         for index in range(5):
             at = path.estimator_at(index)

@@ -159,7 +159,7 @@ class TestInterrupt:
 
         fitted = make("classifier").fit(*iris)
         before, model = digest(fitted), make("classifier")
-        monkeypatch.setattr("skobd._mlp.base.Objective", interrupting)
+        monkeypatch.setattr("skobd._mlp.fit.Objective", interrupting)
         for estimator in (fitted, model):
             with pytest.raises(KeyboardInterrupt):
                 estimator.fit(*iris)

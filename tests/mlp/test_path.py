@@ -93,16 +93,16 @@ def test_every_level_is_refined_by_regrowth(iris, params):
 @pytest.mark.parametrize("params", SOLVERS)
 def test_a_step_does_not_depend_on_the_levels_after_it(iris, params):
     estimator = make_classifier(**params)
-    path = estimator.pruning_path(*iris, LEVELS)
+    path = estimator.pruning_path(*iris, prune_fractions=LEVELS)
     for index in range(len(LEVELS) + 1):
-        shorter = estimator.pruning_path(*iris, [0, *LEVELS[:index]])
+        shorter = estimator.pruning_path(*iris, prune_fractions=[0, *LEVELS[:index]])
         assert_same_estimator(path.estimator_at(index), shorter.estimator_at(-1))
 
 
 def test_explicit_levels_that_are_geometric_give_what_fit_gives(iris):
     estimator = make_classifier(prune_fraction=0.9, n_rounds=3, n_regrow=0)
     levels = [1 - 0.1 ** (1 / 3), 1 - 0.1 ** (2 / 3), 0.9]
-    path = estimator.pruning_path(*iris, levels)
+    path = estimator.pruning_path(*iris, prune_fractions=levels)
     np.testing.assert_array_equal(path.prune_fractions, [0, *levels])
     assert_same_estimator(
         path.estimator_at(-1).set_params(prune_fraction=0.9), clone(estimator).fit(*iris)
@@ -114,7 +114,7 @@ def test_path_leaves_the_estimator_alone(iris):
     estimator = make_classifier(random_state=rng).fit(*iris)
     before, state = dict(vars(estimator)), rng.get_state()[1].copy()
     weights = tuple(weights.copy() for weights in estimator.coefs_)
-    estimator.pruning_path(*iris, LEVELS)
+    estimator.pruning_path(*iris, prune_fractions=LEVELS)
     assert vars(estimator) == before
     assert_same(estimator.coefs_, weights, "coefs_")
     np.testing.assert_array_equal(rng.get_state()[1], state)
@@ -125,7 +125,9 @@ def test_columns_agree_with_the_estimators(diabetes):
     estimator = OBDMLPRegressor(
         hidden_layer_sizes=(8,), solver="lbfgs", max_iter=40, random_state=0
     )
-    path = estimator.pruning_path(X[:150], y[:150], LEVELS, X_val=X[150:], y_val=y[150:])
+    path = estimator.pruning_path(
+        X[:150], y[:150], prune_fractions=LEVELS, X_val=X[150:], y_val=y[150:]
+    )
     np.testing.assert_array_equal(path.prune_fractions, [0, *LEVELS])
     n_total = 10 * 8 + 8
     expected = [round((1 - level) * n_total) for level in [0, *LEVELS]]
@@ -149,26 +151,26 @@ def test_columns_agree_with_the_estimators(diabetes):
 
 
 def test_without_validation_data_there_are_no_validation_columns(iris):
-    path = make_classifier().pruning_path(*iris, [0.5])
+    path = make_classifier().pruning_path(*iris, prune_fractions=[0.5])
     assert not set(VALIDATION_COLUMNS) & set(path)
 
 
 def test_sample_weights_are_used(iris):
     X, y = iris
     weight = np.where(y == 2, 0.0, 1.0)
-    path = make_classifier().pruning_path(X, y, LEVELS, sample_weight=weight)
+    path = make_classifier().pruning_path(X, y, prune_fractions=LEVELS, sample_weight=weight)
     for index in range(len(LEVELS) + 1):
         assert set(path.estimator_at(index).predict(X)) <= {0, 1}
 
 
 def test_prune_tol_is_ignored(iris):
-    path = make_classifier(prune_tol=0.0).pruning_path(*iris, LEVELS)
-    reference = make_classifier().pruning_path(*iris, LEVELS)
+    path = make_classifier(prune_tol=0.0).pruning_path(*iris, prune_fractions=LEVELS)
+    reference = make_classifier().pruning_path(*iris, prune_fractions=LEVELS)
     np.testing.assert_array_equal(path.n_weights, reference.n_weights)
 
 
 def test_levels_are_sorted_and_made_unique(iris):
-    path = make_classifier().pruning_path(*iris, [0.6, 0, 0.3, 0.6])
+    path = make_classifier().pruning_path(*iris, prune_fractions=[0.6, 0, 0.3, 0.6])
     np.testing.assert_array_equal(path.prune_fractions, [0, 0.3, 0.6])
 
 
@@ -179,13 +181,13 @@ def test_levels_are_sorted_and_made_unique(iris):
 )
 def test_levels_that_are_none_are_refused(iris, levels):
     with pytest.raises(ValueError, match="prune_fractions must be"):
-        make_classifier().pruning_path(*iris, levels)
+        make_classifier().pruning_path(*iris, prune_fractions=levels)
 
 
 def test_wrong_levels_are_refused_before_any_work(iris):
     estimator = make_classifier()
     with pytest.raises(ValueError, match=r"must be in \[0, 1\), got \[1.5\]"):
-        estimator.pruning_path(*iris, [0.5, 1.5])
+        estimator.pruning_path(*iris, prune_fractions=[0.5, 1.5])
     assert not hasattr(estimator, "coefs_")
 
 
@@ -201,20 +203,20 @@ def test_nothing_to_prune_gives_the_dense_network_alone(iris, fraction, n_rounds
 
 @pytest.mark.parametrize("index", [3, -4])
 def test_steps_beyond_the_path_are_refused(iris, index):
-    path = make_classifier().pruning_path(*iris, [0.3, 0.6])
+    path = make_classifier().pruning_path(*iris, prune_fractions=[0.3, 0.6])
     with pytest.raises(IndexError, match=r"index must be in \[-3, 3\)"):
         path.estimator_at(index)
 
 
 @pytest.mark.parametrize("index", [1.0, None, "last", slice(2)], ids=str)
 def test_steps_are_whole_numbers(iris, index):
-    path = make_classifier().pruning_path(*iris, [0.3, 0.6])
+    path = make_classifier().pruning_path(*iris, prune_fractions=[0.3, 0.6])
     with pytest.raises(TypeError, match="index must be an integer"):
         path.estimator_at(index)
 
 
 def test_estimators_of_a_path_share_nothing(iris):
-    path = make_classifier(solver="adam", max_iter=5).pruning_path(*iris, LEVELS)
+    path = make_classifier(solver="adam", max_iter=5).pruning_path(*iris, prune_fractions=LEVELS)
     one, other = path.estimator_at(1), path.estimator_at(1)
     one.partial_fit(*iris)
     one.coefs_ = [0 * weights for weights in one.coefs_]
@@ -224,14 +226,18 @@ def test_estimators_of_a_path_share_nothing(iris):
 
 
 def test_path_describes_itself_briefly(iris):
-    path = make_classifier().pruning_path(*iris, LEVELS)
+    path = make_classifier().pruning_path(*iris, prune_fractions=LEVELS)
     assert isinstance(path, PruningPath)
     assert repr(path).startswith("PruningPath(4 networks of 84 to 13 weights, keys: ")
     assert len(repr(path)) < 300
 
 
 def test_estimator_from_a_path_can_be_trained_and_pruned_further(iris):
-    at_step = make_classifier(solver="adam", max_iter=5).pruning_path(*iris, LEVELS).estimator_at(1)
+    at_step = (
+        make_classifier(solver="adam", max_iter=5)
+        .pruning_path(*iris, prune_fractions=LEVELS)
+        .estimator_at(1)
+    )
     masks = [mask.copy() for mask in at_step.coef_masks_]
     at_step.partial_fit(*iris)
     for mask, after, weights in zip(masks, at_step.coef_masks_, at_step.coefs_, strict=True):
@@ -243,13 +249,13 @@ def test_estimator_from_a_path_can_be_trained_and_pruned_further(iris):
 def test_pickled_networks_are_packed(digits):
     """What is gone takes a bit, not a number."""
     estimator = make_classifier(max_iter=5).set_params(hidden_layer_sizes=(100,))
-    path = estimator.pruning_path(*digits, [0.5, 0.9])
+    path = estimator.pruning_path(*digits, prune_fractions=[0.5, 0.9])
     one_network = 8 * (64 * 100 + 100 * 3)
     assert len(pickle.dumps(path)) < 2 * one_network
 
 
 def test_path_survives_pickling(iris):
-    path = make_classifier().pruning_path(*iris, LEVELS)
+    path = make_classifier().pruning_path(*iris, prune_fractions=LEVELS)
     copied = pickle.loads(pickle.dumps(path))
     assert set(copied) == set(path)
     assert_same_estimator(copied.estimator_at(2), path.estimator_at(2))
@@ -257,7 +263,7 @@ def test_path_survives_pickling(iris):
 
 def test_float32_stays_float32(iris):
     X, y = iris
-    path = make_classifier().pruning_path(X.astype(np.float32), y, LEVELS)
+    path = make_classifier().pruning_path(X.astype(np.float32), y, prune_fractions=LEVELS)
     assert path.estimator_at(1).coefs_[0].dtype == np.float32
 
 
@@ -271,5 +277,5 @@ def test_failing_fit_leaves_no_trace(iris):
 
 def test_warns_once_for_the_whole_path(iris):
     with pytest.warns(ConvergenceWarning) as caught:
-        make_classifier(max_iter=2).pruning_path(*iris, LEVELS)
+        make_classifier(max_iter=2).pruning_path(*iris, prune_fractions=LEVELS)
     assert len(caught) == 1

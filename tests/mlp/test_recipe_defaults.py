@@ -554,6 +554,6 @@ class TestLessThanAskedFor:
     def test_by_a_path(self, iris):
         params = plain(hidden_layer_sizes=(), granularity="unit", solver="lbfgs", random_state=0)
         model = OBDMLPClassifier(**params)
-        model.set_params(alpha=10, max_iter=500).pruning_path(*iris, [0])
+        model.set_params(alpha=10, max_iter=500).pruning_path(*iris, prune_fractions=[0])
         with pytest.warns(UserWarning, match="no hidden units"):
-            model.pruning_path(*iris, [0, 0.5])
+            model.pruning_path(*iris, prune_fractions=[0, 0.5])

@@ -1,6 +1,7 @@
 """The recipe: the steps of the generator, and where it ends."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -21,7 +22,8 @@ def pruned(objective, theta, survivors, recipe, settings, monitor=Monitor(), tra
     """The steps of the recipe, from the dense network at ``theta``."""
     start = PrunedNetwork.dense(objective.network, theta)
     training = Training(settings, np.random.RandomState(0), monitor)
-    return list(prune(objective, start, TrainingState(), survivors, recipe, training, train))
+    recipe = replace(recipe, trains_first=train)
+    return list(prune(objective, start, TrainingState(), survivors, recipe, training))
 
 
 def run(

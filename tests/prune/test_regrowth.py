@@ -89,12 +89,10 @@ def run(n_regrow, survivors, solver="lbfgs", regrow_every_round=False, **setting
         retrain_max_iter=20,
         retrain_learning_rate_init=0.02,
         n_regrow=n_regrow,
+        regrows_every_round=regrow_every_round,
     )
     start = PrunedNetwork.dense(objective.network, theta)
-    steps = prune(
-        objective, start, TrainingState(), survivors, recipe, training, True, regrow_every_round
-    )
-    return list(steps)
+    return list(prune(objective, start, TrainingState(), survivors, recipe, training))
 
 
 @pytest.mark.parametrize("solver", ["lbfgs", "adam"])

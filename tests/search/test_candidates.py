@@ -112,7 +112,9 @@ def test_best_estimator_is_the_step_of_the_candidates_path(iris, chosen):
     grid = {"alpha": [0.01, 1.0, 10.0]}
     search = make_search(param_grid=grid, selection=lambda results: chosen).fit(*iris)
     alpha, level = grid["alpha"][chosen // 3], chosen % 3
-    at_step = make_classifier(alpha=alpha).pruning_path(*iris, LEVELS).estimator_at(level)
+    at_step = (
+        make_classifier(alpha=alpha).pruning_path(*iris, prune_fractions=LEVELS).estimator_at(level)
+    )
     assert digest(search.best_estimator_) == digest(at_step)
     assert search.best_estimator_.get_params() == at_step.get_params()
     assert search.best_params_ == {"alpha": alpha, "prune_fraction": LEVELS[level]}
@@ -128,7 +130,7 @@ def test_best_pipeline_has_the_steps_of_its_candidate(iris):
     best = search.best_estimator_
     assert isinstance(best["scaler"], MinMaxScaler)
     Z = MinMaxScaler().fit_transform(X)
-    by_hand = make_classifier(alpha=5.0).pruning_path(Z, y, LEVELS).estimator_at(2)
+    by_hand = make_classifier(alpha=5.0).pruning_path(Z, y, prune_fractions=LEVELS).estimator_at(2)
     assert digest(best["mlp"]) == digest(by_hand)
     assert not hasattr(grid["scaler"][1], "scale_")  # the user's own is not touched
     for name, value in search.best_params_.items():
@@ -247,7 +249,7 @@ def test_all_candidates_that_fail_say_why(iris):
     ids=str,
 )
 def test_bad_grids_are_refused_before_any_work(iris, monkeypatch, grid, error, message):
-    monkeypatch.setattr(OBDMLPClassifier, "_fit_along", None)
+    monkeypatch.setattr(OBDMLPClassifier, "pruning_path", None)
     with pytest.raises(error, match=message):
         make_search(param_grid=grid, error_score=np.nan).fit(*iris)
 
@@ -296,6 +298,9 @@ def test_metadata_reach_every_candidate(iris):
     for alpha, paths in zip((0.1, 1.0), search.paths_, strict=True):
         pipeline = paths[0].estimator_at(1)
         expected = make_classifier(alpha=alpha).pruning_path(
-            pipeline[0].transform(X[train]), y[train], LEVELS, sample_weight=weight[train]
+            pipeline[0].transform(X[train]),
+            y[train],
+            prune_fractions=LEVELS,
+            sample_weight=weight[train],
         )
         assert digest(pipeline[-1]) == digest(expected.estimator_at(1))

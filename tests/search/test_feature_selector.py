@@ -129,7 +129,11 @@ def test_support_and_ranks_are_those_of_the_path(binary, diabetes, kind, asked, 
     selector = OBDFeatureSelector(estimator, n_features_to_select=asked, step=step).fit(X, y)
     n_left = {2: 2, 7: 7, 0.3: 3, 1.0: 10, None: 5}[asked]
     counts = falling_counts(10, n_left, step)
-    path = clone(estimator).set_params(granularity="feature").pruning_path(X, y, levels_of(counts))
+    path = (
+        clone(estimator)
+        .set_params(granularity="feature")
+        .pruning_path(X, y, prune_fractions=levels_of(counts))
+    )
     assert path.n_features.tolist() == counts
     last = path.estimator_at(-1)
     np.testing.assert_array_equal(selector.get_support(indices=True), last.used_features_)
@@ -537,7 +541,9 @@ def test_folds_are_those_given(binary):
         selector = make_cv_selector(cv=cv, n_features_to_select=6).fit(X, y)
         assert selector.n_splits_ == 4
     train, test = next(iter(KFold(4).split(X)))
-    kept = make_classifier(granularity="feature").pruning_path(X[train], y[train], [0.4])
+    kept = make_classifier(granularity="feature").pruning_path(
+        X[train], y[train], prune_fractions=[0.4]
+    )
     score = accuracy_score(y[test], kept.estimator_at(1).predict(X[test]))
     selector = make_cv_selector(cv=KFold(4), n_features_to_select=6, step=4).fit(X, y)
     assert selector.cv_results_["split0_test_score"][1] == score
@@ -557,7 +563,7 @@ def test_columns_of_a_group_live_and_die_together(binary, groups, cv):
     selector = OBDFeatureSelector(mlp, n_features_to_select=3, step=1, cv=cv).fit(frame, y)
     # Two groups and five columns.
     assert selector.path_.n_features.tolist() == [7, 6, 5, 4, 3]
-    path = mlp.pruning_path(frame, y, levels_of([7, 6, 5, 4, 3]))
+    path = mlp.pruning_path(frame, y, prune_fractions=levels_of([7, 6, 5, 4, 3]))
     assert digest(selector.estimator_) == digest(path.estimator_at(-1))
     for group in ([0, 1, 2], [5, 9]):
         assert len(set(selector.ranking_[group])) == 1

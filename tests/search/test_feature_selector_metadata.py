@@ -32,7 +32,7 @@ def weighted(binary):
 def at_level(weighted, rows=slice(None), **params):
     X, y, weight, _ = weighted
     path = make_classifier(granularity="feature").pruning_path(
-        X[rows], y[rows], [0.5], sample_weight=weight[rows]
+        X[rows], y[rows], prune_fractions=[0.5], sample_weight=weight[rows]
     )
     return path.estimator_at(1)
 

@@ -33,7 +33,7 @@ def test_scores_and_networks_are_those_made_by_hand(iris, params):
     estimator = make_classifier(**params)
     search = make_search(estimator, return_train_score=True, store_path=True).fit(X, y)
     for fold, (train, test) in enumerate(StratifiedKFold(3).split(X, y)):
-        path = clone(estimator).pruning_path(X[train], y[train], LEVELS)
+        path = clone(estimator).pruning_path(X[train], y[train], prune_fractions=LEVELS)
         for index in range(len(LEVELS)):
             at_step = path.estimator_at(index)
             column = f"split{fold}_test_score"
@@ -53,7 +53,9 @@ def test_pipeline_fits_its_transformers_on_the_training_rows_only(iris):
         np.testing.assert_array_equal(pipeline[0].mean_, X[train].mean(axis=0))
         score = search.cv_results_[f"split{fold}_test_score"][1]
         assert score == pipeline.score(X[test], y[test])
-        by_hand = make_classifier().pruning_path(pipeline[0].transform(X[train]), y[train], LEVELS)
+        by_hand = make_classifier().pruning_path(
+            pipeline[0].transform(X[train]), y[train], prune_fractions=LEVELS
+        )
         assert digest(pipeline[-1]) == digest(by_hand.estimator_at(1))
 
 

@@ -72,7 +72,7 @@ def test_checks_of_scikit_learn(estimator, check):
 def test_best_estimator_is_the_step_of_the_path_on_all_data(iris, params, chosen):
     estimator = make_classifier(**params)
     search = make_search(estimator, selection=lambda results: chosen).fit(*iris)
-    at_step = estimator.pruning_path(*iris, LEVELS).estimator_at(chosen)
+    at_step = estimator.pruning_path(*iris, prune_fractions=LEVELS).estimator_at(chosen)
     assert digest(search.best_estimator_) == digest(at_step)
     np.testing.assert_array_equal(search.predict_proba(iris[0]), at_step.predict_proba(iris[0]))
     assert search.best_estimator_.get_params() == at_step.get_params()

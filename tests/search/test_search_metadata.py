@@ -57,7 +57,7 @@ def test_sample_weights_go_to_the_fit_and_the_scorer(iris):
     search = make_search(store_path=True).fit(X, y, sample_weight=weight)
     for fold, (train, test) in enumerate(StratifiedKFold(3).split(X, y)):
         path = make_classifier().pruning_path(
-            X[train], y[train], LEVELS, sample_weight=weight[train]
+            X[train], y[train], prune_fractions=LEVELS, sample_weight=weight[train]
         )
         for index in range(3):
             at_step = path.estimator_at(index)
@@ -86,7 +86,10 @@ def test_metadata_routing(iris, to_scorer):
         for fold, (train, test) in enumerate(GroupKFold(3).split(X, y, groups)):
             pipeline = search.paths_[fold].estimator_at(1)
             expected = make_classifier().pruning_path(
-                pipeline[0].transform(X[train]), y[train], LEVELS, sample_weight=weight[train]
+                pipeline[0].transform(X[train]),
+                y[train],
+                prune_fractions=LEVELS,
+                sample_weight=weight[train],
             )
             assert digest(pipeline[-1]) == digest(expected.estimator_at(1))
             used = weight[test] if to_scorer else None

@@ -69,13 +69,13 @@ def test_workers_do_not_change_a_bit(informative, backend):
 def test_subsamples_are_halves_with_all_classes(informative, monkeypatch):
     X, y = informative
     seen = []
-    fit_along = OBDMLPClassifier._fit_along
+    pruning_path = OBDMLPClassifier.pruning_path
 
-    def spy(self, levels, record, X, y, **params):
+    def spy(self, X, y, **params):
         seen.append((self.random_state, y.copy(), params["sample_weight"]))
-        return fit_along(self, levels, record, X, y, **params)
+        return pruning_path(self, X, y, **params)
 
-    monkeypatch.setattr(OBDMLPClassifier, "_fit_along", spy)
+    monkeypatch.setattr(OBDMLPClassifier, "pruning_path", spy)
     weight = np.arange(1.0, 301.0)
     result = stability_selection(make_classifier(), X, y, **SMALL, sample_weight=weight)
     assert len(result.masks) == len(seen) == 6

@@ -119,7 +119,7 @@ def test_network_is_that_of_the_transformed_targets(diabetes, case):
     if name.count("transformedtargetregressor") == 2:
         Z, scaler = StandardScaler().fit_transform(Z), StandardScaler()
     target = np.arcsinh(scaler.fit_transform(y[:, np.newaxis]).ravel())
-    by_hand = mlp().pruning_path(Z, target, LEVELS).estimator_at(2)
+    by_hand = mlp().pruning_path(Z, target, prune_fractions=LEVELS).estimator_at(2)
     assert digest(innermost(best)) == digest(by_hand)
     predicted = np.sinh(by_hand.predict(Z))[:, np.newaxis]
     np.testing.assert_allclose(search.predict(X), scaler.inverse_transform(predicted).ravel())
@@ -148,7 +148,7 @@ def test_names_weights_and_pictures(diabetes):
         regressor = mlp().set_fit_request(sample_weight=True)
         search = make_search(curved(regressor), scoring=scorer, cv=KFold(3))
         search.fit(X, y, sample_weight=weight)
-    expected = mlp().pruning_path(X, np.arcsinh(y), LEVELS, sample_weight=weight)
+    expected = mlp().pruning_path(X, np.arcsinh(y), prune_fractions=LEVELS, sample_weight=weight)
     assert digest(innermost(search.best_estimator_)) == digest(
         expected.estimator_at(search.best_index_)
     )

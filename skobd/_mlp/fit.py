@@ -1,0 +1,358 @@
+"""How a fit begins: from parameters and data to everything that the recipe needs.
+
+``fit``, ``prune``, ``pruning_path`` and ``partial_fit`` are the same loop with another beginning.
+Nothing made here is stored on the estimator, of which only parameters are read.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_random_state, check_scalar
+
+from .._net.network import Array, Network
+from .._prune.blocks import check_block_size
+from .._prune.cost import check_cost
+from .._prune.granularity import GRANULARITIES
+from .._prune.problem import DeletionSettings, Problem
+from .._prune.recipe import Recipe
+from .._prune.schedule import survivor_schedule, survivors_at
+from .._train.engine import check_engine
+from .._train.objective import Objective
+from .._train.solvers import Monitor, Training, check_finite, solve
+from .._train.updates import UPDATES, SolverSettings, batch_size_of
+from .callbacks import FitTasks
+from .data import (
+    FLOATS,
+    Data,
+    Given,
+    column_off_scale,
+    split_validation,
+    validate,
+    validate_held_out,
+)
+from .feature_groups import groups_of_parameters
+from .fitted import Fitted
+from .names import feature_names
+from .run import INTERRUPTED, Run
+from .targets import Targets
+from .warning import tell
+
+# What "auto" means; see benchmarks/default.py.
+_RETRAIN_RATES = {"adam": 0.03}
+_RETRAIN_ALPHA_OF_CLASSES, _RETRAIN_ALPHA_OF_NUMBERS = 3.0, 1.0
+
+
+def begin(
+    mlp: Any,
+    known: Fitted | None,
+    given: Given,
+    held_out: Given,
+    levels: Sequence[float] | None = None,
+) -> Run:
+    """Begin a fit.
+
+    Parameters
+    ----------
+    mlp : OBDMLPClassifier or OBDMLPRegressor
+        Has the parameters, and is shown to callbacks.
+    known : Fitted or None
+        The network of a warm start; None for a fresh one.
+    given, held_out : Given
+        Training data, and validation data or nothing.
+    levels : sequence of float, default=None
+        Fractions gone, each of which is reached and refined; None for what ``prune_fraction`` and
+        ``n_rounds`` ask for.
+    """
+    check_engine(mlp.engine)
+    is_path = levels is not None
+    n_rounds = mlp.n_rounds if mlp.prune_fraction > 0 else 0
+    tasks = _begin_tasks(mlp, given, n_rounds if levels is None else len(levels))
+    data, targets = _validated(mlp, known, given, same_classes=known is not None)
+    data_val = validate_held_out(mlp, held_out, data, targets)
+    rng = check_random_state(mlp.random_state)
+    start = _started(mlp, known, data, targets, rng)
+    if data_val is None and stops_early(mlp):
+        data, data_val = split_validation(data, targets, mlp.validation_fraction, rng)
+    start = _read_by_parameters(mlp, start)
+    if levels is None:
+        survivors = survivor_schedule(start.n_total, start.n_left, mlp.prune_fraction, mlp.n_rounds)
+    else:
+        survivors = survivors_at(levels, start.n_total)
+    run = _make_run(mlp, start, data, data_val, survivors, Training(_settings(mlp), rng), tasks)
+    if is_path:
+        run.recipe = replace(run.recipe, prune_tol=None, regrows_every_round=True)
+    run.wants_pruning = bool(levels) if is_path else mlp.prune_fraction > 0 and mlp.n_rounds > 0
+    return run
+
+
+def begin_pruning(
+    mlp: Any,
+    known: Fitted,
+    given: Given,
+    prune_fraction: float | None,
+    n_rounds: int | None,
+) -> Run:
+    """Begin to prune a fitted network further; None stands for the estimator's parameter."""
+    check_engine(mlp.engine)
+    fraction = mlp.prune_fraction if prune_fraction is None else prune_fraction
+    rounds = mlp.n_rounds if n_rounds is None else n_rounds
+    check_scalar(fraction, "prune_fraction", Real, min_val=0, max_val=1, include_boundaries="left")
+    if np.isnan(fraction):
+        raise ValueError("prune_fraction is NaN; it must be in [0, 1).")
+    check_scalar(rounds, "n_rounds", Integral, min_val=1)
+    start = _read_by_parameters(mlp, known)
+    if survivors_at([fraction], start.n_total)[0] > start.n_left:
+        gone = 1 - start.n_left / start.n_total
+        unit = GRANULARITIES[mlp.granularity].unit
+        raise ValueError(
+            f"prune_fraction={fraction} is below the present level: of {start.n_total} "
+            f"{unit} {start.n_left} are left, and between levels none comes back. Give a "
+            f"fraction in [{gone:.6g}, 1), or fit again."
+        )
+    tasks = _begin_tasks(mlp, given, rounds, trains_first=False)
+    data, targets = _validated(mlp, known, given)
+    check_shapes(mlp, known, data, targets)
+    data_val, rng = None, check_random_state(mlp.random_state)
+    if stops_early(mlp):
+        # As in fit, so that with the same seed and data the same rows are held out: the others
+        # have been trained on.
+        start.pruned.network.initialise(rng, data.X.dtype)
+        data, data_val = split_validation(data, targets, mlp.validation_fraction, rng)
+    survivors = survivor_schedule(start.n_total, start.n_left, fraction, rounds)
+    run = _make_run(mlp, start, data, data_val, survivors, Training(_settings(mlp), rng), tasks)
+    run.recipe = replace(run.recipe, trains_first=False)
+    run.wants_pruning = fraction > 0
+    return run
+
+
+def train_epoch(mlp: Any, known: Fitted | None, given: Given, targets: Targets) -> Fitted:
+    """Train for one epoch over the given data, with the present masks."""
+    if mlp.early_stopping:
+        raise ValueError("partial_fit does not support early_stopping=True")
+    check_engine(mlp.engine)
+    dtype = FLOATS if known is None else known.pruned.theta.dtype
+    data, targets = validate(mlp, given, targets, dtype, reset=known is None)
+    rng = check_random_state(mlp.random_state)
+    fitted = _started(mlp, known, data, targets, rng)
+    if known is None:
+        fitted = _read_by_parameters(mlp, fitted)
+    _warn_of_batch_size(mlp, data)
+    # A schedule over max_iter epochs has no meaning for a single one.
+    settings = replace(_settings(mlp), max_iter=1)
+    if mlp.learning_rate == "cosine":
+        settings = replace(settings, learning_rate="constant")
+    objective, pruned = _objective(mlp, fitted, data), fitted.pruned
+    training = Training(settings, rng)
+    result = solve(objective, pruned.theta, pruned.mask, fitted.state, training)
+    check_finite(result, training, objective)
+    if result.status == "interrupted":
+        tell(INTERRUPTED)
+    return fitted.trained(result)
+
+
+def deletion_problem(mlp: Any, known: Fitted, given: Given) -> Problem:
+    """Return what a criterion looks at: the fitted network, on the given data."""
+    data, targets = _validated(mlp, known, given)
+    check_shapes(mlp, known, data, targets)
+    rng, settings = check_random_state(mlp.random_state), _record(DeletionSettings, mlp)
+    pruned = known.pruned
+    return Problem(_objective(mlp, known, data), pruned.theta, pruned.mask, settings, rng)
+
+
+def check_criterion(mlp: Any, fitted: Fitted, n_samples: int, n_sets: int = 0) -> None:
+    """Refuse a criterion that cannot be computed, and announce one that takes long."""
+    network, mask = fitted.pruned.network, fitted.pruned.mask
+    check_block_size(mlp.criterion, network, mask)
+    message = check_cost(mlp.criterion, network, mask, n_samples, n_sets)
+    if message is not None:
+        tell(message)
+
+
+def stops_early(mlp: Any) -> bool:
+    """Whether the score on validation data ends training."""
+    return mlp.early_stopping and mlp.solver in UPDATES
+
+
+def hidden_sizes(mlp: Any) -> tuple[int, ...]:
+    """Return the parameter ``hidden_layer_sizes``, checked, as a tuple."""
+    sizes = mlp.hidden_layer_sizes
+    if isinstance(sizes, np.ndarray):
+        sizes = sizes.tolist()  # a number, where there are no dimensions
+    sizes = tuple(sizes) if hasattr(sizes, "__iter__") else (sizes,)
+    if any(isinstance(n, bool) or not isinstance(n, Integral) or n < 1 for n in sizes):
+        raise ValueError(
+            f"hidden_layer_sizes must be > 0 and integers, got {list(sizes)}; give one "
+            "positive integer for each hidden layer."
+        )
+    return tuple(int(size) for size in sizes)
+
+
+def check_shapes(mlp: Any, known: Fitted, data: Data, targets: Targets) -> None:
+    """Refuse data, or ``hidden_layer_sizes``, that do not fit the network that is there."""
+    network = known.pruned.network
+    sizes = (data.X.shape[1], *hidden_sizes(mlp), data.Y.shape[1])
+    if sizes != network.layer_sizes:
+        raise ValueError(
+            f"The fitted network has layer sizes {network.layer_sizes}, but "
+            f"hidden_layer_sizes and the data ask for {sizes}. Continue with the same "
+            "sizes, or fit anew with warm_start=False."
+        )
+    for name, fitted, now in (
+        ("activation", network.activation, mlp.activation),
+        ("loss", known.targets.loss_name, targets.loss_name),
+    ):
+        if now != fitted:
+            raise ValueError(
+                f"The network was fitted with {name}={fitted!r}, but {name} is now {now!r}. "
+                "Set it back, or fit anew with warm_start=False."
+            )
+
+
+def _validated(
+    mlp: Any, known: Fitted | None, given: Given, same_classes: bool = False
+) -> tuple[Data, Targets]:
+    """Training data for the network that is known, or for a fresh one."""
+    targets = mlp._targets(None if known is None else known.targets)
+    dtype = FLOATS if known is None else known.pruned.theta.dtype
+    return validate(mlp, given, targets, dtype, reset=known is None, same_classes=same_classes)
+
+
+def _started(
+    mlp: Any, known: Fitted | None, data: Data, targets: Targets, rng: np.random.RandomState
+) -> Fitted:
+    """The network that is known, if it fits the data, or a fresh one."""
+    if known is not None:
+        check_shapes(mlp, known, data, targets)
+        return known
+    off_scale = column_off_scale(data.X)
+    if off_scale is not None:
+        column, size = off_scale
+        tell(
+            f"Inputs are far off scale: {feature_names(mlp)[column]!r} has a root mean square "
+            f"of {size:.3g}, and training expects about 1. Standardise them, for example "
+            "by make_pipeline(StandardScaler(), ...); a network may else learn little.",
+        )
+    sizes = (data.X.shape[1], *hidden_sizes(mlp), data.Y.shape[1])
+    network = Network(sizes, mlp.activation)
+    return Fitted.untrained(network, network.initialise(rng, data.X.dtype), targets)
+
+
+def _read_by_parameters(mlp: Any, fitted: Fitted) -> Fitted:
+    """The network, counted as the present parameters say."""
+    groups = groups_of_parameters(mlp)
+    return replace(
+        fitted,
+        prune_intercepts=mlp.prune_intercepts,
+        granularity=mlp.granularity,
+        early_stopping=stops_early(mlp),
+        group_of=None if groups is None else groups.group_of,
+        group_names=None if groups is None else groups.names,
+    )
+
+
+def _make_run(
+    mlp: Any,
+    start: Fitted,
+    data: Data,
+    data_val: Data | None,
+    survivors: Sequence[int],
+    training: Training,
+    tasks: FitTasks,
+) -> Run:
+    """Everything that drives the recipe, from validated data and parameters."""
+    _warn_of_batch_size(mlp, data)
+    n_samples = data.X.shape[0]
+    if survivors:
+        is_of_sets = mlp.granularity != "weight"
+        check_criterion(mlp, start, n_samples, start.n_left - survivors[0] if is_of_sets else 0)
+    monitor = Monitor(_validator(start, data_val), tasks.on_epoch, tasks.on_round, tasks.on_cycle)
+    # Of pruning, a line for each round says enough.
+    is_verbose = mlp.verbose > (1 if survivors else 0)
+    settings = replace(training.settings, verbose=bool(is_verbose))
+    return Run(
+        start=start,
+        objective=_objective(mlp, start, data),
+        survivors=survivors,
+        recipe=_recipe(mlp, start, n_samples),
+        training=replace(training, settings=settings, monitor=monitor),
+        tasks=tasks,
+        is_verbose=bool(mlp.verbose),
+        keeps_optimizer=mlp.warm_start,
+    )
+
+
+def _begin_tasks(mlp: Any, given: Given, n_rounds: int, trains_first: bool = True) -> FitTasks:
+    """Begin the tasks that callbacks see, of at most ``n_rounds`` rounds."""
+    again = mlp.max_iter if mlp.retrain_max_iter is None else mlp.retrain_max_iter
+    return FitTasks(mlp, given, n_rounds, (mlp.max_iter if trains_first else 0, again))
+
+
+def _objective(mlp: Any, fitted: Fitted, data: Data) -> Objective:
+    fraction = _penalised_fraction(mlp, data.X.shape[0])
+    network, loss = fitted.pruned.network, fitted.targets.loss
+    return Objective(network, loss, *data, alpha=mlp.alpha, penalised_fraction=fraction)
+
+
+def _penalised_fraction(mlp: Any, n_samples: int) -> float:
+    """Fraction of the rows that share one penalty: to a stochastic solver those of a minibatch."""
+    if mlp.solver not in UPDATES:
+        return 1.0
+    return min(1.0, batch_size_of(mlp.batch_size) / n_samples)
+
+
+def _validator(fitted: Fitted, data: Data | None) -> Callable[[Array], tuple[float, float]] | None:
+    """``validate(theta)`` for `Monitor`: loss and score on validation data."""
+    if data is None:
+        return None
+    network, targets = fitted.pruned.network, fitted.targets
+    X, Y, weight = data
+    total = X.shape[0] if weight is None else float(weight.sum())
+
+    def validate(theta: Array) -> tuple[float, float]:
+        p = network.raw_output(theta, X)
+        value = targets.loss.value(p, Y, weight) / total
+        return value, targets.score(p, Y, weight) if np.isfinite(p).all() else np.nan
+
+    return validate
+
+
+def _settings(mlp: Any) -> SolverSettings:
+    return _record(SolverSettings, mlp, early_stopping=stops_early(mlp), verbose=bool(mlp.verbose))
+
+
+def _recipe(mlp: Any, start: Fitted, n_samples: int) -> Recipe:
+    """The recipe that the parameters describe."""
+    rate, alpha = mlp.retrain_learning_rate_init, mlp.retrain_alpha
+    if rate == "auto":
+        rate = _RETRAIN_RATES.get(mlp.solver, mlp.learning_rate_init)
+    if alpha == "auto":
+        is_numeric = start.targets.is_numeric
+        auto = _RETRAIN_ALPHA_OF_NUMBERS if is_numeric else _RETRAIN_ALPHA_OF_CLASSES
+        alpha = max(mlp.alpha, auto * _penalised_fraction(mlp, n_samples))
+    return Recipe(
+        deletion=_record(DeletionSettings, mlp),
+        retrain_max_iter=mlp.retrain_max_iter,
+        retrain_learning_rate_init=rate,
+        retrain_alpha=alpha,
+        n_regrow=mlp.n_regrow,
+        prune_tol=mlp.prune_tol,
+        group_of=start.group_of,
+    )
+
+
+def _record(kind: Any, mlp: Any, **others: Any) -> Any:
+    """A record of settings whose fields are parameters of the estimator."""
+    values = {name: getattr(mlp, name) for name in kind.__dataclass_fields__}
+    return kind(**values | others)
+
+
+def _warn_of_batch_size(mlp: Any, data: Data) -> None:
+    n_samples = data.X.shape[0]
+    if mlp.solver in UPDATES and mlp.batch_size != "auto" and mlp.batch_size > n_samples:
+        tell(
+            f"batch_size={mlp.batch_size} is larger than the number of training samples and "
+            f"is going to be clipped to {n_samples}.",
+        )

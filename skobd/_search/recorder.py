@@ -1,0 +1,92 @@
+"""The last step of a pipeline during a search: it makes a path instead of a fit."""
+
+from collections.abc import Sequence
+from inspect import signature
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, MetaEstimatorMixin
+
+from .._mlp.path import PruningPath, last_step, put_last, replace_last
+from .._sklearn_compat import (
+    CallbackSupportMixin,
+    _num_features,
+    hand_down_callbacks,
+    take_callbacks,
+)
+from .._train.solvers import DivergenceError
+
+
+class PathRecorder(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
+    """Stands in for an estimator, and keeps its path as far as it was reached.
+
+    Parameters
+    ----------
+    estimator : OBDMLPClassifier or OBDMLPRegressor
+    levels : tuple of float
+        Fractions gone, ascending.
+    n_columns : int or None
+        How many columns the data must have when they get here; None for any number.
+
+    Attributes
+    ----------
+    path_ : PruningPath
+    """
+
+    def __init__(
+        self, estimator: Any, levels: Sequence[float], n_columns: int | None = None
+    ) -> None:
+        self.estimator = estimator
+        self.levels = levels
+        self.n_columns = n_columns
+
+    def fit(self, X: Any, y: Any = None, **fit_params: Any) -> "PathRecorder":
+        """Fit along the levels."""
+        if self.n_columns is not None and _num_features(X) != self.n_columns:
+            raise ValueError(
+                f"estimator makes {_num_features(X)} columns of the {self.n_columns} of X before "
+                "they reach the network; its transformers must keep columns one to one."
+            )
+        for name in fit_params:
+            if name not in signature(self.estimator.fit).parameters:
+                kind = type(self.estimator).__name__
+                raise TypeError(f"{kind}.fit() got an unexpected keyword argument {name!r}.")
+        hand_down_callbacks(self, self.estimator)
+        try:
+            self.path_ = self.estimator.pruning_path(
+                X, y, prune_fractions=self.levels, **fit_params
+            )
+        except DivergenceError as error:
+            self.path_ = error.path
+            raise
+        if self.path_["is_interrupted"]:
+            # Training ends gently when interrupted, but a search must not go on.
+            raise KeyboardInterrupt
+        return self
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Predict with the last network; a `TransformedTargetRegressor` asks for this method."""
+        return self.path_.estimator_at(-1).predict(X)
+
+    def __sklearn_tags__(self):
+        return self.estimator.__sklearn_tags__()
+
+    def get_metadata_routing(self) -> Any:
+        """What metadata the estimator asks for."""
+        return self.estimator.get_metadata_routing()
+
+
+def with_recorder(estimator: Any, levels: Sequence[float], n_columns: int | None = None) -> Any:
+    """Put a `PathRecorder` around the last step of an unfitted estimator."""
+    mlp = last_step(estimator)
+    recorder = PathRecorder(mlp, tuple(levels), n_columns)
+    take_callbacks(mlp, recorder)
+    return put_last(estimator, recorder)
+
+
+def recorded_path(estimator: Any) -> PruningPath | None:
+    """Return the path of what `with_recorder` made, or None if dense training did not end."""
+    path = getattr(last_step(estimator), "path_", None)
+    if path is None:
+        return None
+    return PruningPath(**{**path, "estimator": replace_last(estimator, path["estimator"])})
