@@ -21,6 +21,7 @@ from skobd import PruningSearchCV
 from skobd._prune.recipe import prune
 from skobd._search.selection import standard_errors
 from skobd._train.objective import Objective
+from skobd._train.solvers import DivergenceError
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::sklearn.exceptions.ConvergenceWarning"  # few iterations are enough here
@@ -239,7 +240,7 @@ def test_levels_reached_before_a_failure_keep_their_scores(iris, monkeypatch):
         calls.append(args)
         for number, step in enumerate(prune(*args, **kwargs)):
             if number == 2 and len(calls) == 1:
-                raise RuntimeError("the second round of the first fold fails")
+                raise DivergenceError("the second round of the first fold fails")
             yield step
 
     monkeypatch.setattr("skobd._mlp.run.prune", fails_once)
