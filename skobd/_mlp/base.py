@@ -444,7 +444,7 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
         """The network to begin with, read by the present parameters."""
         groups = groups_of_parameters(self)
         return replace(
-            fitted,
+            fitted.recent(),
             prune_intercepts=self.prune_intercepts,
             granularity=self.granularity,
             early_stopping=self._stops_early,
@@ -480,7 +480,7 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
             settings = replace(self._solver_settings(), max_iter=1)
             if self.learning_rate == "cosine":
                 settings = replace(settings, learning_rate="constant")
-            objective, fitted = self._objective(data), self._fitted
+            objective, fitted = self._objective(data), self._fitted.recent()
             pruned = fitted.pruned
             training = Training(settings, rng)
             result = solve(objective, pruned.theta, pruned.mask, fitted.state, training)
