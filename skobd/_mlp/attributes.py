@@ -91,11 +91,7 @@ class FittedAttributes:
 
     @property
     def loss_curve_(self) -> list[float]:
-        """Objective after each epoch or iteration, of dense training and of all retraining.
-
-        The whole of the last call of ``fit``, ``prune`` or ``partial_fit``, and before it at most
-        1000 entries of earlier calls.
-        """
+        """Objective after each epoch or iteration, of the last call and at most 1000 before it."""
         return list(self._get_fitted().state.loss_curve)
 
     @property
