@@ -20,6 +20,7 @@ from .._mlp.path import (
     AlongPath,
     PruningPath,
     last_step,
+    last_step_name,
     put_last,
     replace_last,
     steps_before,
@@ -27,7 +28,12 @@ from .._mlp.path import (
 )
 from .._mlp.warning import Warned, collected_warnings, tell
 from .._prune.granularity import GRANULARITIES
-from .._sklearn_compat import _check_method_params, _safe_split, take_callbacks
+from .._sklearn_compat import (
+    _check_method_params,
+    _check_sample_weight,
+    _safe_split,
+    take_callbacks,
+)
 from .._threads import reproducible_threads
 from .progress import print_fold
 
@@ -254,7 +260,7 @@ def _fit_and_score(task: FoldTask, fold: Fold) -> tuple[list[LevelResult], Pruni
     with task.threads():
         try:
             with fit_task(fold.context, estimator, seen.shown(task.caller)):
-                _check_classes(fold, everything.y, seen.y, held_out.y)
+                _check_classes(fold, everything.y, seen, held_out)
                 fit_along(estimator, seen)
         except Exception as raised:
             if task.error_score == "raise":
@@ -277,16 +283,29 @@ def _picklable(error: Exception) -> Exception:
     return error
 
 
-def _check_classes(fold: Fold, y: Any, y_train: Any, y_test: Any) -> None:
+def _check_classes(fold: Fold, y: Any, seen: Rows, held_out: Rows) -> None:
     """A network cannot be tested on a class that it has never seen."""
     if not is_classifier(fold.estimator) or type_of_target(y) not in ("binary", "multiclass"):
         return
-    missing = np.setdiff1d(np.ravel(y_test), np.ravel(y_train))
+    name = last_step_name(fold.estimator)
+    trained = _labels_that_count(seen.y, seen.fit_params, f"{name}__sample_weight")
+    tested = _labels_that_count(held_out.y, held_out.score_params)
+    missing = np.setdiff1d(tested, trained)
     if missing.size:
+        rows = "rows" if len(trained) == len(np.ravel(seen.y)) else "rows of positive weight"
         raise ValueError(
-            f"Split {fold.index} of cv has no training rows of the classes {missing.tolist()}, "
+            f"Split {fold.index} of cv has no training {rows} of the classes {missing.tolist()}, "
             "which its test rows have; use a stratified or shuffled cv, or leave such classes out."
         )
+
+
+def _labels_that_count(y: Any, params: dict[str, Any], *names: str) -> np.ndarray:
+    """Labels of the rows whose weight is not 0, by whatever name the weights are given."""
+    labels = np.ravel(y)
+    for name in ("sample_weight", *names):
+        if params.get(name) is not None:
+            labels = labels[_check_sample_weight(params[name], y) > 0]
+    return labels
 
 
 # ---------------------------------------------------------------------- scoring
