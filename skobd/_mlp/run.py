@@ -74,7 +74,7 @@ class Run:
 
     def __post_init__(self) -> None:
         self.fitted = self.tasks.start = self.start
-        # Pruning is judged by its end; on a path, which may go as far as it likes, by its beginning.
+        # Pruning is judged by its end; a path, which may go as far as it likes, by its beginning.
         self.dense = self.judged = self.start
         self.done: list[Round] = []
         self.is_interrupted = False
@@ -185,7 +185,7 @@ class Run:
         if self.judged is self.dense:
             return
         spread = self._spread(self.dense)
-        if not 0 < spread or self._spread(self.judged) > _CONSTANT_SPREAD * spread:
+        if spread == 0 or self._spread(self.judged) > _CONSTANT_SPREAD * spread:
             return
         unit = GRANULARITIES[self.judged.granularity].unit
         tell(

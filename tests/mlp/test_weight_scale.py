@@ -179,6 +179,7 @@ def test_boosting_is_as_accurate_as_scikit_learns():
     assert scores[1] > scores[0] - 0.03
 
 
+@pytest.mark.filterwarnings("error:The pruned network predicts about the same")
 class TestConstant:
     """A network of which retraining leaves only its intercepts is reported."""
 
