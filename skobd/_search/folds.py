@@ -287,9 +287,7 @@ def _check_classes(fold: Fold, y: Any, seen: Rows, held_out: Rows) -> None:
     """A network cannot be tested on a class that it has never seen."""
     if not is_classifier(fold.estimator) or type_of_target(y) not in ("binary", "multiclass"):
         return
-    name = last_step_name(fold.estimator)
-    trained = _labels_that_count(seen.y, seen.fit_params, f"{name}__sample_weight")
-    tested = _labels_that_count(held_out.y, held_out.score_params)
+    trained, tested = (_labels_that_count(fold.estimator, rows) for rows in (seen, held_out))
     missing = np.setdiff1d(tested, trained)
     if missing.size:
         rows = "rows" if len(trained) == len(np.ravel(seen.y)) else "rows of positive weight"
@@ -299,13 +297,13 @@ def _check_classes(fold: Fold, y: Any, seen: Rows, held_out: Rows) -> None:
         )
 
 
-def _labels_that_count(y: Any, params: dict[str, Any], *names: str) -> np.ndarray:
-    """Labels of the rows whose weight is not 0, by whatever name the weights are given."""
-    labels = np.ravel(y)
-    for name in ("sample_weight", *names):
-        if params.get(name) is not None:
-            labels = labels[_check_sample_weight(params[name], y) > 0]
-    return labels
+def _labels_that_count(estimator: Any, rows: Rows) -> np.ndarray:
+    """Labels of the rows that are there for the network: a row of weight 0 is as good as none."""
+    labels = np.ravel(rows.y)
+    weight = rows.fit_params.get("sample_weight")
+    if weight is None:
+        weight = rows.fit_params.get(f"{last_step_name(estimator)}__sample_weight")
+    return labels if weight is None else labels[_check_sample_weight(weight, rows.y) > 0]
 
 
 # ---------------------------------------------------------------------- scoring
