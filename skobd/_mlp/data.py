@@ -19,10 +19,15 @@ from .warning import tell
 _FLOATS = (np.float64, np.float32)
 # Rows that the scale of the inputs is judged by, and the root mean square that is too large.
 _SCALE_ROWS, _LARGEST_SCALE = 1000, 30
+# Weights are counts if they are multiples of the smallest, to rounding, and up to so many.
+_COUNT_TOLERANCE, _LARGEST_COUNT = 1e-6, 1e4
 
 
 class Data(NamedTuple):
-    """Validated and encoded rows; ``sample_weight`` is None or of shape (n_samples,)."""
+    """Validated and encoded rows; ``sample_weight`` is None or of shape (n_samples,).
+
+    Weights of training data are those of `in_samples`.
+    """
 
     X: Any
     Y: Array
@@ -93,19 +98,55 @@ def validate(
     Y = estimator._encode(y, X.dtype, reset and not classes_known)
     if sample_weight is None and getattr(estimator, "class_weight", None) is None:
         return Data(in_row_order(X), Y, None)
-    weight = _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
+    weight = _relative_weight(sample_weight, X)
     counts = weight > 0
     if counts.any():
         # "balanced" must not count samples of no weight.
-        weight = weight.copy()
         weight[counts] *= estimator._class_weight_of(y[counts])
     kept = weight > 0
     if not kept.any():
         name = "class_weight" if counts.any() else "sample_weight"
         raise ValueError(f"{name} is zero for every sample; at least one must be positive.")
+    weight[kept] = in_samples(weight[kept])
+    weight = weight.astype(X.dtype)
+    # Single precision has no room for the smallest.
+    kept = weight > 0
     data = Data(in_row_order(X), Y, weight)
     # A sample of no weight must not count in minibatches or splits.
     return data if kept.all() else data.take(np.flatnonzero(kept))
+
+
+def _relative_weight(sample_weight: Any, X: Any) -> Array:
+    """Sample weights, checked, as fractions of the largest, so that no sum overflows."""
+    weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    return weight / (weight.max() or 1)
+
+
+def in_samples(weight: Array) -> Array:
+    """Sample weights in units of one sample: what they are multiplied by makes no difference.
+
+    The penalty is divided by the sum of the weights, so that sum must be a number of samples. If
+    every weight is a whole multiple of the smallest, they count repetitions, and the smallest is
+    one sample: a sample of weight k is as good as k rows. Else the mean is one sample.
+
+    Parameters
+    ----------
+    weight : ndarray of shape (n_samples,)
+        All positive.
+
+    Returns
+    -------
+    weight : ndarray of shape (n_samples,)
+        Counts, or weights of mean 1.
+    """
+    # Once more, because class weights may have made them as large as floats go.
+    weight = weight / weight.max()
+    if weight.min() * _LARGEST_COUNT >= 1:
+        ratio = weight / weight.min()
+        counts = np.rint(ratio)
+        if (np.abs(ratio - counts) <= _COUNT_TOLERANCE * counts).all():
+            return counts
+    return weight / weight.mean()
 
 
 def validate_held_out(
@@ -139,9 +180,7 @@ def validate_held_out(
         )
     if sample_weight is not None:
         with _about("sample_weight_val"):
-            sample_weight = _check_sample_weight(
-                sample_weight, X, dtype=X.dtype, ensure_non_negative=True
-            )
+            sample_weight = _relative_weight(sample_weight, X).astype(X.dtype)
         if not sample_weight.any():
             raise ValueError("sample_weight_val is zero for every sample.")
     return Data(in_row_order(X), Y, sample_weight)

@@ -44,7 +44,8 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         How weights are trained: L-BFGS over all samples, or stochastic gradient descent or Adam
         (Kingma & Ba, 2015) over minibatches.
     alpha : float, default=0.0001
-        Strength of the squared penalty on the weights, divided by the number of samples.
+        Strength of the squared penalty on the weights, divided by the number of samples: by the
+        sum of the sample weights in units of one sample, see ``fit``.
     batch_size : int or "auto", default="auto"
         Rows of a minibatch; "auto" means ``min(200, n_samples)``.
     learning_rate : {"constant", "invscaling", "adaptive", "cosine"}, default="constant"
@@ -544,7 +545,8 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
         How weights are trained: L-BFGS over all samples, or stochastic gradient descent or Adam
         (Kingma & Ba, 2015) over minibatches.
     alpha : float, default=0.0001
-        Strength of the squared penalty on the weights, divided by the number of samples.
+        Strength of the squared penalty on the weights, divided by the number of samples: by the
+        sum of the sample weights in units of one sample, see ``fit``.
     batch_size : int or "auto", default="auto"
         Rows of a minibatch; "auto" means ``min(200, n_samples)``.
     learning_rate : {"constant", "invscaling", "adaptive", "cosine"}, default="constant"

@@ -25,6 +25,9 @@ from .warning import tell
 _RETRAIN_RATES = {"adam": 0.03}
 _RETRAIN_ALPHAS = {"classifier": 3.0, "regressor": 1.0}
 
+# Rows that a constant is known by, and the spread of its output, in parts of the dense network's.
+_JUDGED_ROWS, _CONSTANT_SPREAD = 1000, 0.01
+
 INTERRUPTED = "Training interrupted by user."
 
 
@@ -71,6 +74,8 @@ class Run:
 
     def __post_init__(self) -> None:
         self.fitted = self.tasks.start = self.start
+        # Pruning is judged by its end; a path, which may go as far as it likes, by its beginning.
+        self.dense = self.judged = self.start
         self.done: list[Round] = []
         self.is_interrupted = False
 
@@ -103,6 +108,10 @@ class Run:
                 self.fitted = self.fitted.after(step, n_iter)
                 if not self.keeps_optimizer:
                     self.fitted = self.fitted.without_optimizer()
+                if step.round.round == 0:
+                    self.dense = self.judged = self.fitted
+                elif step.round.round == 1 or not self.is_path:
+                    self.judged = self.fitted
                 yield self.fitted
             if self.tasks.end_round(lambda: {"_fitted": self.with_importances(self.fitted)}):
                 return
@@ -145,6 +154,7 @@ class Run:
         if self.is_interrupted:
             tell(INTERRUPTED)
         self._warn_of_what_is_left()
+        self._warn_of_a_constant()
         trained = [record for record in self.done if record.n_iter]
         short = [record for record in trained if record.status == "max_iter"]
         if self.recipe.retrain_max_iter is not None:
@@ -169,6 +179,27 @@ class Run:
         else:
             return
         tell(f"Less was deleted than prune_fraction asks for: {reason}.")
+
+    def _warn_of_a_constant(self) -> None:
+        """Say where pruning and retraining left nothing of what dense training had learned."""
+        if self.judged is self.dense:
+            return
+        spread = self._spread(self.dense)
+        if spread == 0 or self._spread(self.judged) > _CONSTANT_SPREAD * spread:
+            return
+        unit = GRANULARITIES[self.judged.granularity].unit
+        tell(
+            "The pruned network predicts about the same for every row, and the dense one did not: "
+            f"{self.judged.n_left} of {self.judged.n_total} {unit} are left, retrained with "
+            f"retrain_alpha={self.recipe.retrain_alpha:.3g}. Lower prune_fraction or retrain_alpha."
+        )
+
+    def _spread(self, fitted: Fitted) -> float:
+        """Largest output minus the smallest, of the output where they differ most."""
+        X = self.objective.thinned(_JUDGED_ROWS).X
+        output = fitted.pruned.network.raw_output(fitted.pruned.theta, X)
+        fitted.loss_function.inverse_link(output)
+        return float(np.ptp(output, axis=0).max())
 
     def _shortfall(self, short: list[Round]) -> str:
         where = self._places(short)
