@@ -134,12 +134,15 @@ def parameters(draw):
 
 @st.composite
 def weights(draw, rng, n_samples):
-    """None, or anything that can weigh."""
-    kind = draw(st.sampled_from(["none"] * 4 + ["ones", "some 0", "wide", "tiny", "bool", "all 0"]))
+    """None, or anything that can weigh, in units of any size."""
+    kinds = ["ones", "some 0", "real", "wide", "tiny", "bool", "all 0"]
+    kind = draw(st.sampled_from(["none"] * 4 + kinds))
+    unit = 10.0 ** draw(st.integers(-6, 6))
     return {
         "none": None,
-        "ones": np.ones(n_samples),
-        "some 0": rng.integers(3, size=n_samples),
+        "ones": np.full(n_samples, unit),
+        "some 0": rng.integers(3, size=n_samples) * unit,
+        "real": rng.uniform(0.1, 3, size=n_samples) * unit,
         "wide": 10.0 ** rng.uniform(-30, 30, size=n_samples),
         "tiny": np.full(n_samples, 1e-300),
         "bool": rng.random(n_samples) < 0.7,
@@ -270,3 +273,28 @@ def test_right_or_refused(kind, data):
         if model.solver != "lbfgs":
             if attempt(model.partial_fit, X, y, sample_weight=weight) is None:
                 assert digest(model) == bits
+
+
+@pytest.mark.parametrize("kind", ESTIMATORS)
+@fuzz
+@given(data=st.data())
+def test_unit_of_weights(kind, data):
+    """Equal weights are none, bit for bit, and twelve orders of magnitude are the same network."""
+    seed, scale = data.draw(st.integers(0, 10**6)), 10.0 ** data.draw(st.floats(-6, 6))
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(data.draw(st.integers(5, 30)), 3))
+    y = rng.integers(3, size=len(X)) if kind == "classifier" else rng.normal(size=len(X))
+    model = ESTIMATORS[kind](random_state=0, **data.draw(parameters()))
+    model.set_params(learning_rate_init=1e-3, max_iter=3, alpha=data.draw(st.floats(0, 10)))
+    weight = data.draw(st.sampled_from([np.ones(len(X)), rng.integers(1, 9, size=len(X))]))
+    weight[0] = 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        one = attempt(clone(model).fit, X, y, sample_weight=weight)
+        other = attempt(model.fit, X, y, sample_weight=scale * weight)
+        assert (one is None) == (other is None)
+        if one is None:
+            return
+        assert digest(one) == digest(other)
+        if (weight == 1).all():
+            assert digest(clone(model).fit(X, y)) == digest(one)

@@ -64,7 +64,8 @@ class FittedAttributes:
     )
     sparsity_: float = _read("sparsity", "Fraction of the weights deleted.")
     pruning_history_: dict[str, NDArray[Any]] = _read(
-        "history", "What each round of pruning did, by column."
+        "history",
+        "What each round of pruning did, by column.",
     )
     regrowth_history_: dict[str, NDArray[Any]] = _read(
         "regrowth_history", "What each cycle of regrowth did, by column."
@@ -90,14 +91,17 @@ class FittedAttributes:
 
     @property
     def loss_curve_(self) -> list[float]:
-        """Objective after each epoch or iteration, of dense training and of all retraining."""
+        """Objective after each epoch or iteration, of the last call and at most 1000 before it."""
         return list(self._get_fitted().state.loss_curve)
 
     @property
     def best_loss_(self) -> float | None:
-        """Lowest of ``loss_curve_``; None with early stopping."""
+        """Lowest loss of any epoch or iteration; None with early stopping."""
         fitted = self._get_fitted()
-        return None if fitted.early_stopping else min(fitted.state.loss_curve, default=fitted.loss)
+        if fitted.early_stopping:
+            return None
+        lowest = fitted.state.lowest_loss
+        return lowest if np.isfinite(lowest) else fitted.loss
 
     @property
     def validation_loss_curve_(self) -> list[float] | None:
@@ -111,9 +115,9 @@ class FittedAttributes:
 
     @property
     def best_validation_score_(self) -> float | None:
-        """Highest of ``validation_scores_``."""
-        scores = self.validation_scores_
-        return float(np.nanmax([-np.inf, *scores])) if scores else None
+        """Highest score on validation data after any epoch; None without such data."""
+        state = self._get_fitted().state
+        return state.highest_validation_score if state.validation_scores else None
 
     @property
     def n_layers_(self) -> int:

@@ -165,7 +165,12 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples, non-negative, not all zero.
+            Weights of the samples, non-negative, not all zero. What all of them are multiplied by
+            makes no difference. If every positive weight is a whole multiple of the smallest (up
+            to 10 000 times), a weight of k is as good as k rows of the smallest; else the mean of
+            the positive weights counts as one sample. For equal weights, for counts that begin
+            with 1, and for weights of mean 1 this is scikit-learn's objective; others it
+            penalises by ``alpha`` divided by their sum.
         X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
             Validation data: loss and score on them are recorded after every epoch, and with
             ``early_stopping=True`` they take the place of the held-out fraction.

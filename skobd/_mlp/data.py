@@ -17,6 +17,8 @@ from .targets import Targets
 FLOATS = (np.float64, np.float32)
 # Rows that the scale of the inputs is judged by, and the root mean square that is too large.
 _SCALE_ROWS, _LARGEST_SCALE = 1000, 30
+# Weights are counts if they are multiples of the smallest, to rounding, and up to so many.
+_COUNT_TOLERANCE, _LARGEST_COUNT = 1e-6, 1e4
 
 
 class Given(NamedTuple):
@@ -28,7 +30,10 @@ class Given(NamedTuple):
 
 
 class Data(NamedTuple):
-    """Validated and encoded rows; ``sample_weight`` is None or of shape (n_samples,)."""
+    """Validated and encoded rows; ``sample_weight`` is None or of shape (n_samples,).
+
+    Weights of training data are those of `in_samples`.
+    """
 
     X: Any
     Y: Array
@@ -89,19 +94,55 @@ def validate(
     Y = targets.encode(y, X.dtype)
     if given.sample_weight is None and not targets.has_weights:
         return Data(in_row_order(X), Y, None), targets
-    weight = _check_sample_weight(given.sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
+    weight = _relative_weight(given.sample_weight, X)
     counts = weight > 0
     if counts.any():
         # "balanced" must not count samples of no weight.
-        weight = weight.copy()
         weight[counts] *= targets.weights(y[counts])
     kept = weight > 0
     if not kept.any():
         name = "class_weight" if counts.any() else "sample_weight"
         raise ValueError(f"{name} is zero for every sample; at least one must be positive.")
+    weight[kept] = in_samples(weight[kept])
+    weight = weight.astype(X.dtype)
+    # Single precision has no room for the smallest.
+    kept = weight > 0
     data = Data(in_row_order(X), Y, weight)
     # A sample of no weight must not count in minibatches or splits.
     return (data if kept.all() else data.take(np.flatnonzero(kept))), targets
+
+
+def _relative_weight(sample_weight: Any, X: Any) -> Array:
+    """Sample weights, checked, as fractions of the largest, so that no sum overflows."""
+    weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    return weight / (weight.max() or 1)
+
+
+def in_samples(weight: Array) -> Array:
+    """Express sample weights in units of one sample, so that their scale makes no difference.
+
+    The penalty is divided by the sum of the weights, so that sum must be a number of samples. If
+    every weight is a whole multiple of the smallest, they count repetitions, and the smallest is
+    one sample: a sample of weight k is as good as k rows. Else the mean is one sample.
+
+    Parameters
+    ----------
+    weight : ndarray of shape (n_samples,)
+        All positive.
+
+    Returns
+    -------
+    weight : ndarray of shape (n_samples,)
+        Counts, or weights of mean 1.
+    """
+    # Once more, because class weights may have made them as large as floats go.
+    weight = weight / weight.max()
+    if weight.min() * _LARGEST_COUNT >= 1:
+        ratio = weight / weight.min()
+        counts = np.rint(ratio)
+        if (np.abs(ratio - counts) <= _COUNT_TOLERANCE * counts).all():
+            return counts
+    return weight / weight.mean()
 
 
 def validate_held_out(
@@ -136,9 +177,7 @@ def validate_held_out(
         )
     if sample_weight is not None:
         with _about("sample_weight_val"):
-            sample_weight = _check_sample_weight(
-                sample_weight, X, dtype=X.dtype, ensure_non_negative=True
-            )
+            sample_weight = _relative_weight(sample_weight, X).astype(X.dtype)
         if not sample_weight.any():
             raise ValueError("sample_weight_val is zero for every sample.")
     return Data(in_row_order(X), Y, sample_weight)

@@ -41,7 +41,8 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         How weights are trained: L-BFGS over all samples, or stochastic gradient descent or Adam
         (Kingma & Ba, 2015) over minibatches.
     alpha : float, default=0.0001
-        Strength of the squared penalty on the weights, divided by the number of samples.
+        Strength of the squared penalty on the weights, divided by the number of samples: by the
+        sum of the sample weights in units of one sample, see ``fit``.
     batch_size : int or "auto", default="auto"
         Rows of a minibatch; "auto" means ``min(200, n_samples)``.
     learning_rate : {"constant", "invscaling", "adaptive", "cosine"}, default="constant"
@@ -192,7 +193,7 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         One row for each round, ready for ``pandas.DataFrame``: ``round``, ``n_weights``,
         ``sparsity``, ``loss_before``, ``predicted_increase``, ``loss_after_deletion``,
         ``loss_after_retraining``, ``n_iter``, and ``validation_loss`` and ``validation_score``
-        where there are validation data.
+        where there are validation data. Of earlier calls the last 1000 rounds are kept.
     feature_importances_ : ndarray of shape (n_features,)
         Saliencies h u^2 / 2 summed over the weights of each input, scaled to sum to 1; for raw
         ones see `saliencies`. Their second derivatives are those of
@@ -207,15 +208,19 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
     loss_ : float
         Objective at the end of training, as the solver saw it.
     best_loss_ : float or None
-        Lowest of ``loss_curve_``; None with early stopping.
+        Lowest loss of any epoch or iteration; None with early stopping.
     loss_curve_ : list of float
-        Objective after each epoch or iteration, of dense training and of all retraining.
+        Objective after each epoch or iteration, of dense training and of all retraining: the
+        whole of the last call of ``fit``, ``prune`` or ``partial_fit``, and before it at most
+        1000 entries of earlier calls.
     validation_scores_ : list of float or None
-        Score on the validation data after each epoch; None without such data.
+        Score on the validation data after each epoch, bounded as ``loss_curve_`` is; None without
+        such data.
     validation_loss_curve_ : list of float or None
-        Loss on the validation data after each epoch, without the penalty.
+        Loss on the validation data after each epoch, without the penalty, bounded as
+        ``loss_curve_`` is; None without such data.
     best_validation_score_ : float or None
-        Highest of ``validation_scores_``.
+        Highest score on validation data after any epoch; None without such data.
     n_iter_ : int
         Iterations or epochs of the last call of ``fit``, ``partial_fit`` or ``prune``.
     t_ : int
@@ -491,7 +496,8 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
         How weights are trained: L-BFGS over all samples, or stochastic gradient descent or Adam
         (Kingma & Ba, 2015) over minibatches.
     alpha : float, default=0.0001
-        Strength of the squared penalty on the weights, divided by the number of samples.
+        Strength of the squared penalty on the weights, divided by the number of samples: by the
+        sum of the sample weights in units of one sample, see ``fit``.
     batch_size : int or "auto", default="auto"
         Rows of a minibatch; "auto" means ``min(200, n_samples)``.
     learning_rate : {"constant", "invscaling", "adaptive", "cosine"}, default="constant"
@@ -637,7 +643,7 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
         One row for each round, ready for ``pandas.DataFrame``: ``round``, ``n_weights``,
         ``sparsity``, ``loss_before``, ``predicted_increase``, ``loss_after_deletion``,
         ``loss_after_retraining``, ``n_iter``, and ``validation_loss`` and ``validation_score``
-        where there are validation data.
+        where there are validation data. Of earlier calls the last 1000 rounds are kept.
     feature_importances_ : ndarray of shape (n_features,)
         Saliencies h u^2 / 2 summed over the weights of each input, scaled to sum to 1; for raw
         ones see `saliencies`. Their second derivatives are those of
@@ -652,15 +658,19 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
     loss_ : float
         Objective at the end of training, as the solver saw it.
     best_loss_ : float or None
-        Lowest of ``loss_curve_``; None with early stopping.
+        Lowest loss of any epoch or iteration; None with early stopping.
     loss_curve_ : list of float
-        Objective after each epoch or iteration, of dense training and of all retraining.
+        Objective after each epoch or iteration, of dense training and of all retraining: the
+        whole of the last call of ``fit``, ``prune`` or ``partial_fit``, and before it at most
+        1000 entries of earlier calls.
     validation_scores_ : list of float or None
-        Score on the validation data after each epoch; None without such data.
+        Score on the validation data after each epoch, bounded as ``loss_curve_`` is; None without
+        such data.
     validation_loss_curve_ : list of float or None
-        Loss on the validation data after each epoch, without the penalty.
+        Loss on the validation data after each epoch, without the penalty, bounded as
+        ``loss_curve_`` is; None without such data.
     best_validation_score_ : float or None
-        Highest of ``validation_scores_``.
+        Highest score on validation data after any epoch; None without such data.
     n_iter_ : int
         Iterations or epochs of the last call of ``fit``, ``partial_fit`` or ``prune``.
     t_ : int

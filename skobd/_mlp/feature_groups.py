@@ -1,5 +1,6 @@
 """The parameter ``feature_groups``: checked, and resolved against the columns seen in fit."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral
 from typing import Any, NamedTuple
@@ -86,7 +87,7 @@ def resolve(given: Any, columns: np.ndarray, has_names: bool) -> FeatureGroups:
     if not is_named:
         return FeatureGroups(group_of, None)
     names = tuple(str(key if is_in_group else columns[key]) for is_in_group, key in numbers)
-    doubled = sorted({name for name in names if names.count(name) > 1})
+    doubled = sorted(name for name, count in Counter(names).items() if count > 1)
     if doubled:
         raise ValueError(
             f"feature_groups has a group named {doubled[0]!r}, as a column outside of it is."
@@ -103,7 +104,8 @@ def columns_by_group(
     """
     if group_of is None:
         group_of = np.arange(len(columns))
-    members = [np.flatnonzero(group_of == number) for number in range(int(group_of.max()) + 1)]
+    ends = np.cumsum(np.bincount(group_of))[:-1]
+    members = np.split(np.argsort(group_of, kind="stable"), ends)
     if names is None:
         names = [_joined([columns[place] for place in places]) for places in members]
     return dict(zip(names, members, strict=True))

@@ -137,8 +137,7 @@ def train_epoch(mlp: Any, known: Fitted | None, given: Given, targets: Targets) 
     data, targets = validate(mlp, given, targets, dtype, reset=known is None)
     rng = check_random_state(mlp.random_state)
     fitted = _started(mlp, known, data, targets, rng)
-    if known is None:
-        fitted = _read_by_parameters(mlp, fitted)
+    fitted = _read_by_parameters(mlp, fitted) if known is None else known.recent()
     _warn_of_batch_size(mlp, data)
     # A schedule over max_iter epochs has no meaning for a single one.
     settings = replace(_settings(mlp), max_iter=1)
@@ -244,7 +243,7 @@ def _read_by_parameters(mlp: Any, fitted: Fitted) -> Fitted:
     """The network, counted as the present parameters say."""
     groups = groups_of_parameters(mlp)
     return replace(
-        fitted,
+        fitted.recent(),
         prune_intercepts=mlp.prune_intercepts,
         granularity=mlp.granularity,
         early_stopping=stops_early(mlp),

@@ -45,7 +45,7 @@ class Fitted:
         Whether the score on validation data ended training.
     state : TrainingState
     rounds : Log of Round
-        Every round of pruning, numbers only.
+        The rounds of pruning, numbers only.
     latest : Round or None
         The numbers of the last training, that of the dense network included.
     importances : ndarray of shape (n_features,) or None
@@ -129,6 +129,14 @@ class Fitted:
         if result.n_iter or not self.n_iter:
             fitted = replace(fitted, loss=float(result.loss), n_iter=result.n_iter)
         return fitted
+
+    def recent(self) -> "Fitted":
+        """The same, of whose rounds and curves the last `N_KEPT` entries are kept.
+
+        Every call that goes on with a network begins with it, so that the record is bounded
+        however many calls there are.
+        """
+        return replace(self, rounds=self.rounds.recent(), state=self.state.recent())
 
     def without_optimizer(self) -> "Fitted":
         """The same; further training begins with a fresh optimiser."""
@@ -245,8 +253,6 @@ def history(rounds: Iterable[Round], granularity: str = "weight") -> dict[str, n
 
 def state_of(mlp: Any) -> TrainingState:
     """What a fitted perceptron of scikit-learn has recorded of its training."""
-    return TrainingState(
-        loss_curve=Log(getattr(mlp, "loss_curve_", [])),
-        validation_scores=Log(getattr(mlp, "validation_scores_", None) or []),
-        n_samples_seen=int(mlp.t_),
-    )
+    scores = getattr(mlp, "validation_scores_", None) or []
+    state = TrainingState(n_samples_seen=int(mlp.t_))
+    return state.extended(getattr(mlp, "loss_curve_", []), [(np.nan, score) for score in scores])

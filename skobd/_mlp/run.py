@@ -17,6 +17,9 @@ from .callbacks import FitTasks
 from .fitted import Fitted
 from .warning import tell
 
+# Rows that a constant is known by, and the spread of its output, in parts of the dense network's.
+_JUDGED_ROWS, _CONSTANT_SPREAD = 1000, 0.01
+
 INTERRUPTED = "Training interrupted by user."
 
 
@@ -61,6 +64,8 @@ class Run:
 
     def __iter__(self) -> Iterator[Fitted]:
         self._fitted = self.tasks.start = self.start
+        # Pruning is judged by its end; a path, which may go as far as it likes, by its beginning.
+        self._dense = self._judged = self.start
         is_path = self.recipe.regrows_every_round
         start = self.start
         steps = prune(
@@ -82,7 +87,7 @@ class Run:
                 raise
             self.is_interrupted = True
         if not is_path:
-            yield self._judged()
+            yield self._completed_fit()
         self.is_interrupted |= self._completed[-1].status == "interrupted"
         self._warn()
 
@@ -93,13 +98,17 @@ class Run:
         self._fitted = self._fitted.after(step, n_iter)
         if not self.keeps_optimizer:
             self._fitted = self._fitted.without_optimizer()
+        if step.round.round == 0:
+            self._dense = self._judged = self._fitted
+        elif step.round.round == 1 or not self.recipe.regrows_every_round:
+            self._judged = self._fitted
 
     def _with_importances(self) -> Fitted:
         """The present network with the importances of its inputs."""
         importances = input_importances(self.objective, self._fitted.pruned)
         return replace(self._fitted, importances=importances)
 
-    def _judged(self) -> Fitted:
+    def _completed_fit(self) -> Fitted:
         """The last network, ready to predict: the first prediction takes no longer than others."""
         try:
             fitted = self._with_importances()
@@ -116,6 +125,7 @@ class Run:
         if self.is_interrupted:
             tell(INTERRUPTED)
         self._warn_of_what_is_left()
+        self._warn_of_a_constant()
         trained = [record for record in self._completed if record.n_iter]
         short = [record for record in trained if record.status == "max_iter"]
         if self.recipe.retrain_max_iter is not None:
@@ -140,6 +150,27 @@ class Run:
         else:
             return
         tell(f"Less was deleted than prune_fraction asks for: {reason}.")
+
+    def _warn_of_a_constant(self) -> None:
+        """Say where pruning and retraining left nothing of what dense training had learned."""
+        if self._judged is self._dense:
+            return
+        spread = self._spread(self._dense)
+        if spread == 0 or self._spread(self._judged) > _CONSTANT_SPREAD * spread:
+            return
+        unit = GRANULARITIES[self._judged.granularity].unit
+        tell(
+            "The pruned network predicts about the same for every row, and the dense one did not: "
+            f"{self._judged.n_left} of {self._judged.n_total} {unit} are left, retrained with "
+            f"retrain_alpha={self.recipe.retrain_alpha:.3g}. Lower prune_fraction or retrain_alpha."
+        )
+
+    def _spread(self, fitted: Fitted) -> float:
+        """Largest output minus the smallest, of the output where they differ most."""
+        X = self.objective.thinned(_JUDGED_ROWS).X
+        output = fitted.pruned.network.raw_output(fitted.pruned.theta, X)
+        fitted.targets.loss.inverse_link(output)
+        return float(np.ptp(output, axis=0).max())
 
     def _shortfall(self, short: list[Round]) -> str:
         where = self._places(short)

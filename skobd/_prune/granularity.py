@@ -8,6 +8,7 @@ incoming weights have no effect.
 """
 
 import itertools
+from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
@@ -145,23 +146,27 @@ def _choose(
 
     Groups are taken in their order; one without which no output would depend on any input stays.
     """
+    never = len(groups)
+    # Place in the order of the group that a parameter goes into, and of the one it comes out of.
+    into, out_of = np.full((2, mask.size), never, dtype=np.int32)
+    for place, group in enumerate(groups):
+        into[group.incoming] = out_of[group.outgoing] = place
 
-    def positions(some: list[Group]) -> tuple[Mask, Mask]:
-        deleted, outgoing = np.zeros_like(mask), np.zeros_like(mask)
-        for group in some:
-            deleted[group.incoming] = prunable[group.incoming]
-            outgoing[group.outgoing] = prunable[group.outgoing]
-        return deleted | outgoing, outgoing
+    def deleted(n: int) -> Mask:
+        return prunable & ((into < n) | (out_of < n))
 
-    chosen = groups[:n_delete]
-    if connects(network, mask) and not connects(network, mask & ~positions(chosen)[0]):
-        # Rarely: some group is the last way through. Then they are tried one by one.
-        chosen = []
-        for group in groups:
-            tried = [*chosen, group]
-            if len(tried) <= n_delete and connects(network, mask & ~positions(tried)[0]):
-                chosen = tried
-    return positions(chosen)
+    def is_cut(n: int) -> bool:
+        return not connects(network, mask & ~deleted(n))
+
+    n = min(n_delete, never)
+    if connects(network, mask):
+        # Rarely, and at most once a layer: a group is the last way through, and another one goes.
+        while is_cut(n):
+            last = bisect_left(range(1, n), True, key=is_cut)
+            for places in (into, out_of):
+                places[places == last] = never
+            n = min(n + 1, never)
+    return deleted(n), prunable & (out_of < n)
 
 
 @dataclass(frozen=True)

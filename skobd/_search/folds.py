@@ -16,10 +16,10 @@ from sklearn.base import is_classifier
 from sklearn.utils.multiclass import type_of_target
 
 from .._mlp.callbacks import metadata_of
-from .._mlp.path import PruningPath, steps_before, without_transformers
+from .._mlp.path import PruningPath, last_step_name, steps_before, without_transformers
 from .._mlp.warning import Warned, collected_warnings, tell
 from .._prune.granularity import GRANULARITIES
-from .._sklearn_compat import _check_method_params, _safe_split
+from .._sklearn_compat import _check_method_params, _check_sample_weight, _safe_split
 from .._threads import reproducible_threads
 from .progress import print_fold
 from .recorder import recorded_path, with_recorder
@@ -223,7 +223,7 @@ def _fit_and_score(task: FoldTask, fold: Fold) -> tuple[list[LevelResult], Pruni
     with task.threads():
         try:
             with fit_task(fold.context, estimator, seen.shown(task.caller)):
-                _check_classes(fold, everything.y, seen.y, held_out.y)
+                _check_classes(fold, everything.y, seen, held_out)
                 estimator.fit(*seen.data, **seen.fit_params)
         except Exception as raised:
             if task.error_score == "raise":
@@ -246,16 +246,27 @@ def _picklable(error: Exception) -> Exception:
     return error
 
 
-def _check_classes(fold: Fold, y: Any, y_train: Any, y_test: Any) -> None:
+def _check_classes(fold: Fold, y: Any, seen: Rows, held_out: Rows) -> None:
     """A network cannot be tested on a class that it has never seen."""
     if not is_classifier(fold.estimator) or type_of_target(y) not in ("binary", "multiclass"):
         return
-    missing = np.setdiff1d(np.ravel(y_test), np.ravel(y_train))
+    trained, tested = (_labels_that_count(fold.estimator, rows) for rows in (seen, held_out))
+    missing = np.setdiff1d(tested, trained)
     if missing.size:
+        rows = "rows" if len(trained) == len(np.ravel(seen.y)) else "rows of positive weight"
         raise ValueError(
-            f"Split {fold.index} of cv has no training rows of the classes {missing.tolist()}, "
+            f"Split {fold.index} of cv has no training {rows} of the classes {missing.tolist()}, "
             "which its test rows have; use a stratified or shuffled cv, or leave such classes out."
         )
+
+
+def _labels_that_count(estimator: Any, rows: Rows) -> np.ndarray:
+    """Labels of the rows that are there for the network: a row of weight 0 is as good as none."""
+    labels = np.ravel(rows.y)
+    weight = rows.fit_params.get("sample_weight")
+    if weight is None:
+        weight = rows.fit_params.get(f"{last_step_name(estimator)}__sample_weight")
+    return labels if weight is None else labels[_check_sample_weight(weight, rows.y) > 0]
 
 
 # ---------------------------------------------------------------------- scoring

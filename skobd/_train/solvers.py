@@ -115,12 +115,8 @@ class _Recorder:
 
     def state(self) -> TrainingState:
         """The state that training began with, continued by what was recorded."""
-        start, validation = self._start, self._validation
         return replace(
-            start,
-            loss_curve=start.loss_curve.extended(self._losses),
-            validation_loss_curve=start.validation_loss_curve.extended(v[0] for v in validation),
-            validation_scores=start.validation_scores.extended(v[1] for v in validation),
+            self._start.extended(self._losses, self._validation),
             best_loss=self.best_loss,
             best_validation_score=self.best_score,
             n_no_improvement=self.n_no_improvement,

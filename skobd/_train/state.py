@@ -1,10 +1,9 @@
 """What training leaves behind: curves, best values, the optimiser's moments."""
 
 import copy
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
@@ -12,47 +11,45 @@ from .._net.network import Array
 from .updates import UPDATES, SolverSettings, Update
 
 T = TypeVar("T")
-_lock = threading.Lock()
+
+# Entries of earlier calls that are kept, lest a network that is trained row by row outgrow its
+# weights.
+N_KEPT = 1000
 
 
-class Log(Sequence[T], Generic[T]):
+class Log(Generic[T]):
     """An immutable sequence that shares its values with those it was extended from.
 
-    Extending the latest one appends to a common list, whose first values are an earlier one's;
-    so n extensions by one value take O(n) time and memory in all.
+    Extending the latest one appends to a common list, so that all networks of a path together
+    hold their record once. Every call that trains begins with a log of its own (`recent`):
+    two threads that go on with one network do not meet.
 
     Parameters
     ----------
     values : iterable
     """
 
-    def __init__(self, values: Any = ()) -> None:
-        self._values: list[T] = list(values)
+    def __init__(self, values: Iterable[T] = ()) -> None:
+        self._values = list(values)
         self._n = len(self._values)
 
-    def extended(self, values: Any) -> "Log[T]":
+    def extended(self, values: Iterable[T]) -> "Log[T]":
         """A log of these values and more."""
-        longer: Log[T] = Log.__new__(Log)
-        # Beforehand, so that nobody else's code runs under the lock.
-        values = list(values)
-        with _lock:
-            # Another log that was extended from this one may have appended already.
-            is_latest = len(self._values) == self._n
-            longer._values = self._values if is_latest else self._values[: self._n]
-            longer._values.extend(values)
-            longer._n = len(longer._values)
+        values = list(values)  # beforehand, because they may be made of this very log
+        is_latest = len(self._values) == self._n
+        longer = copy.copy(self) if is_latest else Log(self)
+        longer._values.extend(values)
+        longer._n = len(longer._values)
         return longer
+
+    def recent(self) -> "Log[T]":
+        """A log of the last `N_KEPT` values, which shares nothing."""
+        return Log(self._values[max(0, self._n - N_KEPT) : self._n])
 
     def __len__(self) -> int:
         return self._n
 
-    @overload
-    def __getitem__(self, index: int) -> T: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[T]: ...
-    def __getitem__(self, index: Any) -> Any:
-        if isinstance(index, slice):
-            return [self._values[i] for i in range(*index.indices(self._n))]
+    def __getitem__(self, index: int) -> T:
         return self._values[range(self._n)[index]]
 
     def __iter__(self) -> Iterator[T]:
@@ -72,7 +69,10 @@ class TrainingState:
         Objective after each epoch or iteration.
     validation_loss_curve, validation_scores : Log of float
         The same on validation data, where there are any.
+    lowest_loss, highest_validation_score : float
+        Of all epochs, those included that the curves have dropped; infinite before the first.
     best_loss, best_validation_score : float
+        What improvement is judged by.
     n_no_improvement : int
         Epochs in a row without improvement by `tol`.
     n_samples_seen : int
@@ -83,11 +83,33 @@ class TrainingState:
     loss_curve: Log[float] = field(default_factory=Log)
     validation_loss_curve: Log[float] = field(default_factory=Log)
     validation_scores: Log[float] = field(default_factory=Log)
+    lowest_loss: float = np.inf
+    highest_validation_score: float = -np.inf
     best_loss: float = np.inf
     best_validation_score: float = -np.inf
     n_no_improvement: int = 0
     n_samples_seen: int = 0
     optimizer: Update | None = None
+
+    def extended(
+        self, losses: Sequence[float], validation: Sequence[tuple[float, float]] = ()
+    ) -> "TrainingState":
+        """Continue the curves; of ``validation`` each entry is a loss and a score."""
+        validation_losses = [loss for loss, _ in validation]
+        scores = [score for _, score in validation]
+        return replace(
+            self,
+            loss_curve=self.loss_curve.extended(losses),
+            validation_loss_curve=self.validation_loss_curve.extended(validation_losses),
+            validation_scores=self.validation_scores.extended(scores),
+            lowest_loss=float(min([self.lowest_loss, *losses])),
+            # The former comes first: a score that is NaN is not above it.
+            highest_validation_score=float(max([self.highest_validation_score, *scores])),
+        )
+
+    def recent(self) -> "TrainingState":
+        """The same, of whose curves the last `N_KEPT` entries are kept."""
+        return replace(self, **{name: getattr(self, name).recent() for name in _CURVES})
 
     def forget_best(self) -> "TrainingState":
         """Judge improvement anew, with a fresh optimiser: the old best is out of reach."""
@@ -101,7 +123,7 @@ class TrainingState:
 
     def pack(self) -> dict[str, Any]:
         """Arrays and plain data that are all of it."""
-        curves = {name: np.array(getattr(self, name), dtype=np.float64) for name in _CURVES}
+        curves = {name: np.array(list(getattr(self, name)), dtype=np.float64) for name in _CURVES}
         optimizer = None
         if self.optimizer is not None:
             optimizer = vars(self.optimizer) | {"settings": asdict(self.optimizer.settings)}

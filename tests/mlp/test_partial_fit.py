@@ -1,5 +1,8 @@
 """Training epoch by epoch, with the present masks."""
 
+import copy
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,6 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.neural_network import MLPClassifier
 
 from skobd import OBDMLPClassifier
+from skobd._train.state import N_KEPT
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -87,6 +91,69 @@ def test_rounds_and_importances_stay(kind, data):
     assert len(model.loss_curve_) == n_epochs + 1
     assert model.loss_ == model.loss_curve_[-1]
     assert model.n_iter_ == 1
+
+
+class TestRecordIsBounded:
+    """Whoever trains row by row, for ever, wants a file of constant size."""
+
+    X, y = np.array([[0.5, -1.0]]), np.array([0.25])
+
+    def test_partial_fit(self):
+        model, sizes, losses, n_calls = make("regressor"), [], [], 2 * N_KEPT
+        for number in range(1, n_calls + 1):
+            losses.append(model.partial_fit(self.X, self.y).loss_)
+            # A worse epoch later must not become the best.
+            self.y = self.y + 0.01
+            if number in (N_KEPT + 1, n_calls):
+                sizes.append([len(pickle.dumps(model)), len(pickle.dumps(copy.copy(model)))])
+        assert model.loss_curve_ == losses[-N_KEPT - 1 :]
+        assert model.best_loss_ == min(losses) < min(model.loss_curve_)
+        assert (model.n_iter_, model.t_) == (1, n_calls)
+        # Numbers that count calls may take a byte or two more.
+        assert_allclose(sizes[1], sizes[0], atol=50)
+
+    def test_warm_fit(self, diabetes, monkeypatch):
+        """A call keeps all of its own epochs, and no more than so many before it."""
+        monkeypatch.setattr("skobd._train.state.N_KEPT", 25)
+        model = make("regressor", max_iter=10, retrain_max_iter=2, n_rounds=3, warm_start=True)
+        n_epochs, scores, sizes = 0, [], []
+        for _ in range(10):
+            model.fit(*diabetes, X_val=diabetes[0][:40], y_val=diabetes[1][:40])
+            n_epochs = min(n_epochs, 25) + model.n_iter_
+            assert len(model.loss_curve_) == len(model.validation_scores_) == n_epochs
+            assert len(model.validation_loss_curve_) == n_epochs
+            scores += model.validation_scores_[-model.n_iter_ :]
+            assert model.best_validation_score_ == max(scores)
+            sizes.append(len(pickle.dumps(model)))
+        assert_allclose(sizes[-1], sizes[-5], atol=50)
+
+    def test_prune(self, diabetes, monkeypatch):
+        monkeypatch.setattr("skobd._train.state.N_KEPT", 4)
+        model = make("regressor", prune_fraction=0, max_iter=5, retrain_max_iter=2)
+        model.fit(*diabetes)
+        for number in range(1, 8):
+            model.prune(*diabetes, prune_fraction=number / 10, n_rounds=2)
+            rounds = np.arange(1, 2 * number + 1)[-6:]
+            assert_array_equal(model.pruning_history_["round"], rounds)
+            assert len(model.loss_curve_) == 8
+
+    def test_fit_keeps_all_of_its_epochs(self):
+        params = {"max_iter": N_KEPT + 200, "tol": 0, "n_iter_no_change": np.inf}
+        model = make("regressor", prune_fraction=0, **params).fit(self.X, self.y)
+        assert len(model.loss_curve_) == model.n_iter_ == N_KEPT + 200
+
+
+def test_networks_of_a_path_go_on_independently(diabetes):
+    path = make("regressor", max_iter=5, retrain_max_iter=3).pruning_path(*diabetes, [0.5, 0.8])
+    curves = [path.estimator_at(step).loss_curve_ for step in range(3)]
+    models = [path.estimator_at(step) for step in (0, 1, 1, 2)]
+    own = [[], [], [], []]
+    for _ in range(2):
+        for model, losses in zip(models, own, strict=True):
+            losses.append(model.partial_fit(*diabetes).loss_)
+    for model, losses, step in zip(models, own, (0, 1, 1, 2), strict=True):
+        assert model.loss_curve_ == curves[step] + losses
+    assert [path.estimator_at(step).loss_curve_ for step in range(3)] == curves
 
 
 def test_has_names_and_dtype_of_the_first_call(iris):

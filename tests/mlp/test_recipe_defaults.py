@@ -472,7 +472,8 @@ class TestPredictedDecreases:
             n_regrow=4,
             random_state=0,
         ).fit(X, y)
-        oracle = Oracle((10, 4, 3, 1), "tanh", "squared_error", X, y[:, np.newaxis], weight, 0.7)
+        share = None if weight is None else weight / weight.mean()
+        oracle = Oracle((10, 4, 3, 1), "tanh", "squared_error", X, y[:, np.newaxis], share, 0.7)
         layers = zip(model.coefs_, model.intercepts_, strict=True)
         theta = np.concatenate([array.ravel() for layer in layers for array in layer])
         layers = zip(model.coef_masks_, model.intercept_masks_, strict=True)

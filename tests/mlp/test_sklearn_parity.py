@@ -170,9 +170,13 @@ class TestPlainNetworkIsSklearns:
     @pytest.mark.skipif(not MLP_TAKES_WEIGHTS, reason="scikit-learn's MLP has no sample_weight")
     @pytest.mark.parametrize("kind", ESTIMATORS)
     @pytest.mark.parametrize("params", [{}, {"early_stopping": True}, {"solver": "sgd"}])
-    def test_sample_weight(self, kind, params, data):
+    @pytest.mark.parametrize("weights", ["real", "counts"])
+    def test_sample_weight(self, kind, params, weights, data):
+        """Of mean 1, or counts; scikit-learn's penalty is ``alpha`` over the sum of others, too."""
         X, y = data[kind]
-        weight = np.random.default_rng(0).uniform(0.1, 3, size=len(y))
+        rng = np.random.default_rng(0)
+        weight = rng.uniform(0.1, 3, size=len(y))
+        weight = rng.integers(1, 6, size=len(y)) if weights == "counts" else weight / weight.mean()
         ours, theirs = fit_both(kind, X, y, {"sample_weight": weight}, **params)
         assert_same_network(ours, theirs)
         assert_same_record(ours, theirs)
@@ -231,6 +235,12 @@ class TestPlainNetworkIsSklearns:
         assert len(plain.pruning_history_["round"]) == 0
 
 
+def mean_one(n_samples):
+    """Weights by whose sum the penalty is divided here and in scikit-learn."""
+    weight = np.random.default_rng(0).uniform(0, 3, size=n_samples)
+    return weight / weight.mean()
+
+
 class TestNoHiddenLayerIsLinear:
     """A network without hidden units is a generalised linear model with the same penalty."""
 
@@ -246,7 +256,7 @@ class TestNoHiddenLayerIsLinear:
     @pytest.mark.parametrize("weighted", [False, True])
     def test_ridge(self, weighted, diabetes):
         X, y = diabetes
-        weight = np.random.default_rng(0).uniform(0, 3, size=len(y)) if weighted else None
+        weight = mean_one(len(y)) if weighted else None
         ours = self.fit(OBDMLPRegressor, X, y, weight, alpha=3.0)
         theirs = Ridge(alpha=3.0).fit(X, y, sample_weight=weight)
         assert_allclose(ours.coefs_[0].ravel(), theirs.coef_, atol=1e-4)
@@ -257,7 +267,7 @@ class TestNoHiddenLayerIsLinear:
     @pytest.mark.parametrize("weighted", [False, True])
     def test_logistic_regression(self, name, weighted, request):
         X, y = request.getfixturevalue(name)
-        weight = np.random.default_rng(0).uniform(0, 3, size=len(y)) if weighted else None
+        weight = mean_one(len(y)) if weighted else None
         ours = self.fit(OBDMLPClassifier, X, y, weight, alpha=2.0)
         theirs = LogisticRegression(C=0.5, tol=1e-10, max_iter=10000)
         theirs.fit(X, y, sample_weight=weight)

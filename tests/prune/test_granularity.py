@@ -16,7 +16,7 @@ from skobd._net.dead_units import connects
 from skobd._net.losses import LOSSES
 from skobd._net.network import Network
 from skobd._prune.criteria import CRITERIA
-from skobd._prune.granularity import GRANULARITIES
+from skobd._prune.granularity import GRANULARITIES, _order, present_inputs, present_units
 from skobd._train.objective import Objective
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*(converge|Maximum):UserWarning")
@@ -130,6 +130,86 @@ def test_the_last_way_through_stays(granularity):
         left = delete(at(objective, theta, mask, **settings), 6).mask
     assert connects(network, left)
     assert_array_equal(np.flatnonzero(network.coefs(left)[0].any(axis=1)), [2])
+
+
+def groups_left(granularity, network, mask, group_of):
+    if granularity == "unit":
+        return present_units(network, mask)
+    return present_inputs(network, mask, group_of)
+
+
+def leads_through(network, mask):
+    """Whether any output can be reached from any input, by products of the layers' masks."""
+    return bool(np.linalg.multi_dot([np.eye(network.layer_sizes[0]), *network.coefs(mask)]).any())
+
+
+def deleted_one_by_one(problem, order, groups, n_delete):
+    """By definition: a group goes, in its turn, unless the last way through went with it."""
+    network, mask, n_deleted = problem.network, problem.mask.copy(), 0
+    is_way = leads_through(network, mask * 1.0)
+    for group in (groups[place] for place in order):
+        left = mask.copy()
+        for positions in group:
+            left[positions] &= ~problem.prunable[positions]
+        if n_deleted < n_delete and (not is_way or leads_through(network, left * 1.0)):
+            mask, n_deleted = left, n_deleted + 1
+    return mask
+
+
+def sparse_problem(seed, criterion, granularity):
+    """A small network of one to three hidden layers with holes, and sometimes groups of inputs."""
+    rng = np.random.default_rng(seed)
+    sizes = (rng.integers(2, 9), *rng.integers(1, 7, size=rng.integers(1, 4)), 2)
+    network = Network(tuple(map(int, sizes)), "tanh")
+    mask = (rng.random(network.n_parameters) < rng.choice([0.3, 0.5, 0.8])) | ~network.is_weight
+    theta = np.where(mask, rng.normal(size=mask.size), 0)
+    X, Y = rng.normal(size=(12, sizes[0])), rng.normal(size=(12, 2))
+    objective = Objective(network, LOSSES["squared_error"], X, Y, None, 0.1)
+    settings = {"criterion": criterion, "prune_intercepts": bool(seed % 2)}
+    group_of = None
+    if granularity == "feature" and seed % 3:
+        _, group_of = np.unique(rng.integers(4, size=sizes[0]), return_inverse=True)
+    problem = at(objective, theta, mask, granularity=granularity, **settings)
+    return replace(problem, group_of=group_of)
+
+
+@pytest.mark.parametrize("granularity", ["unit", "feature"])
+@pytest.mark.parametrize("criterion", list(CRITERIA))
+def test_last_way_through_by_definition(granularity, criterion):
+    n_seeds, n_refused = 60 if criterion == "magnitude" else 8, 0
+    for seed in range(n_seeds):
+        problem, again = (sparse_problem(seed, criterion, granularity) for _ in range(2))
+        groups = groups_left(granularity, problem.network, problem.mask, problem.group_of)
+        if len(groups) < 2:
+            continue
+        for n_delete in (len(groups) // 2, len(groups)):
+            order, _ = _order(again, groups, n_delete)
+            expected = deleted_one_by_one(problem, order, groups, n_delete)
+            assert_array_equal(delete(problem, n_delete).mask, expected)
+            left = groups_left(granularity, problem.network, expected, problem.group_of)
+            n_refused += len(left) > len(groups) - n_delete
+    assert n_refused >= n_seeds // 3
+
+
+@pytest.mark.parametrize("granularity", ["unit", "feature"])
+def test_last_way_through_is_found_in_few_steps(granularity, monkeypatch):
+    """Looks at the network are counted; tried one by one, groups would take one look each."""
+    n, looks = 500, []
+    network = Network((n, 3, 1) if granularity == "feature" else (3, n, 1), "tanh")
+
+    def counting(network, mask):
+        looks.append(mask)
+        return connects(network, mask)
+
+    monkeypatch.setattr("skobd._prune.granularity.connects", counting)
+    rng = np.random.default_rng(0)
+    X, Y = rng.normal(size=(5, network.layer_sizes[0])), rng.normal(size=(5, 1))
+    objective = Objective(network, LOSSES["squared_error"], X, Y)
+    theta = rng.normal(size=network.n_parameters)
+    problem = at(objective, theta, criterion="magnitude", granularity=granularity)
+    left = delete(problem, n).mask
+    assert GRANULARITIES[granularity].n_left(network, left, False) == 1
+    assert len(looks) < 30
 
 
 @pytest.mark.parametrize("activation", ["identity", "logistic", "tanh", "relu"])

@@ -366,6 +366,32 @@ def test_folds_lacking_a_class(iris):
     np.testing.assert_array_equal(search.cv_results_["mean_test_score"], scores)
 
 
+@pytest.mark.parametrize("in_pipeline", [False, True])
+def test_folds_that_give_a_class_no_weight(iris, in_pipeline):
+    """They are like folds without its rows."""
+    X, y = iris
+    even, odd = np.arange(0, 150, 2), np.arange(1, 150, 2)
+    cv, weight = [(even, odd), (odd, even)], np.where(y == 1, 0.0, 1.0)
+    weight[odd] = 1e-6
+    name, mlp = "sample_weight", make_classifier()
+    if in_pipeline:
+        name, mlp = "outer__mlp__sample_weight", Pipeline([("mlp", mlp)])
+        mlp = Pipeline([("outer", mlp)])
+    message = r"Split 0 of cv has no training rows of positive weight of the classes \[1\]"
+    with pytest.raises(ValueError, match=message):
+        make_search(mlp, cv=cv, error_score="raise").fit(X, y, **{name: weight})
+    with (
+        pytest.warns(FitFailedWarning, match=message),
+        pytest.warns(UserWarning, match="non-finite"),
+    ):
+        search = make_search(mlp, cv=cv, error_score=np.nan).fit(X, y, **{name: weight})
+    assert np.isnan(search.cv_results_["split0_test_score"]).all()
+    assert np.isfinite(search.cv_results_["split1_test_score"]).all()
+    # Test rows without weight ask for no training rows.
+    weight[y == 1] = 0
+    make_search(mlp, cv=cv, error_score="raise").fit(X, y, **{name: weight})
+
+
 def test_interrupt_ends_the_search(iris, monkeypatch):
     evaluate, calls = Objective.value_and_gradient, []
 

@@ -2,6 +2,7 @@
 
 import pickle
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,13 +12,13 @@ from numpy.testing import assert_array_equal
 from problems import make_problem
 
 from skobd._train.solvers import Training, solve
-from skobd._train.state import Log, TrainingState
+from skobd._train.state import N_KEPT, Log, TrainingState
 from skobd._train.updates import UPDATES, SolverSettings
 
 
 def assert_is(log, values):
     assert len(log) == len(values)
-    assert list(log) == list(log[:]) == values
+    assert list(log) == values
     assert bool(log) == bool(values)
 
 
@@ -36,17 +37,25 @@ class TestLog:
         for log, values in zip(logs, expected, strict=True):
             assert_is(log, values)
 
-    @given(st.lists(st.integers(), max_size=8), st.slices(8), st.integers(-10, 10))
-    def test_reads_like_a_list(self, values, part, index):
+    @given(st.lists(st.integers(), max_size=8), st.integers(-10, 10))
+    def test_is_indexed_like_a_list(self, values, index):
         log = Log(values)
         log.extended([1, 2, 3])
-        assert log[part] == values[part]
-        assert list(reversed(log)) == values[::-1]
         if -len(values) <= index < len(values):
             assert log[index] == values[index]
         else:
             with pytest.raises(IndexError):
                 log[index]
+
+    @pytest.mark.parametrize("n", [0, 1, N_KEPT - 1, N_KEPT, N_KEPT + 7])
+    def test_recent_keeps_the_last_values_and_shares_nothing(self, n):
+        log = Log(range(n))
+        log.extended(["of another"])
+        recent = log.recent()
+        assert_is(recent, list(range(max(0, n - N_KEPT), n)))
+        assert_is(recent.extended([-1]), [*recent, -1])
+        assert_is(log.extended([-2]), [*range(n), -2])
+        assert_is(recent.extended([-3]), [*recent, -3])
 
     def test_values_may_come_from_an_iterator_that_extends_a_log(self):
         log = Log([1, 2])
@@ -101,14 +110,30 @@ def trained(name, **settings):
 
 
 def test_forgetting_the_best_keeps_the_record():
-    state = TrainingState(Log([1.0]), Log([2.0]), Log([3.0]), 1.0, 3.0, 4, 5, object())
+    state = TrainingState(n_no_improvement=4, n_samples_seen=5, optimizer=object())
+    state = replace(state.extended([1.0], [(2.0, 3.0)]), best_loss=1.0, best_validation_score=3.0)
     fresh = state.forget_best()
     assert (fresh.best_loss, fresh.best_validation_score) == (np.inf, -np.inf)
     assert (fresh.n_no_improvement, fresh.optimizer) == (0, None)
     assert fresh.n_samples_seen == 5
     assert [list(curve) for curve in (fresh.loss_curve, fresh.validation_scores)] == [[1.0], [3.0]]
+    assert (fresh.lowest_loss, fresh.highest_validation_score) == (1.0, 3.0)
     assert (state.best_loss, state.n_no_improvement) == (1.0, 4)
     assert state.optimizer is not None
+
+
+@given(st.lists(st.lists(st.tuples(*[st.floats(-9, 9) | st.just(np.nan)] * 2), max_size=5)))
+def test_best_values_are_those_of_all_epochs(calls):
+    state, losses, scores = TrainingState(), [], []
+    for validation in calls:
+        added = [abs(np.nan_to_num(loss)) for loss, _ in validation]
+        state = state.recent().extended(added, validation)
+        losses += added
+        scores += [score for _, score in validation if not np.isnan(score)]
+    assert state.lowest_loss == min(losses, default=np.inf)
+    assert state.highest_validation_score == max(scores, default=-np.inf)
+    assert_array_equal(list(state.validation_scores), [pair[1] for call in calls for pair in call])
+    assert_is(state.loss_curve, losses)
 
 
 def test_states_cannot_be_changed():
