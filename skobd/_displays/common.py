@@ -111,8 +111,12 @@ def check_option(value: Any, allowed: Sequence[Any], parameter: str) -> None:
 def make_axes(ax: Any, display: object, figsize: tuple[float, float]) -> Any:
     """The given axes, or those of a new figure."""
     check_matplotlib_support(f"{type(display).__name__}.plot")
-    if ax is not None:
+    from matplotlib.axes import Axes
+
+    if isinstance(ax, Axes):
         return ax
+    if ax is not None:
+        raise TypeError(f"ax must be a matplotlib Axes or None, got {type(ax).__name__}.")
     import matplotlib.pyplot as plt
 
     return plt.subplots(figsize=figsize, layout="constrained")[1]

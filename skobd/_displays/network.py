@@ -1,6 +1,5 @@
 """`NetworkDisplay`: the surviving network drawn as a graph."""
 
-import warnings
 from collections.abc import Sequence
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
@@ -9,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_scalar
 
+from .._mlp.warning import tell
 from .._net.names import default_names
 from .common import (
     BLUE,
@@ -370,10 +370,7 @@ class NetworkDisplay:
     def _say_not_all(self, n_connections: int, max_connections: int) -> None:
         text = f"the {max_connections:,} largest of {n_connections:,} connections"
         self.ax_.set_title(f"Only {text} are drawn", fontsize=9, pad=20)
-        warnings.warn(
-            f"NetworkDisplay draws only {text}. Prune further, or raise max_connections.",
-            stacklevel=3,
-        )
+        tell(f"NetworkDisplay draws only {text}. Prune further, or raise max_connections.")
 
 
 def _lines(n_columns: int) -> list[float]:

@@ -8,10 +8,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
+from .._mlp.fitted import HISTORY_COLUMNS
+from .._prune.granularity import GRANULARITIES
 from .._search.candidates import candidate_names
 from .._search.search import PruningSearchCV
 from .._search.selection import best_and_threshold, scored_folds, standard_errors
-from .axes import pretty, scale_axis, to_decibels
+from .axes import pretty, scale_axis, to_decibels, without_sign
 from .common import (
     COLOURS,
     GREY,
@@ -148,14 +150,16 @@ class PruningPathDisplay:
             Drawn already.
         """
         _, mlp = unwrap(estimator, f"{cls.__name__}.from_estimator")
-        history = mlp.pruning_history_
+        history, fitted = mlp.pruning_history_, mlp._fitted
         if not len(history["round"]):
+            unit = GRANULARITIES[fitted.granularity].unit
             raise ValueError(
                 f"{type(mlp).__name__} pruned nothing (prune_fraction={mlp.prune_fraction}, "
-                f"n_rounds={mlp.n_rounds}), so it has no path to plot; fit with both positive."
+                f"n_rounds={mlp.n_rounds}, {fitted.n_total} {unit} in the dense network), so it "
+                "has no path to plot; fit with all three positive."
             )
         # Not from the present network, which may have been compacted since.
-        n_dense = round(history["n_weights"][0] / (1 - history["sparsity"][0]))
+        n_dense = fitted.rounds[0].n_total
         first = history["loss_before"][:1]
         unknown = [np.nan]
         scores, validation_loss = (
@@ -213,7 +217,12 @@ class PruningPathDisplay:
         display : PruningPathDisplay
             Drawn already.
         """
-        missing = [name for name in ("round", "n_weights") if name not in path]
+        if not isinstance(path, Mapping):
+            raise TypeError(
+                f"{cls.__name__}.from_path needs a PruningPath, as pruning_path returns it, got "
+                f"{type(path).__name__}."
+            )
+        missing = [name for name in HISTORY_COLUMNS if name not in path]
         if missing:
             raise ValueError(
                 f"path must be what pruning_path returns; it has no {' and no '.join(missing)}."
@@ -404,7 +413,7 @@ class PruningPathDisplay:
         if self.best_index is not None:
             self._mark_best(n_weights, shown(mean))
         name = score_name or self.score_name or "Score"
-        return name.removeprefix("Negative ").capitalize() if negate_score else name
+        return without_sign(name) if negate_score else name
 
     def _draw_means(self, n_weights, means, what) -> None:
         """A line for each candidate; where they are many, only the chosen one has a colour."""

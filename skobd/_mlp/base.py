@@ -1,13 +1,14 @@
 """What the estimators share: they validate, call and store; the mathematics is elsewhere."""
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from numbers import Integral, Real
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone
-from sklearn.utils import Bunch, check_random_state, check_scalar
+from sklearn.utils import Bunch, check_random_state
 from sklearn.utils.validation import assert_all_finite, check_is_fitted, validate_data
 
 from .._net.network import Array, Network
@@ -19,7 +20,12 @@ from .._prune.granularity import GRANULARITIES
 from .._prune.problem import DeletionSettings, Problem, check_no_overflow
 from .._prune.regrowth import predicted_decreases
 from .._prune.schedule import check_levels, survivor_schedule, survivors_at
-from .._sklearn_compat import CallbackSupportMixin, _fit_context, with_callbacks
+from .._sklearn_compat import (
+    CallbackSupportMixin,
+    _fit_context,
+    validate_parameter_constraints,
+    with_callbacks,
+)
 from .._threads import reproducible_threads
 from .._train.engine import check_engine
 from .._train.objective import Objective
@@ -39,7 +45,7 @@ from .data import (
 from .exports import Exports
 from .feature_groups import groups_of_parameters
 from .fitted import Fitted
-from .parameters import PARAMETER_CONSTRAINTS
+from .parameters import PARAMETER_CONSTRAINTS, PRUNE_CONSTRAINTS
 from .path import AlongPath, PruningPath
 from .run import INTERRUPTED, Run, recipe_of, settings_of
 from .warning import tell
@@ -155,6 +161,16 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
         if "_fitted" in state:
             state = state | {"_fitted": Fitted.unpack(state["_fitted"])}
         super().__setstate__(state)
+
+    def _validate_params(self) -> None:
+        super()._validate_params()
+        for name, value in self.get_params(deep=False).items():
+            # Python's integers have no end, but the arithmetic is that of floating-point numbers.
+            if isinstance(value, Integral) and value > sys.float_info.max:
+                raise ValueError(
+                    f"{name} must be at most {sys.float_info.max:.3g}, got an integer of "
+                    f"{int(value).bit_length()} bits."
+                )
 
     # ------------------------------------------------------------------ fitting
 
@@ -316,12 +332,11 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
         check_engine(self.engine)
         fraction = self.prune_fraction if prune_fraction is None else prune_fraction
         rounds = self.n_rounds if n_rounds is None else n_rounds
-        check_scalar(
-            fraction, "prune_fraction", Real, min_val=0, max_val=1, include_boundaries="left"
+        validate_parameter_constraints(
+            PRUNE_CONSTRAINTS,
+            {"prune_fraction": fraction, "n_rounds": rounds},
+            f"{type(self).__name__}.prune",
         )
-        if np.isnan(fraction):
-            raise ValueError("prune_fraction is NaN; it must be in [0, 1).")
-        check_scalar(rounds, "n_rounds", Integral, min_val=1)
         fitted = self._begun(self._fitted)
         if survivors_at([fraction], fitted.n_total)[0] > fitted.n_left:
             gone = 1 - fitted.n_left / fitted.n_total
@@ -682,10 +697,17 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
     # ------------------------------------------------------------------ helpers
 
     def _hidden_sizes(self) -> tuple[int, ...]:
-        sizes = self.hidden_layer_sizes
+        given = sizes = self.hidden_layer_sizes
         if isinstance(sizes, np.ndarray):
             sizes = sizes.tolist()  # a number, where there are no dimensions
-        sizes = tuple(sizes) if hasattr(sizes, "__iter__") else (sizes,)
+        # The layers have an order, which sets and dicts have not.
+        in_order = isinstance(sizes, Sequence) and not isinstance(sizes, bytes | bytearray)
+        if not (in_order or isinstance(sizes, Integral) or hasattr(sizes, "__array__")):
+            raise ValueError(
+                "hidden_layer_sizes must be a sequence of integers, one for each hidden layer from "
+                f"the first to the last, or a single integer; got {given!r}."
+            )
+        sizes = (sizes,) if isinstance(sizes, Integral) else tuple(sizes)
         if any(isinstance(n, bool) or not isinstance(n, Integral) or n < 1 for n in sizes):
             raise ValueError(
                 f"hidden_layer_sizes must be > 0 and integers, got {list(sizes)}; give one "
@@ -754,7 +776,16 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
         """A fresh network with nothing recorded."""
         sizes = (data.X.shape[1], *self._hidden_sizes(), data.Y.shape[1])
         network = Network(sizes, self.activation)
-        theta = network.initialise(rng, data.X.dtype)
+        n_parameters = sum(rows * columns for rows, columns in network.shapes)
+        if n_parameters > np.iinfo(np.intp).max // data.X.dtype.itemsize:
+            raise ValueError(
+                f"hidden_layer_sizes={self.hidden_layer_sizes!r} makes a network of "
+                f"{n_parameters} parameters, more than an array can hold."
+            )
+        try:
+            theta = network.initialise(rng, data.X.dtype)
+        except MemoryError as error:
+            raise MemoryError(f"hidden_layer_sizes={self.hidden_layer_sizes!r}: {error}") from error
         untrained = Fitted.untrained(network, theta, self._loss_name, self.prune_intercepts)
         self._fitted = self._begun(untrained)
 

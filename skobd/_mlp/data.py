@@ -1,12 +1,14 @@
 """Checking and encoding what the user gives, before any work is done."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, is_classifier
 from sklearn.model_selection import train_test_split
+from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, check_consistent_length, validate_data
 
 from .._net.names import feature_names
@@ -47,12 +49,60 @@ def all_or_nothing(estimator: BaseEstimator) -> Iterator[None]:
 
 
 @contextmanager
-def _about(name: str) -> Iterator[None]:
-    """Begin the message of a ValueError with the array that it is about."""
+def about(name: str) -> Iterator[None]:
+    """Begin the message of an error with what it is about, unless it says so itself."""
     try:
         yield
-    except ValueError as error:
-        raise ValueError(f"{name}: {error}") from error
+    except (ValueError, TypeError) as error:
+        if re.search(rf"\b{re.escape(name)}\b", str(error)):
+            raise
+        # Some kinds of ValueError cannot be made of a message.
+        kind = ValueError if isinstance(error, ValueError) else TypeError
+        raise kind(f"{name}: {error}") from error
+
+
+def check_targets(y: Any, is_of_classifier: bool, name: str = "y") -> Any:
+    """Targets as an array; refused is what no network can learn."""
+    with about(name):
+        dtype = None if is_of_classifier else "numeric"
+        y = check_array(y, ensure_2d=False, dtype=dtype, accept_sparse="csr", input_name=name)
+        if is_of_classifier and y.dtype == object:
+            kinds = sorted({type(label).__name__ for label in y.ravel().tolist()})
+            if "str" in kinds and len(kinds) > 1:
+                raise TypeError(f"{name} must have labels of one type, got {', '.join(kinds)}.")
+    return y
+
+
+def check_y_is_given(caller: str, y: Any) -> None:
+    """Refuse data without targets, in the words of scikit-learn."""
+    if y is None:
+        raise ValueError(f"{caller} requires y to be passed, but the target y is None.")
+
+
+def check_targets_of(caller: str, estimator: Any, y: Any) -> None:
+    """Refuse targets that no fit of ``estimator`` would take."""
+    check_y_is_given(caller, y)
+    y = check_targets(y, is_classifier(estimator))
+    if is_classifier(estimator):
+        with about("y"):
+            check_classification_targets(y)
+
+
+def _check_weights(weight: Any, X: Any, name: str) -> Array:
+    """Weights of the samples as an array of shape (n_samples,)."""
+    with about(f"{name} must be finite numbers >= 0, one for each row of X"):
+        return _check_sample_weight(weight, X, dtype=X.dtype, ensure_non_negative=True)
+
+
+def _check_sum(weight: Array, name: str) -> None:
+    """Refuse weights whose sum overflows or underflows, as the objective is divided by it."""
+    with np.errstate(over="ignore"):
+        total = weight.sum()
+    if not np.finfo(weight.dtype).tiny <= total < np.inf:
+        raise ValueError(
+            f"The sum of {name} is {total:.3g}, which is out of the range of {weight.dtype}; "
+            "multiply the weights by a constant, so that their mean is about 1."
+        )
 
 
 def validate(
@@ -78,24 +128,22 @@ def validate(
         Whether the classes are not to be learned, and whether they must be the known ones.
     """
     dtype = _FLOATS if reset else estimator._fitted.pruned.theta.dtype
-    X, y = validate_data(
-        estimator,
-        X,
-        y,
-        accept_sparse="csr",
-        multi_output=True,
-        y_numeric=not estimator._is_classifier,
-        dtype=dtype,
-        reset=reset,
-    )
-    if same_classes:
-        estimator._check_same_classes(y)
-    Y = estimator._encode(y, X.dtype, reset and not classes_known)
+    check_y_is_given(type(estimator).__name__, y)
+    with about("X"):
+        X = validate_data(estimator, X, accept_sparse="csr", dtype=dtype, reset=reset)
+    y = check_targets(y, estimator._is_classifier)
+    with about("X and y"):
+        check_consistent_length(X, y)
+    with about("y"):
+        if same_classes:
+            estimator._check_same_classes(y)
+        Y = estimator._encode(y, X.dtype, reset and not classes_known)
     if sample_weight is None and getattr(estimator, "class_weight", None) is None:
         return Data(in_row_order(X), Y, None)
-    weight = _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
+    weight = _check_weights(sample_weight, X, "sample_weight")
     counts = weight > 0
     if counts.any():
+        _check_sum(weight, "sample_weight")
         # "balanced" must not count samples of no weight.
         weight = weight.copy()
         weight[counts] *= estimator._class_weight_of(y[counts])
@@ -103,6 +151,7 @@ def validate(
     if not kept.any():
         name = "class_weight" if counts.any() else "sample_weight"
         raise ValueError(f"{name} is zero for every sample; at least one must be positive.")
+    _check_sum(weight, "class_weight over the samples")
     data = Data(in_row_order(X), Y, weight)
     # A sample of no weight must not count in minibatches or splits.
     return data if kept.all() else data.take(np.flatnonzero(kept))
@@ -119,7 +168,7 @@ def validate_held_out(
         if sample_weight is not None:
             raise ValueError("sample_weight_val is provided, but X_val was not provided.")
         return None
-    with _about("X_val"):
+    with about("X_val"):
         X = validate_data(
             estimator,
             X,
@@ -128,22 +177,20 @@ def validate_held_out(
             ensure_min_samples=2,
             reset=False,
         )
-    dtype = None if estimator._is_classifier else "numeric"
-    with _about("y_val"):
-        y = check_array(y, ensure_2d=False, dtype=dtype, accept_sparse="csr")
+    y = check_targets(y, estimator._is_classifier, "y_val")
+    with about("X_val and y_val"):
         check_consistent_length(X, y)
-    Y = estimator._encode(y, X.dtype, reset=False, name="y_val")
+    with about("y_val"):
+        Y = estimator._encode(y, X.dtype, reset=False, name="y_val")
     if Y.shape[1] != data.Y.shape[1]:
         raise ValueError(
             f"y_val has {Y.shape[1]} outputs, but the training targets have {data.Y.shape[1]}."
         )
     if sample_weight is not None:
-        with _about("sample_weight_val"):
-            sample_weight = _check_sample_weight(
-                sample_weight, X, dtype=X.dtype, ensure_non_negative=True
-            )
+        sample_weight = _check_weights(sample_weight, X, "sample_weight_val")
         if not sample_weight.any():
             raise ValueError("sample_weight_val is zero for every sample.")
+        _check_sum(sample_weight, "sample_weight_val")
     return Data(in_row_order(X), Y, sample_weight)
 
 

@@ -16,10 +16,18 @@ from .._net.network import Array
 from .._sklearn_compat import StrOptions, _check_partial_fit_first_call, available_if
 from .arithmetic import quiet
 from .base import BaseOBDMLP
-from .data import all_or_nothing
+from .data import about, all_or_nothing, check_targets, check_y_is_given
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+
+def _check_classes(classes: Any) -> None:
+    """Refuse what is no list of classes."""
+    with about("classes must be one label for each class"):
+        if np.ndim(classes) != 1:
+            raise ValueError(f"got {classes!r}.")
+        unique_labels(classes)
 
 
 class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
@@ -407,6 +415,12 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
                     raise ValueError(
                         f"class_weight[{label!r}] must be a finite number >= 0, got {value!r}."
                     )
+        is_single = y.shape[1:] in ((), (1,))
+        if isinstance(given, list) and is_single:
+            raise ValueError(
+                "class_weight must be a dict, 'balanced' or None for targets of one column; lists "
+                f"of dicts are for multilabel targets. Got {given!r}."
+            )
         if isinstance(given, dict) and y.ndim == 1:
             # By all classes that are known, because a batch need not have every one of them.
             of_class = compute_class_weight(given, classes=self.classes_, y=self.classes_)
@@ -454,7 +468,11 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
                 "pass them as a dict."
             )
         with quiet(), all_or_nothing(self):
+            if classes is not None:
+                _check_classes(classes)
             if _check_partial_fit_first_call(self, classes):
+                check_y_is_given(type(self).__name__, y)
+                y = check_targets(y, is_of_classifier=True)
                 labels = y if type_of_target(y).startswith("multilabel") else classes
                 self._learn_classes(labels, "classes")
             return self._partial_fit(X, y, sample_weight)

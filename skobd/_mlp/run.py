@@ -19,7 +19,7 @@ from .._train.solvers import Monitor, Training
 from .._train.updates import UPDATES, SolverSettings, batch_size_of
 from .callbacks import FitTasks
 from .fitted import Fitted
-from .warning import tell
+from .warning import NothingLeftWarning, tell
 
 # What "auto" means; see benchmarks/default.py.
 _RETRAIN_RATES = {"adam": 0.03}
@@ -145,6 +145,7 @@ class Run:
         if self.is_interrupted:
             tell(INTERRUPTED)
         self._warn_of_what_is_left()
+        self._warn_of_nothing_left()
         trained = [record for record in self.done if record.n_iter]
         short = [record for record in trained if record.status == "max_iter"]
         if self.recipe.retrain_max_iter is not None:
@@ -169,6 +170,19 @@ class Run:
         else:
             return
         tell(f"Less was deleted than prune_fraction asks for: {reason}.")
+
+    def _warn_of_nothing_left(self) -> None:
+        """Say that deletion has cut every way from the inputs to the outputs."""
+        fitted = self.fitted
+        left, total = fitted.n_weights, fitted.n_prunable
+        if left == total or fitted.pruned.used_inputs.size:
+            return
+        tell(
+            f"Pruning has left {left} of {total} weights, and no way from the inputs to the "
+            "outputs: the network predicts the same for every row. A smaller prune_fraction "
+            "leaves more.",
+            NothingLeftWarning,
+        )
 
     def _shortfall(self, short: list[Round]) -> str:
         where = self._places(short)

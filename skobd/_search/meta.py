@@ -3,10 +3,12 @@
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
+import numpy as np
 from sklearn import get_config
 
 from .._mlp.data import all_or_nothing
 from .._mlp.warning import collected_warnings, tell, tell_once
+from .._sklearn_compat import _check_method_params, _num_samples
 from .folds import FoldResult
 
 
@@ -21,6 +23,19 @@ class Routed(NamedTuple):
 def is_routing() -> bool:
     """Whether scikit-learn routes metadata."""
     return get_config()["enable_metadata_routing"]
+
+
+def check_metadata(X: Any, params: dict[str, Any]) -> dict[str, Any]:
+    """Metadata as arrays; refused are weights and groups that are not one for each row."""
+    n_rows = _num_samples(X)
+    for name, values in params.items():
+        is_of_rows = name.rpartition("__")[2] in ("sample_weight", "groups")
+        if is_of_rows and np.ndim(values) and _num_samples(values) != n_rows:
+            raise ValueError(
+                f"{name} must have one entry for each of the {n_rows} rows of X, got "
+                f"{_num_samples(values)}."
+            )
+    return _check_method_params(X, params=params)
 
 
 def fit_anew(estimator: Any, fit: Callable[[], None]) -> None:

@@ -127,7 +127,10 @@ class TestArrays:
                 "y_val (has 2 outputs|is multil)",
             ),
             ({"X_val": X, "y_val": np.full(40, "a", dtype=object)}, "y_val"),
-            ({"X_val": X, "y_val": y, "sample_weight_val": zeros - 1}, "sample_weight_val: .*Neg"),
+            (
+                {"X_val": X, "y_val": y, "sample_weight_val": zeros - 1},
+                "sample_weight_val .*Neg",
+            ),
             ({"X_val": X, "y_val": y, "sample_weight_val": zeros}, ALL_ZERO),
         ):
             assert_refused(
