@@ -15,6 +15,7 @@ from .common import (
     GREY,
     VERMILLION,
     Names,
+    check_layers,
     check_names,
     check_option,
     make_axes,
@@ -188,6 +189,9 @@ class NetworkDisplay:
         """
         check_option(show_weights, ("auto", True, False), "show_weights")
         check_scalar(max_connections, "max_connections", Integral, min_val=1)
+        check_layers(self.coefs, self.intercepts, "intercepts", lambda _, fan_out: (fan_out,))
+        if not all(np.isfinite(array).all() for array in [*self.coefs, *self.intercepts]):
+            raise ValueError("coefs and intercepts must be finite, but contain NaN or infinity.")
         names = [
             _check_or_make(self.feature_names, len(self.coefs[0]), "feature_names", "x"),
             *(default_names(len(values), "h") for values in self.intercepts[:-1]),

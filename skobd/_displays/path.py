@@ -18,6 +18,8 @@ from .common import (
     COLOURS,
     GREY,
     VERMILLION,
+    check_column,
+    check_names,
     check_option,
     make_axes,
     remove_spines,
@@ -351,6 +353,7 @@ class PruningPathDisplay:
         check_option(xscale, (None, "linear", "log"), "xscale")
         if kind is None:
             kind = "objective" if self.scores is None else "score"
+        self._check_columns()
         if kind == "score" and self.scores is None:
             raise ValueError(
                 "kind='score' needs scores, which need validation data; draw kind='objective'."
@@ -359,6 +362,8 @@ class PruningPathDisplay:
             raise ValueError("kind='score' needs scores, but all of them are NaN.")
         if kind == "objective" and self.objective is None:
             raise ValueError("kind='objective' needs the objective, which was not given.")
+        if kind == "objective" and not any(map(self._has_finite, _OBJECTIVES.values())):
+            raise ValueError("kind='objective' needs the objective, but none of it is finite.")
         n_levels = len(self.n_weights)
         index = self.best_index
         if index is not None and not (
@@ -386,6 +391,20 @@ class PruningPathDisplay:
         if len(ax.get_legend_handles_labels()[1]) > 1:
             ax.legend(frameon=False, fontsize="small")
         return self
+
+    def _check_columns(self) -> None:
+        check_column(self.n_weights, "n_weights")
+        n_levels = len(self.n_weights)
+        for name in ("scores", *_OBJECTIVES.values()):
+            if getattr(self, name) is not None:
+                check_column(getattr(self, name), name, n_levels, 2 if name == "scores" else 1)
+        if self.candidates is not None:
+            check_names(self.candidates, n_levels, "candidates")
+
+    def _has_finite(self, name: str) -> bool:
+        """Whether a column is there, with something to draw."""
+        values = getattr(self, name)
+        return values is not None and bool(np.isfinite(np.asarray(values, dtype=float)).any())
 
     def _draw_score(self, n_weights, decibels, negate_score, band, score_name) -> str:
         """Means and band over the folds, the chosen level, the one-standard-error line."""
@@ -455,10 +474,9 @@ class PruningPathDisplay:
         """The objective after each stage of a round."""
         styles = ("o-", "v:", "x--", "s-")
         for (label, name), colour, style in zip(_OBJECTIVES.items(), COLOURS, styles, strict=False):
-            values = getattr(self, name)
-            if values is None or not np.isfinite(np.asarray(values, dtype=float)).any():
+            if not self._has_finite(name):
                 continue
-            values = to_decibels(np.asarray(values, dtype=float), decibels)
+            values = to_decibels(np.asarray(getattr(self, name), dtype=float), decibels)
             self.lines_ += self.ax_.plot(
                 n_weights, values, style, color=colour, ms=4, lw=1.4, label=label
             )

@@ -166,7 +166,7 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
         super()._validate_params()
         for name, value in self.get_params(deep=False).items():
             # Python's integers have no end, but the arithmetic is that of floating-point numbers.
-            if isinstance(value, Integral) and value > sys.float_info.max:
+            if isinstance(value, Integral) and int(value) > sys.float_info.max:
                 raise ValueError(
                     f"{name} must be at most {sys.float_info.max:.3g}, got an integer of "
                     f"{int(value).bit_length()} bits."
