@@ -1,12 +1,12 @@
 """What the search and the selector have in common as estimators around an estimator."""
 
 from collections.abc import Callable, Iterable
+from numbers import Number
 from typing import Any, NamedTuple
 
-import numpy as np
 from sklearn import get_config
 
-from .._mlp.data import all_or_nothing
+from .._mlp.data import about, all_or_nothing
 from .._mlp.warning import collected_warnings, tell, tell_once
 from .._sklearn_compat import _check_method_params, _num_samples
 from .folds import FoldResult
@@ -30,10 +30,14 @@ def check_metadata(X: Any, params: dict[str, Any]) -> dict[str, Any]:
     n_rows = _num_samples(X)
     for name, values in params.items():
         is_of_rows = name.rpartition("__")[2] in ("sample_weight", "groups")
-        if is_of_rows and np.ndim(values) and _num_samples(values) != n_rows:
+        # A single number weighs all rows.
+        if not is_of_rows or values is None or isinstance(values, Number):
+            continue
+        with about(name):
+            n_values = _num_samples(values)
+        if n_values != n_rows:
             raise ValueError(
-                f"{name} must have one entry for each of the {n_rows} rows of X, got "
-                f"{_num_samples(values)}."
+                f"{name} must have one entry for each of the {n_rows} rows of X, got {n_values}."
             )
     return _check_method_params(X, params=params)
 

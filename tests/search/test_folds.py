@@ -427,7 +427,7 @@ class TestRefusedBeforeAnyWork:
     @pytest.mark.parametrize("n", [3, 149, 151])
     def test_weights_of_another_length(self, iris, name, n):
         match = f"sample_weight must have one entry for each of the 150 rows of X, got {n}"
-        for weight in (np.ones(n), [1.0] * n):
+        for weight in (np.ones(n), [1.0] * n, dict.fromkeys(range(n), 1), "1" * n):
             with pytest.raises(ValueError, match=match):
                 _searches()[name](*iris, sample_weight=weight)
 
