@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def _check_classes(classes: Any) -> None:
     """Refuse what is no list of classes."""
     with about("classes must be one label for each class"):
-        if np.ndim(classes) != 1:
+        if np.ndim(classes) != 1 or not len(classes):
             raise ValueError(f"got {classes!r}.")
         unique_labels(classes)
 
@@ -473,7 +473,9 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
             if _check_partial_fit_first_call(self, classes):
                 check_y_is_given(type(self).__name__, y)
                 y = check_targets(y, is_of_classifier=True)
-                labels = y if type_of_target(y).startswith("multilabel") else classes
+                with about("y"):
+                    is_multilabel = type_of_target(y).startswith("multilabel")
+                labels = y if is_multilabel else classes
                 self._learn_classes(labels, "classes")
             return self._partial_fit(X, y, sample_weight)
 

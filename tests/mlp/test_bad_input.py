@@ -258,7 +258,7 @@ def test_sum_of_class_weights(value):
         np.array(["a", np.nan] * 20, dtype=object),
         np.array([b"a", b"b"] * 20),
     ],
-    ids=str,
+    ids=lambda y: repr(y)[:20],
 )
 def test_targets_are_named(kind, y):
     """Whatever is wrong with them, and wherever they are given."""
@@ -525,6 +525,7 @@ class TestLabels:
             assert set(vars(model)) == attributes
             model.partial_fit(X, Y_CLASS, classes=[0, 1, 2])
 
+    @pytest.mark.filterwarnings("ignore:A column-vector y")
     def test_lists_of_class_weights_are_for_multilabel_targets(self):
         for y in (Y_CLASS, Y_CLASS[:, np.newaxis]):
             assert_refused(

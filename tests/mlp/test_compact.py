@@ -58,7 +58,7 @@ class TestCompact:
         smaller = model.compact()
         assert model.n_weights_ == smaller.n_weights_ == 0
         assert_allclose(smaller.predict_proba(X), model.predict_proba(X), rtol=0, atol=1e-12)
-        for values in smaller.saliencies(X, y).coefs + smaller.compact().coefs_:
+        for values in [*smaller.saliencies(X, y).coefs, *smaller.compact().coefs_]:
             assert not values.any()
         assert np.isfinite(smaller.second_derivatives(X, y).intercepts[-1]).all()
         assert smaller.prune(X, y).n_weights_ == 0

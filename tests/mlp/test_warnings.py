@@ -220,14 +220,14 @@ class TestNothingLeft:
 
     def test_also_where_a_weight_is_left_that_leads_nowhere(self):
         X = np.random.default_rng(0).normal(size=(40, 4))
-        model = make("regressor", (5,), solver="lbfgs", alpha=1, max_iter=1000, n_regrow=0)
+        model = make("regressor", hidden_layer_sizes=(5,), solver="lbfgs", alpha=1, max_iter=1000)
         model.set_params(prune_fraction=0.96, n_rounds=1)
         with pytest.warns(UserWarning, match="Pruning has left 1 of 25 weights, and no way"):
             model.fit(X, X[:, 0])
 
     def test_not_of_the_levels_that_a_search_compares(self, iris):
         X, y = iris
-        model = make("classifier", (3,), solver="lbfgs", alpha=1, max_iter=1000, n_regrow=0)
+        model = make("classifier", hidden_layer_sizes=(3,), solver="lbfgs", alpha=1, max_iter=1000)
         levels = [0, 0.5, 0.999]
         search = PruningSearchCV(model, cv=3, prune_fractions=levels, selection="best").fit(X, y)
         assert search.best_index_ < 2
