@@ -10,7 +10,11 @@ from sklearn.exceptions import NotFittedError
 
 from skobd import OBDMLPClassifier
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    # Also networks that were asked to be nothing.
+    pytest.mark.filterwarnings("ignore:Pruning has left"),
+]
 
 
 class TestCompact:
@@ -47,7 +51,6 @@ class TestCompact:
         assert smaller.fit(*iris).n_weights_ == n_weights
         assert smaller.prune(*iris).n_weights_ == n_weights
 
-    @pytest.mark.filterwarnings("ignore:Pruning has left 0 of")
     @pytest.mark.parametrize("hidden", [(), (3,), (2, 2)])
     def test_of_nothing(self, iris, hidden):
         """What it sets is within the parameters' constraints, and all goes on from there."""
