@@ -21,6 +21,7 @@ from sklearn.utils.validation import (
     _check_sample_weight,
     _get_feature_names,
     _num_features,
+    _num_samples,
 )
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "_fit_context",
     "_get_feature_names",
     "_num_features",
+    "_num_samples",
     "_safe_split",
     "_yield_masked_array_for_each_param",
     "accepts_sample_weight",

@@ -180,3 +180,15 @@ def test_exceptions_are_still_needed():
             for node in ast.walk(tree)
             if isinstance(node, ast.FunctionDef) and node.name == function
         )
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_warnings_are_told_by_one_function(name):
+    """It alone finds the line of the user's that a warning is to point at."""
+    calls = {
+        node.lineno
+        for node in ast.walk(TREES[name])
+        if (isinstance(node, ast.Attribute) and node.attr in ("warn", "warn_explicit"))
+        or (isinstance(node, ast.ImportFrom) and node.module == "warnings")
+    }
+    assert len(calls) == (name == "_mlp/warning.py")

@@ -298,3 +298,65 @@ def test_unit_of_weights(kind, data):
         assert digest(one) == digest(other)
         if (weight == 1).all():
             assert digest(clone(model).fit(X, y)) == digest(one)
+
+
+OPERATIONS = ("compact", "prune", "partial_fit", "fit", "warm fit", "clone", "pickle", "assign")
+
+
+def operate(model, name, data, fraction):
+    """The model after an operation, or None where that was refused for a reason that is given."""
+    if name == "compact":
+        return model.compact()
+    if name == "pickle":
+        return pickle.loads(pickle.dumps(model))
+    if name == "assign":
+        model.coefs_ = [coef * 0.5 for coef in model.coefs_]
+        return model
+    if name == "prune":
+        return attempt(model.prune, *data, prune_fraction=fraction)
+    if name == "clone":
+        return attempt(clone(model).fit, *data)
+    model.set_params(warm_start=name == "warm fit")
+    return attempt(model.partial_fit if name == "partial_fit" else model.fit, *data)
+
+
+@pytest.mark.parametrize("kind", ESTIMATORS)
+@fuzz
+@given(data=st.data())
+def test_sequences_of_operations(kind, data):
+    """Whatever came before, what a model is made of is right, and what it sets can be fitted."""
+    rng = np.random.default_rng(data.draw(st.integers(0, 10**6)))
+    X = rng.normal(size=(20, 3))
+    y = np.arange(20) % 2 if kind == "classifier" else rng.normal(size=20)
+    params = data.draw(parameters())
+    # Parameters that are refused are for the other test.
+    params |= {"early_stopping": False, "learning_rate_init": 0.01, "prune_tol": None}
+    model = ESTIMATORS[kind](random_state=0, **params)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", RuntimeWarning)
+        if attempt(model.fit, X, y) is None:
+            return
+        names = st.sampled_from([name for name in OPERATIONS if name != "partial_fit"])
+        if model.solver != "lbfgs":
+            names = st.sampled_from(OPERATIONS)
+        for name in data.draw(st.lists(names, min_size=1, max_size=4)):
+            before, n_left = copy.deepcopy(model), model.n_weights_
+            after = operate(model, name, (X, y), data.draw(st.sampled_from([0.5, 0.9, 0.999])))
+            if after is None:
+                # Only a level below the present one is refused; nothing is changed then.
+                assert name == "prune"
+                assert digest(model) == digest(before)
+                continue
+            if name in ("compact", "pickle"):
+                p, q = (getattr(m, "predict_proba", m.predict)(X) for m in (before, after))
+                np.testing.assert_allclose(q, p, rtol=1e-9, atol=1e-9)
+            if name in ("compact", "prune", "partial_fit", "warm fit", "pickle", "assign"):
+                assert after.n_weights_ <= n_left
+            model = after
+            assert_deleted_are_zero(model)
+            model._validate_params()
+            check_derivatives(model, X, y, None)
+            assert np.isfinite(
+                model.predict(X) if kind == "regressor" else model.predict_proba(X)
+            ).all()

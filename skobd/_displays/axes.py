@@ -13,6 +13,12 @@ def pretty(metric: str) -> str:
     return words[:1].upper() + words[1:]
 
 
+def without_sign(name: str) -> str:
+    """What the negative of a score is called: "Negative RMSE of CO2" as "RMSE of CO2"."""
+    name = name.removeprefix("Negative ")
+    return name[:1].upper() + name[1:]
+
+
 def to_decibels(values: Any, decibels: bool) -> Any:
     """10 log10 of positive values, if asked for."""
     if not decibels:

@@ -1,6 +1,8 @@
 """What the displays share: unwrapping estimators, names, axes and colours."""
 
-from collections.abc import Sequence
+import reprlib
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -11,6 +13,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from .._mlp.base import BaseOBDMLP
+from .._mlp.data import about
 from .._mlp.feature_groups import columns_by_group
 from .._mlp.names import default_names, feature_names
 from .._mlp.path import last_step, steps_before
@@ -101,17 +104,59 @@ def check_names(names: Names, n: int, parameter: str) -> np.ndarray:
     return np.array([str(name) for name in names], dtype=object)
 
 
+def check_column(values: Any, name: str, n_levels: int | None = None, most_axes: int = 1) -> None:
+    """Refuse what is not one number (or with a second axis, one row of them) for each level."""
+    try:
+        column = np.asarray(values, dtype=float)
+    except (TypeError, ValueError):
+        column = np.empty(())
+    is_column = 1 <= column.ndim <= most_axes and len(column)
+    if not is_column or n_levels not in (None, len(column)):
+        each = "each level" if n_levels is None else f"each of the {n_levels} levels"
+        raise ValueError(f"{name} must have numbers for {each}, got {reprlib.repr(values)}.")
+
+
+def check_layers(coefs: Any, beside: Any, name: str, shape_of: Callable[..., Any]) -> None:
+    """Refuse what are not matrices of layers that follow each other, with arrays beside them.
+
+    ``shape_of(fan_in, fan_out)`` is the shape of the array beside a layer.
+    """
+    with about("coefs"):
+        shapes = [np.shape(layer) for layer in coefs]
+    with about(name):
+        given = [np.shape(layer) for layer in beside]
+    follow = all(len(shape) == 2 for shape in shapes) and all(
+        before[1] == after[0] for before, after in pairwise(shapes)
+    )
+    if not shapes or not follow:
+        raise ValueError(
+            f"coefs must be a matrix (fan_in, fan_out) for each layer, got shapes {shapes}."
+        )
+    wanted = [shape_of(*shape) for shape in shapes]
+    if given != wanted:
+        raise ValueError(f"{name} must be arrays of shapes {wanted}, got {given}.")
+
+
 def check_option(value: Any, allowed: Sequence[Any], parameter: str) -> None:
     """Refuse a value that is none of those allowed."""
-    if not any(value is option or value == option for option in allowed):
+    if np.ndim(value) or not any(value is option or value == option for option in allowed):
         options = ", ".join(map(repr, allowed[:-1])) + f" or {allowed[-1]!r}"
         raise ValueError(f"{parameter} must be {options}, got {value!r}.")
+
+
+def check_axes(ax: Any) -> None:
+    """Refuse what cannot be drawn on."""
+    from matplotlib.axes import Axes
+
+    if not isinstance(ax, Axes):
+        raise TypeError(f"ax must be a matplotlib Axes or None, got {type(ax).__name__}.")
 
 
 def make_axes(ax: Any, display: object, figsize: tuple[float, float]) -> Any:
     """The given axes, or those of a new figure."""
     check_matplotlib_support(f"{type(display).__name__}.plot")
     if ax is not None:
+        check_axes(ax)
         return ax
     import matplotlib.pyplot as plt
 

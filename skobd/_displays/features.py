@@ -11,6 +11,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
+from .._mlp.data import about
 from .._mlp.names import default_names
 from .._mlp.path import last_step
 from .._search.feature_selector import OBDFeatureSelector
@@ -277,7 +278,8 @@ class FeaturePathDisplay:
         """Scores of shape (n_levels, n_splits)."""
         if self.scores is None:
             return None
-        scores = np.asarray(self.scores, dtype=float)
+        with about("scores"):
+            scores = np.asarray(self.scores, dtype=float)
         if scores.ndim not in (1, 2) or len(scores) != n_levels:
             raise ValueError(
                 f"scores must be of shape ({n_levels},) or ({n_levels}, n_splits), one for each "

@@ -1,6 +1,5 @@
 """`NetworkDisplay`: the surviving network drawn as a graph."""
 
-import warnings
 from collections.abc import Sequence
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
@@ -10,11 +9,13 @@ from numpy.typing import NDArray
 from sklearn.utils import check_scalar
 
 from .._mlp.names import default_names
+from .._mlp.warning import tell
 from .common import (
     BLUE,
     GREY,
     VERMILLION,
     Names,
+    check_layers,
     check_names,
     check_option,
     make_axes,
@@ -188,6 +189,9 @@ class NetworkDisplay:
         """
         check_option(show_weights, ("auto", True, False), "show_weights")
         check_scalar(max_connections, "max_connections", Integral, min_val=1)
+        check_layers(self.coefs, self.intercepts, "intercepts", lambda _, fan_out: (fan_out,))
+        if not all(np.isfinite(array).all() for array in [*self.coefs, *self.intercepts]):
+            raise ValueError("coefs and intercepts must be finite, but contain NaN or infinity.")
         names = [
             _check_or_make(self.feature_names, len(self.coefs[0]), "feature_names", "x"),
             *(default_names(len(values), "h") for values in self.intercepts[:-1]),
@@ -370,10 +374,7 @@ class NetworkDisplay:
     def _say_not_all(self, n_connections: int, max_connections: int) -> None:
         text = f"the {max_connections:,} largest of {n_connections:,} connections"
         self.ax_.set_title(f"Only {text} are drawn", fontsize=9, pad=20)
-        warnings.warn(
-            f"NetworkDisplay draws only {text}. Prune further, or raise max_connections.",
-            stacklevel=3,
-        )
+        tell(f"NetworkDisplay draws only {text}. Prune further, or raise max_connections.")
 
 
 def _lines(n_columns: int) -> list[float]:

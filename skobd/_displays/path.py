@@ -8,14 +8,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
+from .._mlp.fitted import HISTORY_COLUMNS
+from .._prune.granularity import GRANULARITIES
 from .._search.candidates import candidate_names
 from .._search.search import PruningSearchCV
 from .._search.selection import best_and_threshold, scored_folds, standard_errors
-from .axes import pretty, scale_axis, to_decibels
+from .axes import pretty, scale_axis, to_decibels, without_sign
 from .common import (
     COLOURS,
     GREY,
     VERMILLION,
+    check_column,
+    check_names,
     check_option,
     make_axes,
     remove_spines,
@@ -148,14 +152,16 @@ class PruningPathDisplay:
             Drawn already.
         """
         _, mlp = unwrap(estimator, f"{cls.__name__}.from_estimator")
-        history = mlp.pruning_history_
+        history, fitted = mlp.pruning_history_, mlp._fitted
         if not len(history["round"]):
+            unit = GRANULARITIES[fitted.granularity].unit
             raise ValueError(
                 f"{type(mlp).__name__} pruned nothing (prune_fraction={mlp.prune_fraction}, "
-                f"n_rounds={mlp.n_rounds}), so it has no path to plot; fit with both positive."
+                f"n_rounds={mlp.n_rounds}, {fitted.n_total} {unit} in the dense network), so it "
+                "has no path to plot; fit with all three positive."
             )
         # Not from the present network, which may have been compacted since.
-        n_dense = round(history["n_weights"][0] / (1 - history["sparsity"][0]))
+        n_dense = fitted.rounds[0].n_total
         first = history["loss_before"][:1]
         unknown = [np.nan]
         scores, validation_loss = (
@@ -213,7 +219,12 @@ class PruningPathDisplay:
         display : PruningPathDisplay
             Drawn already.
         """
-        missing = [name for name in ("round", "n_weights") if name not in path]
+        if not isinstance(path, Mapping):
+            raise TypeError(
+                f"{cls.__name__}.from_path needs a PruningPath, as pruning_path returns it, got "
+                f"{type(path).__name__}."
+            )
+        missing = [name for name in HISTORY_COLUMNS if name not in path]
         if missing:
             raise ValueError(
                 f"path must be what pruning_path returns; it has no {' and no '.join(missing)}."
@@ -342,6 +353,7 @@ class PruningPathDisplay:
         check_option(xscale, (None, "linear", "log"), "xscale")
         if kind is None:
             kind = "objective" if self.scores is None else "score"
+        self._check_columns()
         if kind == "score" and self.scores is None:
             raise ValueError(
                 "kind='score' needs scores, which need validation data; draw kind='objective'."
@@ -350,6 +362,8 @@ class PruningPathDisplay:
             raise ValueError("kind='score' needs scores, but all of them are NaN.")
         if kind == "objective" and self.objective is None:
             raise ValueError("kind='objective' needs the objective, which was not given.")
+        if kind == "objective" and not any(map(self._has_finite, _OBJECTIVES.values())):
+            raise ValueError("kind='objective' needs the objective, but none of it is finite.")
         n_levels = len(self.n_weights)
         index = self.best_index
         if index is not None and not (
@@ -378,6 +392,20 @@ class PruningPathDisplay:
             ax.legend(frameon=False, fontsize="small")
         return self
 
+    def _check_columns(self) -> None:
+        check_column(self.n_weights, "n_weights")
+        n_levels = len(self.n_weights)
+        for name in ("scores", *_OBJECTIVES.values()):
+            if getattr(self, name) is not None:
+                check_column(getattr(self, name), name, n_levels, 2 if name == "scores" else 1)
+        if self.candidates is not None:
+            check_names(self.candidates, n_levels, "candidates")
+
+    def _has_finite(self, name: str) -> bool:
+        """Whether a column is there, with something to draw."""
+        values = getattr(self, name)
+        return values is not None and bool(np.isfinite(np.asarray(values, dtype=float)).any())
+
     def _draw_score(self, n_weights, decibels, negate_score, band, score_name) -> str:
         """Means and band over the folds, the chosen level, the one-standard-error line."""
         scores = np.asarray(self.scores, dtype=float).reshape(len(n_weights), -1)
@@ -404,7 +432,7 @@ class PruningPathDisplay:
         if self.best_index is not None:
             self._mark_best(n_weights, shown(mean))
         name = score_name or self.score_name or "Score"
-        return name.removeprefix("Negative ").capitalize() if negate_score else name
+        return without_sign(name) if negate_score else name
 
     def _draw_means(self, n_weights, means, what) -> None:
         """A line for each candidate; where they are many, only the chosen one has a colour."""
@@ -446,10 +474,9 @@ class PruningPathDisplay:
         """The objective after each stage of a round."""
         styles = ("o-", "v:", "x--", "s-")
         for (label, name), colour, style in zip(_OBJECTIVES.items(), COLOURS, styles, strict=False):
-            values = getattr(self, name)
-            if values is None or not np.isfinite(np.asarray(values, dtype=float)).any():
+            if not self._has_finite(name):
                 continue
-            values = to_decibels(np.asarray(values, dtype=float), decibels)
+            values = to_decibels(np.asarray(getattr(self, name), dtype=float), decibels)
             self.lines_ += self.ax_.plot(
                 n_weights, values, style, color=colour, ms=4, lw=1.4, label=label
             )

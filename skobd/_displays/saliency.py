@@ -14,6 +14,8 @@ from .common import (
     COLOURS,
     GREY,
     Names,
+    check_axes,
+    check_layers,
     check_names,
     check_option,
     make_axes,
@@ -180,6 +182,10 @@ class SaliencyDisplay:
             The object itself.
         """
         check_option(kind, KINDS, "kind")
+        check_scalar(max_features, "max_features", Integral, min_val=1)
+        check_layers(self.coefs, self.coef_masks, "coef_masks", lambda *shape: shape)
+        if any(np.asarray(mask).dtype != bool for mask in self.coef_masks):
+            raise ValueError("coef_masks must be arrays of bool, True where a weight survives.")
         self.images_: list[Any] = []
         self.lines_: list[Any] = []
         self.bars_ = None
@@ -256,6 +262,8 @@ class SaliencyDisplay:
                 raise ValueError(
                     f"ax must be one Axes or {n_layers}, one for each layer, got {len(axes)}."
                 )
+            for panel in axes:
+                check_axes(panel)
             self.ax_, self.figure_ = axes[0], axes[0].figure
             return axes
         n_rows = min(max(len(values) for values, _ in layers), _MAX_ROW_NAMES)
@@ -322,7 +330,6 @@ class SaliencyDisplay:
     # ------------------------------------------------------------------ importances
 
     def _draw_importances(self, ax, max_features: int) -> None:
-        check_scalar(max_features, "max_features", Integral, min_val=1)
         names, mask = self._names(), self.coef_masks[0]
         importances = np.where(mask, self.coefs[0], 0).sum(axis=1)
         n_left = mask.sum(axis=1)

@@ -1,5 +1,7 @@
 """What the estimators share: they validate, call and store; the mathematics is elsewhere."""
 
+import sys
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -143,6 +145,16 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
         if "_fitted" in state:
             state = state | {"_fitted": Fitted.unpack(state["_fitted"])}
         super().__setstate__(state)
+
+    def _validate_params(self) -> None:
+        super()._validate_params()
+        for name, value in self.get_params(deep=False).items():
+            # Python's integers have no end, but the arithmetic is that of floating-point numbers.
+            if isinstance(value, Integral) and int(value) > sys.float_info.max:
+                raise ValueError(
+                    f"{name} must be at most {sys.float_info.max:.3g}, got an integer of "
+                    f"{int(value).bit_length()} bits."
+                )
 
     # ------------------------------------------------------------------ fitting
 

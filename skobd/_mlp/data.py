@@ -1,12 +1,14 @@
 """Checking and encoding what the user gives, before any work is done."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, is_classifier
 from sklearn.model_selection import train_test_split
+from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, check_consistent_length, validate_data
 
 from .._net.network import Array
@@ -46,12 +48,43 @@ class Data(NamedTuple):
 
 
 @contextmanager
-def _about(name: str) -> Iterator[None]:
-    """Begin the message of a ValueError with the array that it is about."""
+def about(name: str) -> Iterator[None]:
+    """Begin the message of an error with what it is about, unless it says so itself."""
     try:
         yield
-    except ValueError as error:
-        raise ValueError(f"{name}: {error}") from error
+    except (ValueError, TypeError) as error:
+        if re.search(rf"\b{re.escape(name)}\b", str(error)):
+            raise
+        # Some kinds of ValueError cannot be made of a message.
+        kind = ValueError if isinstance(error, ValueError) else TypeError
+        raise kind(f"{name}: {error}") from error
+
+
+def check_targets(y: Any, is_numeric: bool, name: str = "y") -> Any:
+    """Return targets as an array; refuse what no network can learn."""
+    with about(name):
+        dtype = "numeric" if is_numeric else None
+        y = check_array(y, ensure_2d=False, dtype=dtype, accept_sparse="csr", input_name=name)
+        if not is_numeric and y.dtype == object:
+            kinds = sorted({type(label).__name__ for label in y.ravel().tolist()})
+            if "str" in kinds and len(kinds) > 1:
+                raise TypeError(f"{name} must have labels of one type, got {', '.join(kinds)}.")
+    return y
+
+
+def check_y_is_given(caller: str, y: Any) -> None:
+    """Refuse data without targets, in the words of scikit-learn."""
+    if y is None:
+        raise ValueError(f"{caller} requires y to be passed, but the target y is None.")
+
+
+def check_targets_of(caller: str, estimator: Any, y: Any) -> None:
+    """Refuse targets that no fit of ``estimator`` would take."""
+    check_y_is_given(caller, y)
+    y = check_targets(y, not is_classifier(estimator))
+    if is_classifier(estimator):
+        with about("y"):
+            check_classification_targets(y)
 
 
 def validate(
@@ -78,23 +111,20 @@ def validate(
     same_classes : bool, default=False
         Whether ``y`` must have all of the classes that are known.
     """
-    X, y = validate_data(
-        estimator,
-        given.X,
-        given.y,
-        accept_sparse="csr",
-        multi_output=True,
-        y_numeric=targets.is_numeric,
-        dtype=dtype,
-        reset=reset,
-    )
-    if same_classes:
-        targets.check_same(y)
-    targets = targets.learn(y)
-    Y = targets.encode(y, X.dtype)
+    check_y_is_given(type(estimator).__name__, given.y)
+    with about("X"):
+        X = validate_data(estimator, given.X, accept_sparse="csr", dtype=dtype, reset=reset)
+    y = check_targets(given.y, targets.is_numeric)
+    with about("X and y"):
+        check_consistent_length(X, y)
+    with about("y"):
+        if same_classes:
+            targets.check_same(y)
+        targets = targets.learn(y)
+        Y = targets.encode(y, X.dtype)
     if given.sample_weight is None and not targets.has_weights:
         return Data(in_row_order(X), Y, None), targets
-    weight = _relative_weight(given.sample_weight, X)
+    weight = _relative_weight(given.sample_weight, X, "sample_weight")
     counts = weight > 0
     if counts.any():
         # "balanced" must not count samples of no weight.
@@ -112,9 +142,10 @@ def validate(
     return (data if kept.all() else data.take(np.flatnonzero(kept))), targets
 
 
-def _relative_weight(sample_weight: Any, X: Any) -> Array:
+def _relative_weight(sample_weight: Any, X: Any, name: str) -> Array:
     """Sample weights, checked, as fractions of the largest, so that no sum overflows."""
-    weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    with about(f"{name} must be finite numbers >= 0, one for each row of X"):
+        weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
     return weight / (weight.max() or 1)
 
 
@@ -157,7 +188,7 @@ def validate_held_out(
         if sample_weight is not None:
             raise ValueError("sample_weight_val is provided, but X_val was not provided.")
         return None
-    with _about("X_val"):
+    with about("X_val"):
         X = validate_data(
             estimator,
             X,
@@ -166,18 +197,17 @@ def validate_held_out(
             ensure_min_samples=2,
             reset=False,
         )
-    with _about("y_val"):
-        dtype = "numeric" if targets.is_numeric else None
-        y = check_array(y, ensure_2d=False, dtype=dtype, accept_sparse="csr")
+    y = check_targets(y, targets.is_numeric, "y_val")
+    with about("X_val and y_val"):
         check_consistent_length(X, y)
-    Y = targets.encode(y, X.dtype, name="y_val")
+    with about("y_val"):
+        Y = targets.encode(y, X.dtype, name="y_val")
     if Y.shape[1] != data.Y.shape[1]:
         raise ValueError(
             f"y_val has {Y.shape[1]} outputs, but the training targets have {data.Y.shape[1]}."
         )
     if sample_weight is not None:
-        with _about("sample_weight_val"):
-            sample_weight = _relative_weight(sample_weight, X).astype(X.dtype)
+        sample_weight = _relative_weight(sample_weight, X, "sample_weight_val").astype(X.dtype)
         if not sample_weight.any():
             raise ValueError("sample_weight_val is zero for every sample.")
     return Data(in_row_order(X), Y, sample_weight)

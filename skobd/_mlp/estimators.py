@@ -10,13 +10,21 @@ from sklearn.utils.multiclass import type_of_target, unique_labels
 
 from .._sklearn_compat import StrOptions, available_if
 from .base import BaseOBDMLP
-from .data import Given
+from .data import Given, about, check_targets, check_y_is_given
 from .fit import train_epoch
 from .session import fitting
 from .targets import ClassTargets, NumberTargets
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+
+def _check_classes(classes: Any) -> None:
+    """Refuse what is no list of classes."""
+    with about("classes must be one label for each class"):
+        if np.ndim(classes) != 1 or not len(classes):
+            raise ValueError(f"got {classes!r}.")
+        unique_labels(classes)
 
 
 class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
@@ -399,12 +407,17 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
                 "of the data: compute the weights with sklearn.utils.compute_class_weight and "
                 "pass them as a dict."
             )
+        if classes is not None:
+            _check_classes(classes)
         known = self._fitted if self.__sklearn_is_fitted__() else None
         targets = self._targets(None if known is None else known.targets)
         if known is None:
             if classes is None:
                 raise ValueError("classes must be passed on the first call to partial_fit.")
-            is_multilabel = type_of_target(y).startswith("multilabel")
+            check_y_is_given(type(self).__name__, y)
+            y = check_targets(y, is_numeric=False)
+            with about("y"):
+                is_multilabel = type_of_target(y).startswith("multilabel")
             targets = targets.learn(y if is_multilabel else classes, "classes")
         elif classes is not None and not np.array_equal(targets.classes, unique_labels(classes)):
             raise ValueError(

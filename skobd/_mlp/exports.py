@@ -59,7 +59,9 @@ class Exports(FittedAttributes):
         smaller.hidden_layer_sizes = pruned.network.layer_sizes[1:-1]
         smaller._fitted = replace(smaller._fitted, pruned=pruned).without_optimizer()
         n_left, n_total = smaller._fitted.n_left, smaller._fitted.n_total
-        smaller.prune_fraction = max(1 - n_left / n_total, 0.0) if n_total else 0.0
+        # Of nothing left the largest level that the parameter can have.
+        gone = min(1 - n_left / n_total, float(np.nextafter(1, 0))) if n_total else 0.0
+        smaller.prune_fraction = max(gone, 0.0)
         return smaller
 
     _doc_link_module = "skobd"

@@ -6,11 +6,11 @@ Nothing made here is stored on the estimator, of which only parameters are read.
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any
 
 import numpy as np
-from sklearn.utils import check_random_state, check_scalar
+from sklearn.utils import check_random_state
 
 from .._net.network import Array, Network
 from .._prune.blocks import check_block_size
@@ -19,6 +19,7 @@ from .._prune.granularity import GRANULARITIES
 from .._prune.problem import DeletionSettings, Problem
 from .._prune.recipe import Recipe
 from .._prune.schedule import survivor_schedule, survivors_at
+from .._sklearn_compat import validate_parameter_constraints
 from .._train.engine import check_engine
 from .._train.objective import Objective
 from .._train.solvers import Monitor, Training, check_finite, solve
@@ -36,6 +37,7 @@ from .data import (
 from .feature_groups import groups_of_parameters
 from .fitted import Fitted
 from .names import feature_names
+from .parameters import PRUNE_CONSTRAINTS
 from .run import INTERRUPTED, Run
 from .targets import Targets
 from .warning import tell
@@ -99,10 +101,11 @@ def begin_pruning(
     check_engine(mlp.engine)
     fraction = mlp.prune_fraction if prune_fraction is None else prune_fraction
     rounds = mlp.n_rounds if n_rounds is None else n_rounds
-    check_scalar(fraction, "prune_fraction", Real, min_val=0, max_val=1, include_boundaries="left")
-    if np.isnan(fraction):
-        raise ValueError("prune_fraction is NaN; it must be in [0, 1).")
-    check_scalar(rounds, "n_rounds", Integral, min_val=1)
+    validate_parameter_constraints(
+        PRUNE_CONSTRAINTS,
+        {"prune_fraction": fraction, "n_rounds": rounds},
+        f"{type(mlp).__name__}.prune",
+    )
     start = _read_by_parameters(mlp, known)
     if survivors_at([fraction], start.n_total)[0] > start.n_left:
         gone = 1 - start.n_left / start.n_total
@@ -177,10 +180,17 @@ def stops_early(mlp: Any) -> bool:
 
 def hidden_sizes(mlp: Any) -> tuple[int, ...]:
     """Return the parameter ``hidden_layer_sizes``, checked, as a tuple."""
-    sizes = mlp.hidden_layer_sizes
+    given = sizes = mlp.hidden_layer_sizes
     if isinstance(sizes, np.ndarray):
         sizes = sizes.tolist()  # a number, where there are no dimensions
-    sizes = tuple(sizes) if hasattr(sizes, "__iter__") else (sizes,)
+    # The layers have an order, which sets and dicts have not.
+    in_order = isinstance(sizes, Sequence) and not isinstance(sizes, bytes | bytearray)
+    if not (in_order or isinstance(sizes, Integral) or hasattr(sizes, "__array__")):
+        raise ValueError(
+            "hidden_layer_sizes must be a sequence of integers, one for each hidden layer from "
+            f"the first to the last, or a single integer; got {given!r}."
+        )
+    sizes = (sizes,) if isinstance(sizes, Integral) else tuple(sizes)
     if any(isinstance(n, bool) or not isinstance(n, Integral) or n < 1 for n in sizes):
         raise ValueError(
             f"hidden_layer_sizes must be > 0 and integers, got {list(sizes)}; give one "
@@ -235,8 +245,24 @@ def _started(
             "by make_pipeline(StandardScaler(), ...); a network may else learn little.",
         )
     sizes = (data.X.shape[1], *hidden_sizes(mlp), data.Y.shape[1])
+    return Fitted.untrained(*_initialised(mlp, sizes, data.X.dtype, rng), targets)
+
+
+def _initialised(
+    mlp: Any, sizes: tuple[int, ...], dtype: np.dtype, rng: np.random.RandomState
+) -> tuple[Network, Array]:
+    """A network of these layers, and its parameters before training."""
     network = Network(sizes, mlp.activation)
-    return Fitted.untrained(network, network.initialise(rng, data.X.dtype), targets)
+    n_parameters = sum(rows * columns for rows, columns in network.shapes)
+    if n_parameters > np.iinfo(np.intp).max // dtype.itemsize:
+        raise ValueError(
+            f"hidden_layer_sizes={mlp.hidden_layer_sizes!r} makes a network of "
+            f"{n_parameters} parameters, more than an array can hold."
+        )
+    try:
+        return network, network.initialise(rng, dtype)
+    except MemoryError as error:
+        raise MemoryError(f"hidden_layer_sizes={mlp.hidden_layer_sizes!r}: {error}") from error
 
 
 def _read_by_parameters(mlp: Any, fitted: Fitted) -> Fitted:

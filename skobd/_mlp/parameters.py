@@ -57,3 +57,8 @@ PARAMETER_CONSTRAINTS: dict = {
     "prune_tol": [Interval(Real, 0, None, closed="left"), None],
     "engine": [StrOptions(set(ENGINES))],
 }
+# Of the arguments of `prune`.
+PRUNE_CONSTRAINTS: dict = {
+    "prune_fraction": PARAMETER_CONSTRAINTS["prune_fraction"],
+    "n_rounds": [Interval(Integral, 1, None, closed="left")],
+}

@@ -15,7 +15,7 @@ from .._train.solvers import Training
 from .._train.updates import UPDATES
 from .callbacks import FitTasks
 from .fitted import Fitted
-from .warning import tell
+from .warning import NothingLeftWarning, tell
 
 # Rows that a constant is known by, and the spread of its output, in parts of the dense network's.
 _JUDGED_ROWS, _CONSTANT_SPREAD = 1000, 0.01
@@ -125,6 +125,7 @@ class Run:
         if self.is_interrupted:
             tell(INTERRUPTED)
         self._warn_of_what_is_left()
+        self._warn_of_nothing_left()
         self._warn_of_a_constant()
         trained = [record for record in self._completed if record.n_iter]
         short = [record for record in trained if record.status == "max_iter"]
@@ -151,9 +152,22 @@ class Run:
             return
         tell(f"Less was deleted than prune_fraction asks for: {reason}.")
 
+    def _warn_of_nothing_left(self) -> None:
+        """Say that deletion has cut every way from the inputs to the outputs."""
+        fitted = self._fitted
+        left, total = fitted.n_weights, fitted.n_prunable
+        if left == total or fitted.pruned.used_inputs.size:
+            return
+        tell(
+            f"Pruning has left {left} of {total} weights, and no way from the inputs to the "
+            "outputs: the network predicts the same for every row. A smaller prune_fraction "
+            "leaves more.",
+            NothingLeftWarning,
+        )
+
     def _warn_of_a_constant(self) -> None:
         """Say where pruning and retraining left nothing of what dense training had learned."""
-        if self._judged is self._dense:
+        if self._judged is self._dense or not self._judged.pruned.used_inputs.size:
             return
         spread = self._spread(self._dense)
         if spread == 0 or self._spread(self._judged) > _CONSTANT_SPREAD * spread:

@@ -157,6 +157,11 @@ class ClassTargets:
                     raise ValueError(
                         f"class_weight[{label!r}] must be a finite number >= 0, got {value!r}."
                     )
+        if isinstance(given, list) and y.shape[1:] in ((), (1,)):
+            raise ValueError(
+                "class_weight must be a dict, 'balanced' or None for targets of one column; lists "
+                f"of dicts are for multilabel targets. Got {given!r}."
+            )
         if isinstance(given, dict) and y.ndim == 1:
             # By all classes that are known, because a batch need not have every one of them.
             of_class = compute_class_weight(given, classes=self.classes, y=self.classes)

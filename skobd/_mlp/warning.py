@@ -39,6 +39,10 @@ def users_level() -> int:
     return level
 
 
+class NothingLeftWarning(UserWarning):
+    """A network that was asked to be so small that its predictions are constant."""
+
+
 @dataclass(frozen=True)
 class Warned:
     """A warning that was not given yet.

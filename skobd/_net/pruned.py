@@ -71,10 +71,18 @@ class PrunedNetwork:
         """
         theta = self.theta.copy()
         views = getattr(self.network, kind)(theta)
-        arrays = [np.asarray(value) for value in values]
-        shapes, given = [view.shape for view in views], [array.shape for array in arrays]
+        shapes = [view.shape for view in views]
+        allowed = f"{kind}_ must be arrays of real numbers of shapes {shapes}"
+        try:
+            arrays = [np.asarray(value) for value in values]
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{allowed}, got {type(values).__name__}: {error}.") from error
+        given = [array.shape for array in arrays]
         if given != shapes:
-            raise ValueError(f"{kind}_ must be arrays of shapes {shapes}, got {given}.")
+            raise ValueError(f"{allowed}, got {given}.")
+        kinds = [str(array.dtype) for array in arrays if array.dtype.kind not in "biuf"]
+        if kinds:
+            raise ValueError(f"{allowed}, got {', '.join(kinds)}.")
         with np.errstate(all="ignore"):  # overflow is found out below
             for view, array in zip(views, arrays, strict=True):
                 view[...] = array

@@ -58,7 +58,7 @@ def check_no_overflow(values: Array, what: str) -> None:
     if not np.isfinite(values).all():
         raise ValueError(
             f"{what} are not finite: squares of inputs or weights are too large for "
-            f"{values.dtype}. Standardise the input, or lower learning_rate_init."
+            f"{values.dtype}. Standardise the input, or raise alpha."
         )
 
 

@@ -378,6 +378,7 @@ def _step(
     numbers = Round(
         round=number,
         n_weights=n_weights,
+        n_total=n_total,
         n_left=recipe.count(pruned),
         sparsity=1 - n_weights / n_total,
         loss_before=before,

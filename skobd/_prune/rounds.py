@@ -35,8 +35,8 @@ class Round:
     Attributes
     ----------
     round : int
-    n_weights : int
-        Surviving prunable parameters.
+    n_weights, n_total : int
+        Prunable parameters that survive, and those of the dense network.
     n_left : int
         Surviving weights, units or inputs, whatever is deleted.
     sparsity : float
@@ -61,6 +61,7 @@ class Round:
 
     round: int
     n_weights: int
+    n_total: int
     n_left: int
     sparsity: float
     loss_before: float

@@ -5,6 +5,9 @@ from typing import Any
 
 import numpy as np
 
+# Rounds that are always allowed; of more there must be something to delete in each.
+_MOST_ROUNDS = 1000
+
 
 def check_levels(prune_fractions: Any) -> tuple[float, ...]:
     """Levels sorted from dense to sparse, each once; those outside [0, 1) are refused."""
@@ -45,5 +48,10 @@ def survivor_schedule(
     """How many of ``n_total`` are left after each round, beginning with ``n_present`` of them."""
     if survivors_at([prune_fraction], n_total)[0] >= n_present:
         return []
+    if n_rounds > max(n_total, _MOST_ROUNDS):
+        raise ValueError(
+            f"n_rounds={n_rounds} is more than the {n_total} that there are to delete; give at "
+            f"most {max(n_total, _MOST_ROUNDS)}."
+        )
     levels = geometric_levels(prune_fraction, n_rounds, present=1 - n_present / n_total)
     return survivors_at(levels, n_total)

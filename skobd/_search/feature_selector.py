@@ -15,6 +15,7 @@ from sklearn.utils import check_array, get_tags, indexable
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from .._mlp.data import about, check_targets_of
 from .._mlp.path import PruningPath, last_step, steps_before
 from .._mlp.warning import tell
 from .._prune.schedule import geometric_levels, survivors_at
@@ -24,7 +25,6 @@ from .._sklearn_compat import (
     Interval,
     RealNotInt,
     StrOptions,
-    _check_method_params,
     _fit_context,
     _num_features,
     available_if,
@@ -34,7 +34,7 @@ from .._sklearn_compat import (
 )
 from .candidates import Candidate, check_estimator
 from .folds import Rows, fit_task
-from .meta import Routed, fit_anew, is_routing, pass_on_warnings
+from .meta import Routed, check_metadata, fit_anew, is_routing, pass_on_warnings
 from .progress import work
 from .recorder import recorded_path, with_recorder
 from .results import score_names, tabulate
@@ -81,7 +81,8 @@ def count_columns(X: Any) -> int:
     except TypeError:
         n_columns = 0
     if not n_columns:
-        check_array(X, accept_sparse=True, dtype=None, ensure_all_finite=False)
+        with about("X"):
+            check_array(X, accept_sparse=True, dtype=None, ensure_all_finite=False)
     return n_columns
 
 
@@ -106,8 +107,9 @@ def falling_counts(n_total: int, n_left: int, step: float) -> list[int]:
         At most so many, or at most such a fraction of those left, go at each level; a fraction
         is made smaller so that all levels have the same.
     """
-    if isinstance(step, Integral):
-        return [*range(n_total, n_left, -int(step)), n_left]
+    if isinstance(step, Integral) or step * n_total < 1:
+        step = max(1, int(step))
+        return [*range(n_total, n_left, -step), n_left]
     if n_left == n_total:
         return [n_total]
     n_levels = math.ceil(math.log(n_left / n_total) / math.log1p(-step))
@@ -317,11 +319,13 @@ class OBDFeatureSelector(CallbackSupportMixin, SelectorMixin, MetaEstimatorMixin
         # Frames of mixed types are for the transformers; the network checks what it gets.
         n_columns = count_columns(X)
         validate_data(self, X, skip_check_array=True)
-        X, y = indexable(X, y)
+        check_targets_of(type(self).__name__, self.estimator, y)
+        with about("X and y"):
+            X, y = indexable(X, y)
         asked = 1 if self._is_free else self.n_features_to_select
         counts = counts_along(n_deletable(estimator, n_columns), asked, self.step)
         search = self._search(estimator, scoring)
-        routed = self._split_metadata(_check_method_params(X, params=params), search, scoring)
+        routed = self._split_metadata(check_metadata(X, params), search, scoring)
         rows = Rows(X, y, routed.fit, routed.score)
         splits = None
         if search is not None:

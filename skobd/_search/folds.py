@@ -17,7 +17,7 @@ from sklearn.utils.multiclass import type_of_target
 
 from .._mlp.callbacks import metadata_of
 from .._mlp.path import PruningPath, last_step_name, steps_before, without_transformers
-from .._mlp.warning import Warned, collected_warnings, tell
+from .._mlp.warning import NothingLeftWarning, Warned, collected_warnings, tell
 from .._prune.granularity import GRANULARITIES
 from .._sklearn_compat import _check_method_params, _check_sample_weight, _safe_split
 from .._threads import reproducible_threads
@@ -40,7 +40,7 @@ class Rows:
     @property
     def data(self) -> tuple[Any, ...]:
         """Positional arguments of fit and of scorers."""
-        return (self.X,) if self.y is None else (self.X, self.y)
+        return self.X, self.y
 
     def take(self, estimator: Any, rows: np.ndarray, train: np.ndarray | None = None) -> "Rows":
         """Some of them; ``train`` says which columns a precomputed kernel has."""
@@ -209,6 +209,8 @@ def run_fold(task: FoldTask, fold: Fold) -> FoldResult:
     """Fit one path on the training rows, and score it at every level."""
     with collected_warnings() as warned:
         levels, path = _fit_and_score(task, fold)
+    # A level that leaves nothing is one of many that are compared; it matters if it is chosen.
+    warned = [one for one in warned if one.category is not NothingLeftWarning]
     return FoldResult(levels, path if task.store_path else None, warned)
 
 

@@ -1,12 +1,15 @@
 """What the search and the selector have in common as estimators around an estimator."""
 
 from collections.abc import Callable, Iterable
+from numbers import Number
 from typing import Any, NamedTuple
 
 from sklearn import get_config
 
+from .._mlp.data import about
 from .._mlp.session import all_or_nothing
 from .._mlp.warning import collected_warnings, tell, tell_once
+from .._sklearn_compat import _check_method_params, _num_samples
 from .folds import FoldResult
 
 
@@ -21,6 +24,23 @@ class Routed(NamedTuple):
 def is_routing() -> bool:
     """Whether scikit-learn routes metadata."""
     return get_config()["enable_metadata_routing"]
+
+
+def check_metadata(X: Any, params: dict[str, Any]) -> dict[str, Any]:
+    """Metadata as arrays; refused are weights and groups that are not one for each row."""
+    n_rows = _num_samples(X)
+    for name, values in params.items():
+        is_of_rows = name.rpartition("__")[2] in ("sample_weight", "groups")
+        # A single number weighs all rows.
+        if not is_of_rows or values is None or isinstance(values, Number):
+            continue
+        with about(name):
+            n_values = _num_samples(values)
+        if n_values != n_rows:
+            raise ValueError(
+                f"{name} must have one entry for each of the {n_rows} rows of X, got {n_values}."
+            )
+    return _check_method_params(X, params=params)
 
 
 def fit_anew(estimator: Any, fit: Callable[[], None]) -> None:

@@ -19,13 +19,13 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
+from .._mlp.data import about, check_targets_of
 from .._mlp.path import last_step, replace_last
 from .._prune.schedule import check_levels
 from .._sklearn_compat import (
     API_PAGE,
     CallbackSupportMixin,
     StrOptions,
-    _check_method_params,
     _fit_context,
     available_if,
     parallel_block,
@@ -35,7 +35,7 @@ from .._sklearn_compat import (
 from .candidates import Candidate, make_candidates
 from .exports import ExportsOfBestMixin
 from .folds import Fold, FoldResult, FoldTask, Rows, fit_task, run_fold
-from .meta import Routed, fit_anew, is_routing, pass_on_warnings
+from .meta import Routed, check_metadata, fit_anew, is_routing, pass_on_warnings
 from .progress import print_levels, print_refit
 from .recorder import with_recorder
 from .results import describe, first_cause, join, score_names, tabulate, warn_of_failures
@@ -263,8 +263,10 @@ class PruningSearchCV(ExportsOfBestMixin, CallbackSupportMixin, MetaEstimatorMix
         levels = check_levels(self.prune_fractions)
         candidates = make_candidates(self.estimator, self.param_grid)
         scoring = self._scoring()
-        X, y = indexable(X, y)
-        routed = self._split_metadata(_check_method_params(X, params=params), scoring)
+        check_targets_of(type(self).__name__, self.estimator, y)
+        with about("X and y"):
+            X, y = indexable(X, y)
+        routed = self._split_metadata(check_metadata(X, params), scoring)
         rows = Rows(X, y, routed.fit, routed.score)
         root = root_context(self, max_subtasks=1 + (self.refit is not False))
         root.call_on_fit_task_begin(**rows.shown(self))

@@ -21,12 +21,12 @@ from sklearn.utils import Bunch, check_random_state, indexable
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.parallel import Parallel, delayed
 
+from .._mlp.data import about, check_targets_of
 from .._mlp.names import default_names
 from .._mlp.path import last_step
 from .._sklearn_compat import (
     Interval,
     RealNotInt,
-    _check_method_params,
     _get_feature_names,
     _num_features,
     validate_parameter_constraints,
@@ -41,6 +41,7 @@ from .feature_selector import (
     n_deletable,
 )
 from .folds import Rows, worker_threads
+from .meta import check_metadata
 from .recorder import recorded_path, with_recorder
 
 _CONSTRAINTS = {
@@ -158,10 +159,12 @@ def stability_selection(
     estimator = deletes_inputs(estimator)
     without_callback_state(last_step(estimator))
     n_columns = count_columns(X)
-    X, y = indexable(X, y)
+    check_targets_of("stability_selection", estimator, y)
+    with about("X and y"):
+        X, y = indexable(X, y)
     n_total = n_deletable(estimator, n_columns)
     counts = counts_along(n_total, n_features_to_select, step)
-    rows = Rows(X, y, _check_method_params(X, params=fit_params), {})
+    rows = Rows(X, y, check_metadata(X, fit_params), {})
     rng = check_random_state(random_state)
     subsamples = _draw(estimator, rows, n_subsamples, subsample, rng)
     seeds = rng.randint(np.iinfo(np.int32).max, size=n_subsamples)
@@ -193,7 +196,8 @@ def _draw(
     is_stratified = is_classifier(estimator) and type_of_target(rows.y) in ("binary", "multiclass")
     kind = StratifiedShuffleSplit if is_stratified else ShuffleSplit
     splitter = kind(n_subsamples, train_size=subsample, random_state=rng)
-    return [drawn for drawn, _ in splitter.split(rows.X, rows.y)]
+    with about("subsample"):
+        return [drawn for drawn, _ in splitter.split(rows.X, rows.y)]
 
 
 def _masks_of_path(

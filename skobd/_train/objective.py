@@ -143,8 +143,9 @@ class Objective:
 
     def replaced(self, **changes: Any) -> "Objective":
         """The same with other arguments."""
-        names = ("network", "loss", "X", "Y", "sample_weight", "alpha", "penalised_fraction")
-        return Objective(**{name: getattr(self, name) for name in names} | changes)
+        names = ("network", "loss", "X", "Y", "sample_weight", "alpha", "sizes")
+        own = {name: getattr(self, name) for name in (*names, "penalised_fraction")}
+        return Objective(**own | changes)
 
     def thinned(self, n_rows: int) -> "Objective":
         """The same over at most ``n_rows`` evenly spaced rows."""

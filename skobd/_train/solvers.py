@@ -275,7 +275,7 @@ def check_objective(value: float, training: Training, when: str) -> None:
 
 
 def _cure(training: Training) -> str:
-    cure, settings = "standardise the input, ", training.settings
+    cure, settings = "standardise the input (and the y of a regressor), ", training.settings
     if settings.solver in UPDATES:
         cure += f"lower {training.rate_name} (now {settings.learning_rate_init}), "
     return f"To cure this, {cure}or raise alpha."

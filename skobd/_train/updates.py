@@ -252,7 +252,10 @@ class Momentum:
     def end_epoch(self, n_samples_seen: int) -> None:
         settings = self.settings
         if settings.learning_rate == "invscaling":
-            self.rate = settings.learning_rate_init / (n_samples_seen + 1) ** settings.power_t
+            # Of NumPy's numbers a power that is too large is infinite, and the rate 0.
+            with np.errstate(over="ignore"):
+                divisor = np.float64(n_samples_seen + 1) ** settings.power_t
+            self.rate = float(settings.learning_rate_init / divisor)
 
     def plateau(self) -> str | None:
         if self.settings.learning_rate != "adaptive":

@@ -93,10 +93,18 @@ def test_network_without_any_connection():
     display.figure_.canvas.draw()
 
 
+def redraw(clf):
+    NetworkDisplay.from_estimator(clf, max_connections=50)
+
+
 def test_too_many_connections_are_cut_and_it_says_so(digits):
     clf = OBDMLPClassifier((10,), **SETTINGS, prune_fraction=0.3).fit(*digits)
     with pytest.warns(UserWarning, match=r"only the 50 largest of \d+ connections"):
         display = NetworkDisplay.from_estimator(clf, max_connections=50)
+    for draw in (lambda: display.plot(max_connections=50), lambda: redraw(clf)):
+        with pytest.warns(UserWarning, match="only the 50 largest") as caught:
+            draw()
+        assert {warning.filename for warning in caught} == {__file__}
     drawn = np.concatenate(display.weights_)
     assert len(drawn) == 50
     weights = np.concatenate([np.abs(coefs).ravel() for coefs in clf.coefs_])
@@ -155,3 +163,23 @@ def test_rule_of_a_monks_problem_can_be_read():
     display = NetworkDisplay.from_estimator(clf.fit(X, y), feature_names=names)
     assert clf.score(X, y) == 1
     assert {label.get_text() for label in display.labels_[0]} == {"a0 = 1", "a2 = 0"}
+
+
+MATRIX, VECTOR = np.ones((2, 3)), np.ones(3)
+
+
+@pytest.mark.parametrize(
+    ("coefs", "intercepts", "name"),
+    [
+        (None, [VECTOR], "coefs"),
+        ([], [], "coefs"),
+        ([VECTOR], [VECTOR], "coefs"),
+        ([MATRIX, MATRIX], [VECTOR, VECTOR], "coefs"),
+        ([MATRIX], [], "intercepts"),
+        ([MATRIX], [np.ones(2)], "intercepts"),
+        ([MATRIX * np.nan], [VECTOR], "finite"),
+    ],
+)
+def test_arrays_that_make_no_network_are_named(coefs, intercepts, name):
+    with pytest.raises((ValueError, TypeError), match=name):
+        NetworkDisplay(coefs=coefs, intercepts=intercepts).plot()

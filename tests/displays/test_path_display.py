@@ -10,7 +10,14 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import Bunch
 
-from skobd import OBDMLPClassifier, PruningPathDisplay, PruningSearchCV
+from skobd import (
+    FeaturePathDisplay,
+    NetworkDisplay,
+    OBDMLPClassifier,
+    PruningPathDisplay,
+    PruningSearchCV,
+    SaliencyDisplay,
+)
 from skobd._search.candidates import candidate_names
 from skobd._search.selection import best_and_threshold, median_error
 
@@ -293,3 +300,107 @@ def test_names_of_candidates():
     ]
     # Values that look alike still make two candidates.
     assert names({"rng": "same"}, {"rng": "same"})[1:3] == ["1: rng=same", "2: rng=same"]
+
+
+DEGENERATE = {
+    "nothing left": {"hidden_layer_sizes": (3,), "prune_fraction": 0.999, "n_rounds": 1},
+    "no hidden layer, nothing left": {
+        "hidden_layer_sizes": (),
+        "prune_fraction": 0.999,
+        "n_rounds": 1,
+    },
+    "no hidden layer": {"hidden_layer_sizes": (), "prune_fraction": 0.5, "n_rounds": 1},
+    "intercepts too": {
+        "hidden_layer_sizes": (3,),
+        "prune_fraction": 0.999,
+        "n_rounds": 1,
+        "prune_intercepts": True,
+    },
+    "nothing in round 2": {"hidden_layer_sizes": (2,), "prune_fraction": 0.999, "n_rounds": 2},
+    "one input": {
+        "hidden_layer_sizes": (3,),
+        "prune_fraction": 0.999,
+        "n_rounds": 1,
+        "granularity": "feature",
+    },
+}
+
+
+@pytest.mark.filterwarnings("ignore:Pruning has left")
+@pytest.mark.filterwarnings("ignore:Less was deleted")
+@pytest.mark.parametrize("name", DEGENERATE)
+@pytest.mark.parametrize("compacted", [False, True])
+def test_all_displays_of_fits_that_left_little(iris, name, compacted):
+    X, y = iris
+    mlp = OBDMLPClassifier(solver="lbfgs", alpha=1, random_state=0, **DEGENERATE[name]).fit(X, y)
+    shown = mlp.compact() if compacted else mlp
+    display = PruningPathDisplay.from_estimator(shown)
+    # Also of a compacted network the first point is the dense one.
+    assert display.n_weights[0] == mlp.n_weights_total_
+    assert display.n_weights[-1] == mlp.n_weights_
+    NetworkDisplay.from_estimator(shown)
+    for kind in ("heatmap", "ranked", "importance"):
+        SaliencyDisplay.from_estimator(shown, X, y, kind=kind)
+    path = mlp.pruning_path(X, y)
+    PruningPathDisplay.from_path(path)
+    FeaturePathDisplay.from_path(path)
+    plt.close("all")
+
+
+def test_a_network_without_units_to_prune_is_called_that(iris):
+    mlp = OBDMLPClassifier((), solver="lbfgs", alpha=1, granularity="unit", random_state=0)
+    with pytest.warns(UserWarning, match="no hidden units"):
+        mlp.fit(*iris)
+    with pytest.raises(ValueError, match=r"0 units in the dense network.*no path to plot"):
+        PruningPathDisplay.from_estimator(mlp)
+
+
+def test_negated_score_keeps_its_capitals():
+    display = PruningPathDisplay(
+        n_weights=[9, 3], scores=[-2.0, -3.0], score_name="Negative RMSE of CO2"
+    ).plot(negate_score=True)
+    assert display.ax_.get_ylabel() == "RMSE of CO2"
+
+
+@pytest.mark.parametrize(
+    ("columns", "name"),
+    [
+        ({"n_weights": 3}, "n_weights"),
+        ({"n_weights": "ab"}, "n_weights"),
+        ({"n_weights": []}, "n_weights"),
+        ({"n_weights": [[3, 2]]}, "n_weights"),
+        ({"n_weights": [3, 2], "scores": [1]}, "scores"),
+        ({"n_weights": [3, 2], "scores": "ab"}, "scores"),
+        ({"n_weights": [3, 2], "objective": [1]}, "objective"),
+        ({"n_weights": [3, 2], "objective": [np.nan, np.inf]}, "objective"),
+        ({"n_weights": [3, 2], "objective": [1, 2], "candidates": ["a"]}, "candidates"),
+    ],
+)
+def test_columns_that_do_not_fit_are_named(columns, name):
+    with pytest.raises(ValueError, match=name):
+        PruningPathDisplay(**columns).plot()
+
+
+@pytest.mark.parametrize("path", [3, None, "text", [1]])
+def test_what_is_no_path_is_called_that(path):
+    for display in (PruningPathDisplay, FeaturePathDisplay):
+        with pytest.raises(TypeError, match=f"needs a PruningPath.*got {type(path).__name__}"):
+            display.from_path(path)
+
+
+def test_what_a_path_lacks_is_named():
+    with pytest.raises(ValueError, match="it has no sparsity and no loss_before and no"):
+        PruningPathDisplay.from_path({"round": [0], "n_weights": [1]})
+
+
+@pytest.mark.parametrize("ax", [3, "text", [1], np.array([1, 2]), plt])
+def test_what_is_no_axes_is_called_that(clf, iris, ax):
+    for draw in (
+        lambda: PruningPathDisplay.from_estimator(clf, ax=ax),
+        lambda: NetworkDisplay.from_estimator(clf, ax=ax),
+        lambda: SaliencyDisplay.from_estimator(clf, *iris, ax=ax),
+        lambda: SaliencyDisplay.from_estimator(clf, *iris, ax=ax, kind="ranked"),
+        lambda: FeaturePathDisplay(masks=np.eye(2), best_index=0).plot(ax),
+    ):
+        with pytest.raises((TypeError, ValueError), match="ax must be"):
+            draw()

@@ -142,3 +142,19 @@ def test_saliency_errors(clf, iris):
         SaliencyDisplay.from_estimator(clf, *iris, feature_names=["a", "b"])
     with pytest.raises(ValueError, match="feature_names must be a sequence of 4 names, got 'a"):
         SaliencyDisplay.from_estimator(clf, *iris, feature_names="abcd")
+
+
+@pytest.mark.parametrize(
+    ("coefs", "masks", "name"),
+    [
+        (3, 3, "coefs"),
+        ([], [], "coefs"),
+        ([np.ones((2, 3))], [], "coef_masks"),
+        ([np.ones((2, 3))], [np.ones((3, 3), dtype=bool)], "coef_masks"),
+        ([np.ones((2, 3))], [np.ones((2, 3))], "coef_masks"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["heatmap", "ranked", "importance"])
+def test_arrays_that_do_not_fit_are_named(coefs, masks, name, kind):
+    with pytest.raises((ValueError, TypeError), match=name):
+        SaliencyDisplay(coefs=coefs, coef_masks=masks).plot(kind=kind)

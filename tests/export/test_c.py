@@ -12,7 +12,11 @@ from sklearn.exceptions import NotFittedError
 
 from skobd import OBDMLPClassifier
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    # Also networks that were asked to be nothing.
+    pytest.mark.filterwarnings("ignore:Pruning has left"),
+]
 
 
 def compile_c(code, folder):

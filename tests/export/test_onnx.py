@@ -25,6 +25,8 @@ onnxruntime = pytest.importorskip("onnxruntime")
 skl2onnx = pytest.importorskip("skl2onnx")
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    # Also networks that were asked to be nothing.
+    pytest.mark.filterwarnings("ignore:Pruning has left"),
     # skl2onnx 1.20 under NumPy 2.4 and Python 3.11; nothing that we call.
     pytest.mark.filterwarnings("ignore::DeprecationWarning:skl2onnx"),
 ]

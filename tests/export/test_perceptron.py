@@ -12,7 +12,11 @@ from sklearn.pipeline import make_pipeline
 
 from skobd import OBDMLPClassifier, OBDMLPRegressor
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    # Also networks that were asked to be nothing.
+    pytest.mark.filterwarnings("ignore:Pruning has left"),
+]
 
 
 class TestSklearn:

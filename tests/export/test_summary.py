@@ -20,7 +20,11 @@ from sklearn.preprocessing import StandardScaler
 import skobd
 from skobd import OBDMLPClassifier, OBDMLPRegressor, PruningSummary
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    # Also networks that were asked to be nothing.
+    pytest.mark.filterwarnings("ignore:Pruning has left"),
+]
 
 
 class TestUsedFeatures:

@@ -8,6 +8,7 @@ import pytest
 import scipy.sparse as sp
 from models import plain
 from numpy.testing import assert_array_equal
+from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.exceptions import NotFittedError
 from sklearn.neural_network import MLPClassifier
@@ -127,7 +128,10 @@ class TestArrays:
                 "y_val (has 2 outputs|is multil)",
             ),
             ({"X_val": X, "y_val": np.full(40, "a", dtype=object)}, "y_val"),
-            ({"X_val": X, "y_val": y, "sample_weight_val": zeros - 1}, "sample_weight_val: .*Neg"),
+            (
+                {"X_val": X, "y_val": y, "sample_weight_val": zeros - 1},
+                "sample_weight_val .*Neg",
+            ),
             ({"X_val": X, "y_val": y, "sample_weight_val": zeros}, ALL_ZERO),
         ):
             assert_refused(
@@ -189,6 +193,103 @@ def test_prediction_refuses_what_scikit_learn_refuses(value, n_rows):
         named.predict_proba(X[:n_rows])
 
 
+# Nothing but finite numbers, one for each of the 40 rows, is a weight.
+NO_WEIGHTS = {
+    "text": "balanced",
+    "texts": ["a"] * 40,
+    "an object": object(),
+    "a dict": {0: 1},
+    "complex": np.ones(40) * 1j,
+    "nothing": [None] * 40,
+    "a matrix": np.ones((40, 1)),
+    "too few": np.ones(3),
+    "infinite": np.full(40, np.inf),
+    "sum overflows": np.full(40, 1e308),
+    "sum underflows": np.full(40, 1e-320),
+}
+
+
+@pytest.mark.parametrize("kind", ESTIMATORS)
+class TestWeights:
+    @pytest.mark.parametrize("name", NO_WEIGHTS)
+    def test_are_named(self, kind, name):
+        y, weight = TARGETS[kind], NO_WEIGHTS[name]
+        both = (ValueError, TypeError)
+        assert_refused(
+            lambda model: model.fit(X, y, sample_weight=weight), "sample_weight", both, kind
+        )
+        assert_refused(
+            lambda model: model.fit(X, y, X_val=X, y_val=y, sample_weight_val=weight),
+            "sample_weight_val",
+            both,
+            kind,
+        )
+        model = make(kind).fit(X, y)
+        before = state(model)
+        for method in ("prune", "partial_fit", "saliencies", "second_derivatives", "pruning_path"):
+            with pytest.raises(both, match="sample_weight"):
+                getattr(model, method)(X, y, sample_weight=weight)
+        assert state(model) == before
+
+
+@pytest.mark.parametrize("value", [1e308, 1e-320])
+def test_sum_of_class_weights(value):
+    assert_refused(
+        lambda model: model.set_params(class_weight=dict.fromkeys(range(3), value)).fit(X, Y_CLASS),
+        "sum of class_weight.*out of the range",
+    )
+
+
+@pytest.mark.parametrize("kind", ESTIMATORS)
+@pytest.mark.parametrize(
+    "y",
+    [
+        None,
+        3,
+        "abc",
+        {0: 1},
+        {0, 1},
+        np.zeros((40, 2, 2)),
+        np.arange(40) * 1j,
+        [[1], [1, 2]] * 20,
+        np.arange(3) % 2,
+        np.array(["a", 1] * 20, dtype=object),
+        np.array(["a", None] * 20, dtype=object),
+        np.array(["a", np.nan] * 20, dtype=object),
+        np.array([b"a", b"b"] * 20),
+    ],
+    ids=lambda y: repr(y)[:20],
+)
+def test_targets_are_named(kind, y):
+    """Whatever is wrong with them, and wherever they are given."""
+    both = (ValueError, TypeError)
+    assert_refused(lambda model: model.fit(X, y), r"\by\b", both, kind)
+    warm = make(kind, warm_start=True).fit(X, TARGETS[kind])
+    before = state(warm)
+    for method in ("fit", "prune", "partial_fit", "saliencies"):
+        with pytest.raises(both, match=r"\by\b"):
+            getattr(warm, method)(X, y)
+    with pytest.raises(both, match=r"\by_val\b"):
+        warm.fit(X, TARGETS[kind], X_val=X, y_val=y)
+    assert state(warm) == before
+    if kind == "classifier":
+        assert_refused(lambda model: clone(model).partial_fit(X, y, classes=[0, 1]), r"\by\b", both)
+
+
+@pytest.mark.parametrize("kind", ESTIMATORS)
+@pytest.mark.parametrize(
+    "bad",
+    [None, 3, "abc", {0: 1}, X[0], X[None], X * 1j, X.astype("U4").astype(object) + "a", X[:0]],
+    ids=["None", "3", "text", "dict", "1d", "3d", "complex", "texts", "no rows"],
+)
+def test_inputs_are_named(kind, bad):
+    y, both = TARGETS[kind], (ValueError, TypeError)
+    assert_refused(lambda model: model.fit(bad, y), r"\bX\b", both, kind)
+    if bad is not None:
+        call = {"X_val": bad, "y_val": y}
+        assert_refused(lambda model: model.fit(X, y, **call), r"\bX_val\b", both, kind)
+
+
 @pytest.mark.parametrize("kind", ESTIMATORS)
 class TestParameters:
     @pytest.mark.parametrize(
@@ -243,6 +344,14 @@ class TestParameters:
             ("hidden_layer_sizes", (5, True)),
             ("hidden_layer_sizes", np.array(2.5)),
             ("hidden_layer_sizes", np.array([[5]])),
+            ("hidden_layer_sizes", {4, 3}),
+            ("hidden_layer_sizes", frozenset({4})),
+            ("hidden_layer_sizes", {4: 1}),
+            ("hidden_layer_sizes", {4: 1}.keys()),
+            ("hidden_layer_sizes", b"45"),
+            ("hidden_layer_sizes", None),
+            ("hidden_layer_sizes", (10**30,)),
+            ("hidden_layer_sizes", (2**32, 2**32)),
         ],
     )
     def test_out_of_range(self, kind, name, value):
@@ -254,6 +363,42 @@ class TestParameters:
             f"{name}.*{shown}",
             kind=kind,
         )
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            *("alpha", "batch_size", "learning_rate_init", "power_t", "max_iter", "tol"),
+            *("epsilon", "n_iter_no_change", "max_fun", "n_rounds", "retrain_max_iter"),
+            *("retrain_learning_rate_init", "retrain_alpha", "n_regrow", "prune_tol"),
+        ],
+    )
+    def test_integers_beyond_all_floats(self, kind, name):
+        assert_refused(
+            lambda model: model.set_params(**{name: 10**400}).fit(X, TARGETS[kind]),
+            f"{name} must be at most 1.8e.308, got an integer of 1329 bits",
+            kind=kind,
+        )
+
+    def test_more_rounds_than_can_do_anything(self, kind):
+        allowed = "n_rounds=.* is more than the .* there are to delete; give at most 1000"
+        assert_refused(
+            lambda model: model.set_params(n_rounds=10**30).fit(X, TARGETS[kind]),
+            allowed,
+            kind=kind,
+        )
+        model = make(kind, prune_fraction=0).fit(X, TARGETS[kind])
+        with pytest.raises(ValueError, match=allowed):
+            model.prune(X, TARGETS[kind], prune_fraction=0.5, n_rounds=1001)
+
+    @pytest.mark.parametrize("power_t", [1e300, 10**300])
+    def test_a_power_that_overflows_ends_training(self, kind, power_t):
+        """The rate is 0 from the second epoch on: the limit of ever larger powers."""
+        params = {"solver": "sgd", "learning_rate": "invscaling", "prune_fraction": 0}
+        coefs = [
+            make(kind, **params, power_t=power, max_iter=4).fit(X, TARGETS[kind]).coefs_[0]
+            for power in (power_t, 100)
+        ]
+        np.testing.assert_allclose(*coefs, rtol=1e-12)
 
     def test_error_says_what_is_allowed(self, kind):
         with pytest.raises(
@@ -366,6 +511,28 @@ class TestLabels:
         with pytest.raises(AttributeError, match="partial_fit"):
             make(solver="lbfgs").partial_fit(X, Y_CLASS, classes=[0, 1, 2])
 
+    @pytest.mark.parametrize(
+        "classes",
+        [[[0, 1]], 3, "ab", {0, 1}, {0: 1}, [0, "a"], [None, 1], [0.5, 1.5], [np.nan, 1], []],
+        ids=str,
+    )
+    def test_classes_of_partial_fit(self, classes):
+        model = make()
+        for _ in range(2):
+            attributes = set(vars(model))
+            with pytest.raises((ValueError, TypeError), match=r"\bclasses\b"):
+                model.partial_fit(X, Y_CLASS, classes=classes)
+            assert set(vars(model)) == attributes
+            model.partial_fit(X, Y_CLASS, classes=[0, 1, 2])
+
+    @pytest.mark.filterwarnings("ignore:A column-vector y")
+    def test_lists_of_class_weights_are_for_multilabel_targets(self):
+        for y in (Y_CLASS, Y_CLASS[:, np.newaxis]):
+            assert_refused(
+                lambda model, y=y: model.set_params(class_weight=[{0: 1}]).fit(X, y),
+                r"class_weight must be a dict, 'balanced' or None.*Got \[\{0: 1\}\]",
+            )
+
     @pytest.mark.parametrize("class_weight", ["heavy", 3, {5: 1.0, 6: 2.0}])
     def test_class_weight(self, class_weight):
         if isinstance(class_weight, dict):
@@ -411,6 +578,9 @@ class TestPruning:
             ({"prune_fraction": -0.5}, ValueError),
             ({"prune_fraction": np.nan}, ValueError),
             ({"prune_fraction": "most"}, TypeError),
+            ({"prune_fraction": True}, ValueError),
+            ({"prune_fraction": np.inf}, ValueError),
+            ({"prune_fraction": [0.9]}, TypeError),
             ({"prune_fraction": 0.9, "n_rounds": 0}, ValueError),
             ({"prune_fraction": 0.9, "n_rounds": -3}, ValueError),
             ({"prune_fraction": 0.9, "n_rounds": 1.5}, TypeError),
@@ -573,6 +743,39 @@ class TestDivergence:
         model = make("regressor", loss="poisson").fit(X, np.exp(Y_REAL))
         with pytest.raises(ValueError, match="too large for this network"):
             model.predict(X * 1e10)
+
+
+@pytest.mark.parametrize("attribute", ["coefs_", "intercepts_"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda arrays: None,
+        lambda arrays: 3,
+        lambda arrays: "abc",
+        lambda arrays: {0: 1},
+        lambda arrays: arrays[:1],
+        lambda arrays: [[[1], [1, 2]], [1]],
+        lambda arrays: [array.astype(str) for array in arrays],
+        lambda arrays: [array * 1j for array in arrays],
+        lambda arrays: [np.full(array.shape, None) for array in arrays],
+        lambda arrays: [array * np.nan for array in arrays],
+    ],
+)
+def test_assigned_arrays(attribute, change):
+    model = make().fit(X, Y_CLASS)
+    before = state(model)
+    values = change(getattr(model, attribute))
+    with pytest.raises(ValueError, match=f"{attribute} must be"):
+        setattr(model, attribute, values)
+    assert state(model) == before
+
+
+@pytest.mark.filterwarnings("ignore:Inputs are far off scale")
+def test_cure_of_overflow_is_one_that_the_solver_has():
+    model = make(solver="lbfgs", prune_fraction=0.5)
+    with pytest.raises(ValueError, match="too large for float32") as error:
+        model.fit((X * 1e30).astype(np.float32), Y_CLASS)
+    assert "learning_rate" not in str(error.value)
 
 
 @pytest.mark.parametrize(

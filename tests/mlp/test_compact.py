@@ -5,11 +5,16 @@ import pytest
 from exports import FRACTIONS, make_classifier
 from models import digest
 from numpy.testing import assert_allclose
+from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from skobd import OBDMLPClassifier
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    # Also networks that were asked to be nothing.
+    pytest.mark.filterwarnings("ignore:Pruning has left"),
+]
 
 
 class TestCompact:
@@ -45,6 +50,23 @@ class TestCompact:
         n_weights = smaller.n_weights_
         assert smaller.fit(*iris).n_weights_ == n_weights
         assert smaller.prune(*iris).n_weights_ == n_weights
+
+    @pytest.mark.parametrize("hidden", [(), (3,), (2, 2)])
+    def test_of_nothing(self, iris, hidden):
+        """What it sets is within the parameters' constraints, and all goes on from there."""
+        X, y = iris
+        model = OBDMLPClassifier(
+            hidden, solver="lbfgs", alpha=1, prune_fraction=0.999, n_rounds=1, random_state=0
+        ).fit(X, y)
+        smaller = model.compact()
+        assert model.n_weights_ == smaller.n_weights_ == 0
+        assert_allclose(smaller.predict_proba(X), model.predict_proba(X), rtol=0, atol=1e-12)
+        for values in [*smaller.saliencies(X, y).coefs, *smaller.compact().coefs_]:
+            assert not values.any()
+        assert np.isfinite(smaller.second_derivatives(X, y).intercepts[-1]).all()
+        assert smaller.prune(X, y).n_weights_ == 0
+        assert smaller.set_params(warm_start=True).fit(X, y).n_weights_ == 0
+        assert clone(smaller).fit(X, y).n_weights_ == 0
 
     def test_optimiser_begins_afresh(self, iris):
         """The moments are those of other weights."""

@@ -10,7 +10,11 @@ from models import ESTIMATORS, SOLVERS, assert_deleted_are_zero, digest, make
 from skobd import OBDMLPClassifier
 from skobd._prune import criteria
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    # Of small networks pruned far.
+    pytest.mark.filterwarnings("ignore:Pruning has left"),
+]
 
 
 class Interrupting(io.StringIO):

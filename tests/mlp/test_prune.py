@@ -28,6 +28,7 @@ class TestPruning:
         assert all(mask.all() for mask in model.intercept_masks_)
         assert_deleted_are_zero(model)
 
+    @pytest.mark.filterwarnings("ignore:Pruning has left")
     @pytest.mark.parametrize("prune_fraction", [0.01, 0.333, 0.5, 0.999])
     def test_levels(self, prune_fraction, iris):
         model = make("classifier", prune_fraction=prune_fraction, retrain_max_iter=1).fit(*iris)
@@ -54,6 +55,7 @@ class TestPruning:
         assert_allclose(table["loss_before"][1:], table["loss_after_retraining"][:-1])
         assert (table["predicted_increase"] >= 0).all()
 
+    @pytest.mark.filterwarnings("ignore:Pruning has left")
     def test_loss_is_as_the_solver_saw_it(self, iris):
         """That of minibatches is a mean over the epoch; the history has the objective itself."""
         model = make("classifier").fit(*iris)
@@ -139,6 +141,7 @@ class TestPruning:
         plain = pickle.loads(pickle.dumps(dense)).prune(X, y, prune_fraction=0.7)
         assert digest(weighted) == digest(subset) != digest(plain)
 
+    @pytest.mark.filterwarnings("ignore:Pruning has left")
     def test_prune_tol_rolls_back(self, iris):
         params = {
             "solver": "lbfgs",

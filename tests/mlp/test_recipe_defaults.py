@@ -16,7 +16,11 @@ from skobd import OBDMLPClassifier, OBDMLPRegressor
 from skobd._prune import recipe
 from skobd._train.solvers import DivergenceError
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    # Also networks that were asked to be nothing.
+    pytest.mark.filterwarnings("ignore:Pruning has left"),
+]
 
 DEFAULTS = {
     "prune_fraction": 0.875,

@@ -13,7 +13,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler, scale
 
-from skobd import OBDMLPClassifier
+from skobd import OBDMLPClassifier, PruningSearchCV
 
 
 def here():
@@ -106,6 +106,7 @@ def test_where_training_fell_short(iris, solver, params, where):
     assert where is None or where in message
 
 
+@pytest.mark.filterwarnings("ignore:Pruning has left")
 def test_retraining_alone_fell_short(iris):
     model = OBDMLPClassifier((5,), solver="lbfgs", max_iter=500, alpha=1, random_state=0)
     model.set_params(n_rounds=1, n_regrow=0).fit(*iris)
@@ -191,3 +192,46 @@ class TestInputsOffScale:
         y = np.arange(len(X)) % 2
         assert not self.scales(X, y, batch_size=50_000)
         assert self.scales(X * 40, y, batch_size=50_000)
+
+
+class TestNothingLeft:
+    """A network that predicts the same for every row, because it was asked to be so small."""
+
+    @pytest.mark.parametrize("kind", ESTIMATORS)
+    @pytest.mark.parametrize("call", ["fit", "prune", "pruning_path"])
+    def test_is_told(self, kind, call, data):
+        X, y = data[kind]
+        model = make(kind, solver="lbfgs", max_iter=1000, tol=1e-2, prune_fraction=0.5).fit(X, y)
+        if call == "fit":
+            model.set_params(prune_fraction=0.9999)
+        arguments = {
+            "prune": {"prune_fraction": 0.9999},
+            "pruning_path": {"prune_fractions": [0.9999]},
+        }
+        n_total = model.n_weights_total_
+        message = f"Pruning has left 0 of {n_total} weights, and no way.*the same for every row"
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            with pytest.warns(UserWarning, match=message) as caught:
+                result = getattr(model, call)(X, y, **arguments.get(call, {}))
+        assert [warning.filename for warning in caught] == [__file__]
+        last = result.estimator_at(-1) if call == "pruning_path" else model
+        assert np.ptp(last.predict(X)) == 0
+
+    def test_also_where_a_weight_is_left_that_leads_nowhere(self):
+        X = np.random.default_rng(0).normal(size=(40, 4))
+        model = make("regressor", hidden_layer_sizes=(5,), solver="lbfgs", alpha=1, max_iter=1000)
+        model.set_params(prune_fraction=0.96, n_rounds=1)
+        with pytest.warns(UserWarning, match="Pruning has left 1 of 25 weights, and no way"):
+            model.fit(X, X[:, 0])
+
+    def test_not_of_the_levels_that_a_search_compares(self, iris):
+        X, y = iris
+        model = make("classifier", hidden_layer_sizes=(3,), solver="lbfgs", alpha=1, max_iter=1000)
+        levels = [0, 0.5, 0.999]
+        search = PruningSearchCV(model, cv=3, prune_fractions=levels, selection="best").fit(X, y)
+        assert search.best_index_ < 2
+        search.set_params(selection=lambda results: 2)
+        with pytest.warns(UserWarning, match="Pruning has left 0 of 21 weights") as caught:
+            search.fit(X, y)
+        assert len(caught) == 1

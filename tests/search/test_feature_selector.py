@@ -596,3 +596,8 @@ def test_warnings_of_all_paths_are_told_once(binary):
         selector.fit(*binary)
     assert len(caught) == 1
     assert caught[0].filename == __file__
+
+
+@pytest.mark.parametrize("step", [1e-300, 1e-9, 0.001])
+def test_tiny_steps_go_one_by_one(step):
+    assert falling_counts(40, 3, step) == list(range(40, 2, -1))

@@ -13,11 +13,11 @@ from searches import LEVELS, make_classifier, make_search
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.exceptions import FitFailedWarning
 from sklearn.metrics import make_scorer
-from sklearn.model_selection import KFold, StratifiedKFold
+from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skobd import PruningSearchCV
+from skobd import OBDFeatureSelector, OBDMLPClassifier, PruningSearchCV, stability_selection
 from skobd._prune.recipe import prune
 from skobd._search.selection import standard_errors
 from skobd._train.objective import Objective
@@ -405,3 +405,103 @@ def test_interrupt_ends_the_search(iris, monkeypatch):
     with pytest.warns(UserWarning, match="interrupted"), pytest.raises(KeyboardInterrupt):
         make_search(error_score=np.nan).fit(*iris)
     assert len(calls) == 10
+
+
+def _searches():
+    """Everything that splits data, as ``call(X, y, cv, **params)``."""
+    mlp = make_classifier(max_iter=5)
+    levels = {"prune_fractions": [0, 0.5], "error_score": np.nan}
+    return {
+        "search": lambda X, y, cv=2, **params: PruningSearchCV(mlp, cv=cv, **levels).fit(
+            X, y, **params
+        ),
+        "selector": lambda X, y, cv=2, **params: OBDFeatureSelector(mlp, cv=cv).fit(X, y, **params),
+        "stability": lambda X, y, **params: stability_selection(
+            mlp, X, y, n_subsamples=2, **params
+        ),
+    }
+
+
+@pytest.fixture
+def no_fits(monkeypatch):
+    """Whatever is wrong is to be said before any work is done."""
+
+    def fail(*args, **kwargs):
+        raise AssertionError("a fit was begun")
+
+    monkeypatch.setattr(OBDMLPClassifier, "_fit_along", fail)
+
+
+@pytest.mark.usefixtures("no_fits")
+class TestRefusedBeforeAnyWork:
+    @pytest.mark.parametrize("name", _searches())
+    @pytest.mark.parametrize(
+        ("y", "match"),
+        [
+            (None, "requires y to be passed, but the target y is None"),
+            (3, r"\by\b"),
+            (np.array(["a", 1] * 75, dtype=object), "y must have labels of one type, got int, str"),
+            (np.array(["a", None] * 75, dtype=object), "y must have labels of one type"),
+            (np.full(150, np.nan), r"\by\b.*NaN"),
+            (np.linspace(0, 1, 150), "y: Unknown label type"),
+            (np.arange(30) % 2, "X and y: "),
+        ],
+        ids=str,
+    )
+    def test_targets(self, iris, name, y, match):
+        with pytest.raises((ValueError, TypeError), match=match):
+            _searches()[name](iris[0], y)
+
+    @pytest.mark.parametrize("name", _searches())
+    @pytest.mark.parametrize("n", [3, 149, 151])
+    def test_weights_of_another_length(self, iris, name, n):
+        match = f"sample_weight must have one entry for each of the 150 rows of X, got {n}"
+        for weight in (np.ones(n), [1.0] * n, dict.fromkeys(range(n), 1), "1" * n):
+            with pytest.raises(ValueError, match=match):
+                _searches()[name](*iris, sample_weight=weight)
+
+    def test_weights_of_a_step_and_groups(self, iris):
+        pipe = make_pipeline(StandardScaler(), make_classifier())
+        name = "obdmlpclassifier__sample_weight"
+        with pytest.raises(ValueError, match=f"{name} must have one entry.*150.*got 3"):
+            PruningSearchCV(pipe, cv=2).fit(*iris, **{name: np.ones(3)})
+        with pytest.raises(ValueError, match=r"groups must have one entry.*150.*got 3"):
+            PruningSearchCV(make_classifier(), cv=GroupKFold(2)).fit(*iris, groups=np.ones(3))
+
+    @pytest.mark.parametrize("name", ["search", "selector"])
+    @pytest.mark.parametrize(
+        ("cv", "match"),
+        [
+            ([([0, 1, 60], [999])], "Split 0 of cv has the test row 999, but X has 150 rows"),
+            ([([0, 60], [1]), ([150, 0], [1])], "Split 1 of cv has the training row 150"),
+            ([([0, 60], [-151])], "Split 0 of cv has the test row -151"),
+            ([([0.5], [1])], "Split 0 of cv must have the numbers of its training rows, or a mask"),
+            ([([0, 1], 3)], "Split 0 of cv must have the numbers of its test rows"),
+            ([(None, [1])], "Split 0 of cv must have the numbers of its training rows"),
+            ([([[0, 1]], [2])], "Split 0 of cv must have the numbers of its training rows"),
+            ([(np.ones(9, dtype=bool), [1])], "Split 0 of cv has a mask over 9 training rows"),
+            ([(np.zeros(150, dtype=bool), [1])], "Split 0 of cv has no training rows"),
+            ([([], [1])], "Split 0 of cv has no training rows"),
+            ([3], "cv must make pairs of training and test rows"),
+            ([(1, 2, 3)], "cv must make pairs of training and test rows"),
+            ({0: 1}, "cv must make pairs of training and test rows"),
+        ],
+    )
+    def test_splits(self, iris, name, cv, match):
+        with pytest.raises((ValueError, TypeError), match=match):
+            _searches()[name](*iris, cv=cv)
+
+
+def test_masks_and_negative_numbers_choose_rows(iris):
+    X, y = iris
+    test = np.arange(150) % 3 == 0
+    results = [
+        make_search(make_classifier(), cv=[split]).fit(X, y).cv_results_["mean_test_score"]
+        for split in (
+            (~test, test),
+            (np.flatnonzero(~test), np.flatnonzero(test)),
+            (np.flatnonzero(~test) - 150, np.flatnonzero(test) - 150),
+        )
+    ]
+    np.testing.assert_array_equal(results[0], results[1])
+    np.testing.assert_array_equal(results[0], results[2])

@@ -161,3 +161,13 @@ def test_an_output_beyond_the_range_of_the_exponential_is_seen():
     with np.errstate(over="ignore"):
         assert objective.value(theta) == np.inf
     assert not objective.is_finite_at(theta)
+
+
+@pytest.mark.parametrize(
+    "change", [lambda o: o.with_alpha(0.7), lambda o: o.thinned(11), lambda o: o.replaced(X=o.X)]
+)
+def test_other_objectives_are_summed_by_the_same_blocks(change):
+    objective, _, _ = make_problem("squared_error", 1, "tanh", 1, True, 0.3, n=50)
+    sized = objective.replaced(sizes=Sizes(1, block_rows=7))
+    assert change(sized).sizes is sized.sizes
+    assert change(sized) is not sized
