@@ -13,8 +13,8 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from .._mlp.base import BaseOBDMLP
-from .._mlp.data import about
 from .._mlp.feature_groups import columns_by_group
+from .._mlp.messages import about
 from .._mlp.names import default_names, feature_names
 from .._mlp.path import last_step, steps_before
 from .._sklearn_compat import check_matplotlib_support

@@ -11,7 +11,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
-from .._mlp.data import about
+from .._mlp.messages import about
 from .._mlp.names import default_names
 from .._mlp.path import last_step
 from .._search.feature_selector import OBDFeatureSelector

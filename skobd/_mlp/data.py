@@ -1,8 +1,5 @@
 """Checking and encoding what the user gives, before any work is done."""
 
-import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +11,7 @@ from sklearn.utils.validation import check_array, check_consistent_length, valid
 from .._net.network import Array
 from .._sklearn_compat import _check_sample_weight
 from .._train.rows import in_row_order, take_rows
+from .messages import about
 from .targets import Targets
 
 FLOATS = (np.float64, np.float32)
@@ -45,19 +43,6 @@ class Data(NamedTuple):
         """Some of the rows; of large dense data they are not copied."""
         weight = None if self.sample_weight is None else self.sample_weight[rows]
         return Data(take_rows(self.X, rows), self.Y[rows], weight)
-
-
-@contextmanager
-def about(name: str) -> Iterator[None]:
-    """Begin the message of an error with what it is about, unless it says so itself."""
-    try:
-        yield
-    except (ValueError, TypeError) as error:
-        if re.search(rf"\b{re.escape(name)}\b", str(error)):
-            raise
-        # Some kinds of ValueError cannot be made of a message.
-        kind = ValueError if isinstance(error, ValueError) else TypeError
-        raise kind(f"{name}: {error}") from error
 
 
 def check_targets(y: Any, is_numeric: bool, name: str = "y") -> Any:

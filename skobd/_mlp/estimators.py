@@ -10,8 +10,9 @@ from sklearn.utils.multiclass import type_of_target, unique_labels
 
 from .._sklearn_compat import StrOptions, available_if
 from .base import BaseOBDMLP
-from .data import Given, about, check_targets, check_y_is_given
+from .data import Given, check_targets, check_y_is_given
 from .fit import train_epoch
+from .messages import about
 from .session import fitting
 from .targets import ClassTargets, NumberTargets
 
@@ -418,7 +419,8 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
             y = check_targets(y, is_numeric=False)
             with about("y"):
                 is_multilabel = type_of_target(y).startswith("multilabel")
-            targets = targets.learn(y if is_multilabel else classes, "classes")
+            with about("classes"):
+                targets = targets.learn(y if is_multilabel else classes, "classes")
         elif classes is not None and not np.array_equal(targets.classes, unique_labels(classes)):
             raise ValueError(
                 f"`classes={classes!r}` is not the same as on last call to partial_fit, was: "

@@ -15,7 +15,8 @@ from sklearn.utils import check_array, get_tags, indexable
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .._mlp.data import about, check_targets_of
+from .._mlp.data import check_targets_of
+from .._mlp.messages import about
 from .._mlp.path import PruningPath, last_step, steps_before
 from .._mlp.warning import tell
 from .._prune.schedule import geometric_levels, survivors_at

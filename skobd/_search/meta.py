@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from sklearn import get_config
 
-from .._mlp.data import about
+from .._mlp.messages import about
 from .._mlp.session import all_or_nothing
 from .._mlp.warning import collected_warnings, tell, tell_once
 from .._sklearn_compat import _check_method_params, _num_samples

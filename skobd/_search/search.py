@@ -19,7 +19,8 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
-from .._mlp.data import about, check_targets_of
+from .._mlp.data import check_targets_of
+from .._mlp.messages import about
 from .._mlp.path import last_step, replace_last
 from .._prune.schedule import check_levels
 from .._sklearn_compat import (

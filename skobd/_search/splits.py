@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.base import is_classifier
 from sklearn.model_selection import check_cv
 
-from .._mlp.data import about
+from .._mlp.messages import about
 from .._sklearn_compat import _num_samples
 from .folds import Rows
 

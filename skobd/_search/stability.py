@@ -21,7 +21,8 @@ from sklearn.utils import Bunch, check_random_state, indexable
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.parallel import Parallel, delayed
 
-from .._mlp.data import about, check_targets_of
+from .._mlp.data import check_targets_of
+from .._mlp.messages import about
 from .._mlp.names import default_names
 from .._mlp.path import last_step
 from .._sklearn_compat import (

@@ -144,7 +144,8 @@ class TestRecordIsBounded:
 
 
 def test_networks_of_a_path_go_on_independently(diabetes):
-    path = make("regressor", max_iter=5, retrain_max_iter=3).pruning_path(*diabetes, [0.5, 0.8])
+    mlp = make("regressor", max_iter=5, retrain_max_iter=3)
+    path = mlp.pruning_path(*diabetes, prune_fractions=[0.5, 0.8])
     curves = [path.estimator_at(step).loss_curve_ for step in range(3)]
     models = [path.estimator_at(step) for step in (0, 1, 1, 2)]
     own = [[], [], [], []]

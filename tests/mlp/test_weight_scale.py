@@ -11,6 +11,7 @@ from sklearn.preprocessing import scale
 
 from skobd import OBDFeatureSelector, OBDMLPClassifier, PruningSearchCV, stability_selection
 from skobd._mlp.data import in_samples
+from skobd._mlp.warning import NothingLeftWarning
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::sklearn.exceptions.ConvergenceWarning"  # few iterations are enough here
@@ -97,7 +98,7 @@ class TestScale:
         paths = [
             make("regressor", solver="lbfgs", criterion=criterion, granularity=granularity)
             .set_params(alpha=1.0, prune_tol=0.1)
-            .pruning_path(X, y, [0.3, 0.6], sample_weight=c * real(len(y)))
+            .pruning_path(X, y, prune_fractions=[0.3, 0.6], sample_weight=c * real(len(y)))
             for c in [1, *SCALES]
         ]
         for path in paths[1:]:
@@ -194,16 +195,17 @@ class TestConstant:
         with pytest.warns(UserWarning, match=self.MESSAGE):
             model.fit(X, y)
         with pytest.warns(UserWarning, match=self.MESSAGE):
-            model.pruning_path(X, y, [0.3, 0.5])
+            model.pruning_path(X, y, prune_fractions=[0.3, 0.5])
 
     @pytest.mark.parametrize("kind", ESTIMATORS)
     def test_no_way_through(self, kind, data):
-        with pytest.warns(UserWarning, match="0 of .* weights are left.*Lower prune_fraction"):
+        with pytest.warns(NothingLeftWarning, match="has left 0 of"):
             make(kind, prune_fraction=0.999).fit(*data[kind])
 
     @pytest.mark.parametrize("kind", ESTIMATORS)
     def test_a_path_may_go_as_far_as_it_likes(self, kind, data):
-        path = make(kind).pruning_path(*data[kind], [0.3, 0.999])
+        with pytest.warns(NothingLeftWarning):
+            path = make(kind).pruning_path(*data[kind], prune_fractions=[0.3, 0.999])
         assert path.n_weights[-1] == 0
 
     @pytest.mark.parametrize("kind", ESTIMATORS)
