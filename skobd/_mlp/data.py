@@ -3,12 +3,17 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.base import BaseEstimator, is_classifier
 from sklearn.model_selection import train_test_split
-from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.multiclass import (
+    check_classification_targets,
+    type_of_target,
+    unique_labels,
+)
 from sklearn.utils.validation import check_array, check_consistent_length, validate_data
 
 from .._net.names import feature_names
@@ -70,6 +75,8 @@ def check_targets(y: Any, is_of_classifier: bool, name: str = "y") -> Any:
             kinds = sorted({type(label).__name__ for label in y.ravel().tolist()})
             if "str" in kinds and len(kinds) > 1:
                 raise TypeError(f"{name} must have labels of one type, got {', '.join(kinds)}.")
+        if is_of_classifier:
+            type_of_target(y)  # refuses bytes
     return y
 
 
@@ -86,6 +93,31 @@ def check_targets_of(caller: str, estimator: Any, y: Any) -> None:
     if is_classifier(estimator):
         with about("y"):
             check_classification_targets(y)
+
+
+def check_classes(classes: Any) -> None:
+    """Refuse what is no list of classes; None where they are known."""
+    if classes is None:
+        return
+    with about("classes must be one label for each class"):
+        if np.ndim(classes) != 1 or not len(classes):
+            raise ValueError(f"got {classes!r}.")
+        unique_labels(classes)
+
+
+def check_class_weight(given: Any, is_single: bool) -> None:
+    """Refuse weights of classes that are no weights, or are not for targets of one column."""
+    for table in given if isinstance(given, list) else [given]:
+        for label, value in table.items() if isinstance(table, dict) else ():
+            if not isinstance(value, Real) or not 0 <= float(value) < np.inf:
+                raise ValueError(
+                    f"class_weight[{label!r}] must be a finite number >= 0, got {value!r}."
+                )
+    if isinstance(given, list) and is_single:
+        raise ValueError(
+            "class_weight must be a dict, 'balanced' or None for targets of one column; lists "
+            f"of dicts are for multilabel targets. Got {given!r}."
+        )
 
 
 def _check_weights(weight: Any, X: Any, name: str) -> Array:

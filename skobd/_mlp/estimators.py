@@ -1,6 +1,5 @@
 """`OBDMLPClassifier` and `OBDMLPRegressor`: targets, predictions and documentation."""
 
-from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,18 +15,10 @@ from .._net.network import Array
 from .._sklearn_compat import StrOptions, _check_partial_fit_first_call, available_if
 from .arithmetic import quiet
 from .base import BaseOBDMLP
-from .data import about, all_or_nothing, check_targets, check_y_is_given
+from .data import all_or_nothing, check_class_weight, check_classes, check_targets
 
 if TYPE_CHECKING:
     from typing_extensions import Self
-
-
-def _check_classes(classes: Any) -> None:
-    """Refuse what is no list of classes."""
-    with about("classes must be one label for each class"):
-        if np.ndim(classes) != 1 or not len(classes):
-            raise ValueError(f"got {classes!r}.")
-        unique_labels(classes)
 
 
 class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
@@ -409,18 +400,7 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         given = self.class_weight
         if given is None:
             return 1
-        for table in given if isinstance(given, list) else [given]:
-            for label, value in table.items() if isinstance(table, dict) else ():
-                if not isinstance(value, Real) or not 0 <= float(value) < np.inf:
-                    raise ValueError(
-                        f"class_weight[{label!r}] must be a finite number >= 0, got {value!r}."
-                    )
-        is_single = y.shape[1:] in ((), (1,))
-        if isinstance(given, list) and is_single:
-            raise ValueError(
-                "class_weight must be a dict, 'balanced' or None for targets of one column; lists "
-                f"of dicts are for multilabel targets. Got {given!r}."
-            )
+        check_class_weight(given, is_single=y.shape[1:] in ((), (1,)))
         if isinstance(given, dict) and y.ndim == 1:
             # By all classes that are known, because a batch need not have every one of them.
             of_class = compute_class_weight(given, classes=self.classes_, y=self.classes_)
@@ -468,14 +448,10 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
                 "pass them as a dict."
             )
         with quiet(), all_or_nothing(self):
-            if classes is not None:
-                _check_classes(classes)
+            check_classes(classes)
             if _check_partial_fit_first_call(self, classes):
-                check_y_is_given(type(self).__name__, y)
                 y = check_targets(y, is_of_classifier=True)
-                with about("y"):
-                    is_multilabel = type_of_target(y).startswith("multilabel")
-                labels = y if is_multilabel else classes
+                labels = y if type_of_target(y).startswith("multilabel") else classes
                 self._learn_classes(labels, "classes")
             return self._partial_fit(X, y, sample_weight)
 
