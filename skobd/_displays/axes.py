@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from .common import VERMILLION
+
 
 def pretty(metric: str) -> str:
     """``neg_log_loss`` as "Negative log loss"."""
@@ -41,3 +43,22 @@ def scale_axis(ax: Any, xscale: str) -> None:
         ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         ax.xaxis.set_minor_locator(NullLocator())
     ax.xaxis.set_major_formatter(formatter)
+
+
+def mark_best(ax: Any, n_weights: Any, values: Any, index: int) -> Any:
+    """A star at the chosen level."""
+    x, y = n_weights[index], values[index]
+    ax.axvline(x, color=VERMILLION, lw=0.8, ls=":")
+    (line,) = ax.plot(
+        [x],
+        [y],
+        "*",
+        color=VERMILLION,
+        ms=13,
+        mec="white",
+        mew=0.8,
+        zorder=5,
+        ls="none",
+        label=f"chosen: {x:,.0f} weights",
+    )
+    return line

@@ -1,8 +1,9 @@
 """What the displays share: unwrapping estimators, names, axes and colours."""
 
 import reprlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
+from numbers import Integral
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -14,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._mlp.base import BaseOBDMLP
 from .._mlp.feature_groups import columns_by_group
+from .._mlp.fitted import HISTORY_COLUMNS
 from .._mlp.messages import about
 from .._mlp.names import default_names, feature_names
 from .._mlp.path import last_step, steps_before
@@ -114,6 +116,28 @@ def check_column(values: Any, name: str, n_levels: int | None = None, most_axes:
     if not is_column or n_levels not in (None, len(column)):
         each = "each level" if n_levels is None else f"each of the {n_levels} levels"
         raise ValueError(f"{name} must have numbers for {each}, got {reprlib.repr(values)}.")
+
+
+def check_index(index: Any, n_levels: int) -> None:
+    """Refuse a ``best_index`` that is no level."""
+    is_level = isinstance(index, Integral) and int(index) in range(-n_levels, n_levels)
+    if index is not None and not is_level:
+        raise ValueError(
+            f"best_index must be an integer in [{-n_levels}, {n_levels}), got {index!r}."
+        )
+
+
+def check_path(path: Any, caller: str) -> None:
+    """Refuse what ``pruning_path`` cannot have returned."""
+    if not isinstance(path, Mapping):
+        raise TypeError(
+            f"{caller} needs a PruningPath, as pruning_path returns it, got {type(path).__name__}."
+        )
+    missing = [name for name in HISTORY_COLUMNS if name not in path]
+    if missing:
+        raise ValueError(
+            f"path must be what pruning_path returns; it has no {' and no '.join(missing)}."
+        )
 
 
 def check_layers(coefs: Any, beside: Any, name: str, shape_of: Callable[..., Any]) -> None:

@@ -22,6 +22,7 @@ from .common import (
     GREY,
     VERMILLION,
     by_groups,
+    check_index,
     check_names,
     make_axes,
     remove_spines,
@@ -289,13 +290,8 @@ class FeaturePathDisplay:
 
     def _checked_index(self, n_levels: int) -> int | None:
         index = self.best_index
-        if index is None:
-            return None
-        if not (isinstance(index, Integral) and int(index) in range(-n_levels, n_levels)):
-            raise ValueError(
-                f"best_index must be an integer in [{-n_levels}, {n_levels}), got {index!r}."
-            )
-        return int(index) % n_levels
+        check_index(index, n_levels)
+        return None if index is None else int(index) % n_levels
 
     def _checked_shape(self, n_features: int) -> tuple[int, ...]:
         shape = tuple(np.array(self.image_shape, ndmin=1).tolist())

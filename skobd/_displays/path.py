@@ -1,26 +1,26 @@
 """`PruningPathDisplay`: how score and objective follow the number of weights."""
 
 from collections.abc import Mapping, Sequence
-from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from .._mlp.fitted import HISTORY_COLUMNS
 from .._prune.granularity import GRANULARITIES
 from .._search.candidates import candidate_names
 from .._search.search import PruningSearchCV
 from .._search.selection import best_and_threshold, scored_folds, standard_errors
-from .axes import pretty, scale_axis, to_decibels, without_sign
+from .axes import mark_best, pretty, scale_axis, to_decibels, without_sign
 from .common import (
     COLOURS,
     GREY,
     VERMILLION,
     check_column,
+    check_index,
     check_names,
     check_option,
+    check_path,
     make_axes,
     remove_spines,
     unwrap,
@@ -219,16 +219,7 @@ class PruningPathDisplay:
         display : PruningPathDisplay
             Drawn already.
         """
-        if not isinstance(path, Mapping):
-            raise TypeError(
-                f"{cls.__name__}.from_path needs a PruningPath, as pruning_path returns it, got "
-                f"{type(path).__name__}."
-            )
-        missing = [name for name in HISTORY_COLUMNS if name not in path]
-        if missing:
-            raise ValueError(
-                f"path must be what pruning_path returns; it has no {' and no '.join(missing)}."
-            )
+        check_path(path, f"{cls.__name__}.from_path")
         # Nothing was deleted yet in round 0.
         dense = path["round"] == 0
         display = cls(
@@ -365,13 +356,7 @@ class PruningPathDisplay:
         if kind == "objective" and not any(map(self._has_finite, _OBJECTIVES.values())):
             raise ValueError("kind='objective' needs the objective, but none of it is finite.")
         n_levels = len(self.n_weights)
-        index = self.best_index
-        if index is not None and not (
-            isinstance(index, Integral) and int(index) in range(-n_levels, n_levels)
-        ):
-            raise ValueError(
-                f"best_index must be an integer in [{-n_levels}, {n_levels}), got {index!r}."
-            )
+        check_index(self.best_index, n_levels)
         ax = make_axes(ax, self, (6.0, 4.0))
         self.ax_, self.figure_ = ax, ax.figure
         self.lines_: list[Any] = []
@@ -430,7 +415,7 @@ class PruningPathDisplay:
                 label="one standard error from the best",
             )
         if self.best_index is not None:
-            self._mark_best(n_weights, shown(mean))
+            self.best_line_ = mark_best(self.ax_, n_weights, shown(mean), self.best_index)
         name = score_name or self.score_name or "Score"
         return without_sign(name) if negate_score else name
 
@@ -481,26 +466,11 @@ class PruningPathDisplay:
                 n_weights, values, style, color=colour, ms=4, lw=1.4, label=label
             )
         if self.best_index is not None:
-            self._mark_best(n_weights, self.lines_[0].get_ydata())
+            values = self.lines_[0].get_ydata()
+            self.best_line_ = mark_best(self.ax_, n_weights, values, self.best_index)
         if not decibels:
             values = np.concatenate([line.get_ydata() for line in self.lines_])
             values = values[np.isfinite(values)]
             if values.min() > 0 and values.max() > 10 * values.min():
                 self.ax_.set_yscale("log")
         return "Objective"
-
-    def _mark_best(self, n_weights, values) -> None:
-        x, y = n_weights[self.best_index], values[self.best_index]
-        self.ax_.axvline(x, color=VERMILLION, lw=0.8, ls=":")
-        (self.best_line_,) = self.ax_.plot(
-            [x],
-            [y],
-            "*",
-            color=VERMILLION,
-            ms=13,
-            mec="white",
-            mew=0.8,
-            zorder=5,
-            ls="none",
-            label=f"chosen: {x:,.0f} weights",
-        )

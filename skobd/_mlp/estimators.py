@@ -6,26 +6,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.neural_network import MLPClassifier, MLPRegressor
-from sklearn.utils.multiclass import type_of_target, unique_labels
 
 from .._sklearn_compat import StrOptions, available_if
 from .base import BaseOBDMLP
-from .data import Given, check_targets, check_y_is_given
+from .data import Given, check_targets
 from .fit import train_epoch
-from .messages import about
 from .session import fitting
 from .targets import ClassTargets, NumberTargets
 
 if TYPE_CHECKING:
     from typing_extensions import Self
-
-
-def _check_classes(classes: Any) -> None:
-    """Refuse what is no list of classes."""
-    with about("classes must be one label for each class"):
-        if np.ndim(classes) != 1 or not len(classes):
-            raise ValueError(f"got {classes!r}.")
-        unique_labels(classes)
 
 
 class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
@@ -408,25 +398,11 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
                 "of the data: compute the weights with sklearn.utils.compute_class_weight and "
                 "pass them as a dict."
             )
-        if classes is not None:
-            _check_classes(classes)
         known = self._fitted if self.__sklearn_is_fitted__() else None
         targets = self._targets(None if known is None else known.targets)
-        if known is None:
-            if classes is None:
-                raise ValueError("classes must be passed on the first call to partial_fit.")
-            check_y_is_given(type(self).__name__, y)
-            y = check_targets(y, is_numeric=False)
-            with about("y"):
-                is_multilabel = type_of_target(y).startswith("multilabel")
-            with about("classes"):
-                targets = targets.learn(y if is_multilabel else classes, "classes")
-        elif classes is not None and not np.array_equal(targets.classes, unique_labels(classes)):
-            raise ValueError(
-                f"`classes={classes!r}` is not the same as on last call to partial_fit, was: "
-                f"{targets.classes!r}"
-            )
         with fitting(self):
+            if classes is not None or known is None:
+                targets = targets.with_classes(classes, check_targets(y, is_numeric=False))
             self._fitted = train_epoch(self, known, Given(X, y, sample_weight), targets)
         return self
 

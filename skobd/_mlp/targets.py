@@ -18,6 +18,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 
 from .._net.losses import LOSSES, Loss
 from .._net.network import Array
+from .messages import about
 
 
 class Targets(Protocol):
@@ -117,6 +118,25 @@ class ClassTargets:
             )
         return replace(self, binarizer=binarizer)
 
+    def with_classes(self, classes: Any, y: Any) -> "ClassTargets":
+        """Return the targets of a stream: ``classes`` are given with its first batch ``y``."""
+        if classes is None:
+            raise ValueError("classes must be passed on the first call to partial_fit.")
+        with about("classes must be one label for each class"):
+            if np.ndim(classes) != 1 or not len(classes):
+                raise ValueError(f"got {classes!r}.")
+            labels = unique_labels(classes)
+        if self.binarizer is None:
+            with about("classes"):
+                is_multilabel = type_of_target(y).startswith("multilabel")
+                return self.learn(y if is_multilabel else classes, "classes")
+        if not np.array_equal(self.classes, labels):
+            raise ValueError(
+                f"`classes={classes!r}` is not the same as on last call to partial_fit, was: "
+                f"{self.classes!r}"
+            )
+        return self
+
     def check_same(self, y: Any) -> None:
         classes = unique_labels(np.ravel(y) if y.shape[1:] == (1,) else y)
         if set(classes) != set(self.classes):
@@ -151,17 +171,7 @@ class ClassTargets:
         given = self.class_weight
         if given is None:
             return 1
-        for table in given if isinstance(given, list) else [given]:
-            for label, value in table.items() if isinstance(table, dict) else ():
-                if not isinstance(value, Real) or not 0 <= float(value) < np.inf:
-                    raise ValueError(
-                        f"class_weight[{label!r}] must be a finite number >= 0, got {value!r}."
-                    )
-        if isinstance(given, list) and y.shape[1:] in ((), (1,)):
-            raise ValueError(
-                "class_weight must be a dict, 'balanced' or None for targets of one column; lists "
-                f"of dicts are for multilabel targets. Got {given!r}."
-            )
+        _check_class_weight(given, is_single=y.shape[1:] in ((), (1,)))
         if isinstance(given, dict) and y.ndim == 1:
             # By all classes that are known, because a batch need not have every one of them.
             of_class = compute_class_weight(given, classes=self.classes, y=self.classes)
@@ -234,6 +244,21 @@ class NumberTargets:
 def unpack(packed: dict[str, Any]) -> Targets:
     """Make the targets that `Targets.pack` was called on."""
     return ClassTargets(**packed) if "binarizer" in packed else NumberTargets(**packed)
+
+
+def _check_class_weight(given: Any, is_single: bool) -> None:
+    """Refuse weights of classes that are no weights, or are not for targets of one column."""
+    for table in given if isinstance(given, list) else [given]:
+        for label, value in table.items() if isinstance(table, dict) else ():
+            if not isinstance(value, Real) or not 0 <= float(value) < np.inf:
+                raise ValueError(
+                    f"class_weight[{label!r}] must be a finite number >= 0, got {value!r}."
+                )
+    if isinstance(given, list) and is_single:
+        raise ValueError(
+            "class_weight must be a dict, 'balanced' or None for targets of one column; lists "
+            f"of dicts are for multilabel targets. Got {given!r}."
+        )
 
 
 def _flat(y: Any) -> Any:
