@@ -1,7 +1,7 @@
 """The pruning path: the networks that a fit passes through, from dense to sparse."""
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from inspect import signature
 from numbers import Integral
 from typing import Any
@@ -15,7 +15,6 @@ from sklearn.utils import Bunch
 from .._prune.schedule import geometric_levels
 from .._sklearn_compat import (
     CallbackSupportMixin,
-    _num_features,
     hand_down_callbacks,
     without_callback_state,
 )
@@ -32,7 +31,7 @@ def _nested(estimator: Any) -> Iterator[tuple[Any, str, Any]]:
         if isinstance(estimator, Pipeline):
             name, inner = estimator.steps[-1]
         else:
-            # What is fitted is a clone of the parameter.
+            # Of a fitted one the parameter may be another by now.
             name, inner = "regressor", getattr(estimator, "regressor_", estimator.regressor)
         yield estimator, name, inner
         estimator = inner
@@ -41,7 +40,8 @@ def _nested(estimator: Any) -> Iterator[tuple[Any, str, Any]]:
 def last_step(estimator: Any) -> Any:
     """The last step of a pipeline, the regressor within a `TransformedTargetRegressor`, ...
 
-    ... and so on, to any depth; a bare estimator itself.
+    ... and so on, to any depth; a bare estimator itself. What is fitted counts, so that a
+    parameter given by a user is to be cloned before.
     """
     for _, _, inner in _nested(estimator):
         estimator = inner
@@ -207,8 +207,9 @@ class AlongPath(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
     estimator : OBDMLPClassifier or OBDMLPRegressor
     levels : tuple of float or None
         Levels above 0, ascending; None for those of the estimator's parameters.
-    n_columns : int or None
-        How many columns the data must have when they get here; None for any number.
+    check_inputs : callable or None
+        Called with the data when they get here, before training, and may refuse them. A plain
+        function, which `clone` leaves as it is.
 
     Attributes
     ----------
@@ -220,19 +221,16 @@ class AlongPath(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
         self,
         estimator: Any,
         levels: Sequence[float] | None = None,
-        n_columns: int | None = None,
+        check_inputs: Callable[[Any], None] | None = None,
     ) -> None:
         self.estimator = estimator
         self.levels = levels
-        self.n_columns = n_columns
+        self.check_inputs = check_inputs
 
     def fit(self, X: Any, y: Any = None, **fit_params: Any) -> "AlongPath":
         """Fit along the path."""
-        if self.n_columns is not None and _num_features(X) != self.n_columns:
-            raise ValueError(
-                f"estimator makes {_num_features(X)} columns of the {self.n_columns} of X before "
-                "they reach the network; its transformers must keep columns one to one."
-            )
+        if self.check_inputs is not None:
+            self.check_inputs(X)
         for name in fit_params:
             if name not in signature(self.estimator.fit).parameters:
                 kind = type(self.estimator).__name__

@@ -3,7 +3,7 @@
 import os
 import pickle
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from numbers import Number
@@ -201,10 +201,12 @@ class FoldResult:
 # ---------------------------------------------------------------------- fitting
 
 
-def along(estimator: Any, levels: Sequence[float], n_columns: int | None = None) -> Any:
+def along(
+    estimator: Any, levels: Sequence[float], check_inputs: Callable[[Any], None] | None = None
+) -> Any:
     """The estimator, with `AlongPath` around its last step."""
     mlp = last_step(estimator)
-    recorder = AlongPath(mlp, tuple(level for level in levels if level), n_columns)
+    recorder = AlongPath(mlp, tuple(level for level in levels if level), check_inputs)
     take_callbacks(mlp, recorder)
     return put_last(estimator, recorder)
 
@@ -263,7 +265,10 @@ def _fit_and_score(task: FoldTask, fold: Fold) -> tuple[list[LevelResult], Pruni
         path, seconds = path_of(estimator), time.perf_counter() - start
         levels = _score_levels(task, path, seen, held_out, seconds, error)
     if task.verbose:
-        scores = [level.test_scores for level in levels if level.error is None]
+        # Levels that were not reached have no counts.
+        scores = [
+            (level.counts["n_weights"], level.test_scores) for level in levels if level.counts
+        ]
         print_fold(fold.name, task.verbose, path, scores, time.perf_counter() - start)
     return levels, path
 

@@ -34,13 +34,15 @@ from .._sklearn_compat import (
 )
 from .feature_selector import (
     SELECTION_CONSTRAINTS,
+    along_columns,
+    column_masks,
     count_columns,
     counts_along,
     deletes_inputs,
     levels_of,
     n_deletable,
 )
-from .folds import Rows, along, fit_along, path_of, worker_threads
+from .folds import Rows, fit_along, path_of, worker_threads
 
 _CONSTRAINTS = {
     **SELECTION_CONSTRAINTS,
@@ -206,10 +208,9 @@ def _masks_of_path(
     """Which inputs are left at each level on a subsample, shape (n_levels, n_features)."""
     seen = rows.take(estimator, drawn)
     last_step(estimator).set_params(random_state=seed)
-    is_bare = last_step(estimator) is estimator
-    estimator = along(estimator, levels, None if is_bare else _num_features(rows.X))
+    estimator = along_columns(estimator, levels, rows.X)
     with worker_threads(*threads):
         fit_along(estimator, seen)
     path = path_of(estimator)
     assert path is not None
-    return path.input_masks()
+    return column_masks(path, _num_features(rows.X))
