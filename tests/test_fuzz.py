@@ -287,7 +287,7 @@ KEEPING = [
     make_pipeline(SimpleImputer(), "passthrough", StandardScaler()),
 ]
 # The first mixes columns, the second does not say that it keeps them.
-REFUSED = [PCA(), FunctionTransformer(np.flip)]
+REFUSED = [PCA(), FunctionTransformer(np.round)]
 
 
 @st.composite
@@ -323,10 +323,12 @@ def outputs_of(transformer, X):
     return places
 
 
-@pytest.mark.parametrize("kind", ESTIMATORS)
+# Networks do not converge, and scikit-learn warns of some outputs of functions.
+@pytest.mark.filterwarnings("ignore::UserWarning")
 @fuzz
 @given(data=st.data())
-def test_columns_keep_their_names_in_any_order(kind, data):
+def test_columns_keep_their_names_in_any_order(data):
+    kind = data.draw(st.sampled_from(list(ESTIMATORS)))
     rng = np.random.default_rng(data.draw(st.integers(0, 10**6)))
     n_columns = data.draw(st.integers(1, 6))
     X, names = rng.normal(size=(30, n_columns)), [f"x{i}" for i in range(n_columns)]
@@ -340,11 +342,14 @@ def test_columns_keep_their_names_in_any_order(kind, data):
     mixture = data.draw(st.sampled_from([None, None, *REFUSED]))
     if mixture is not None:
         steps.insert(data.draw(st.integers(0, len(steps))), clone(mixture))
-    mlp = ESTIMATORS[kind]((2,), max_iter=2, retrain_max_iter=1, random_state=0)
+    try:
+        clone(make_pipeline(*steps)).fit_transform(X)
+    except ValueError:
+        # scikit-learn itself cannot name the columns of some frames within pipelines.
+        return
+    mlp = ESTIMATORS[kind](hidden_layer_sizes=(2,), max_iter=2, retrain_max_iter=1, random_state=0)
     selector = OBDFeatureSelector(make_pipeline(*steps, mlp), n_features_to_select=1, step=1)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        fitted = attempt(selector.fit, X, np.arange(30) % 2)
+    fitted = attempt(selector.fit, X, np.arange(30) % 2)
     event("refused" if fitted is None else "fitted")
     assert (fitted is None) == (mixture is not None)
     if fitted is None:
