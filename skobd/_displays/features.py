@@ -144,13 +144,12 @@ class FeaturePathDisplay:
         selector = _find_selector(estimator, cls.__name__)
         masks = selector.masks_
         if feature_names is None:
-            feature_names = getattr(selector, "feature_names_in_", None)
+            feature_names = getattr(selector, "feature_names_in_", default_names(masks.shape[1]))
             if image_shape is None:
-                names = default_names(masks.shape[1]) if feature_names is None else feature_names
                 # Groups are those of the network, which may have the columns in another order.
-                order = column_of_inputs(selector.estimator_, len(names))
+                order = column_of_inputs(selector.estimator_, len(feature_names))
                 mlp = last_step(selector.estimator_)
-                masks, feature_names = by_groups(masks[:, order], names[order], mlp)
+                masks, feature_names = by_groups(masks[:, order], feature_names[order], mlp)
         score_name: str | None
         scores, score_name = _scores_of(selector.path_)
         if selector.cv is not None and hasattr(selector, "cv_results_"):
@@ -158,8 +157,7 @@ class FeaturePathDisplay:
             columns = [results[f"split{i}_test_score"] for i in range(selector.n_splits_)]
             # A callback may have ended the path on all data before the last level.
             scores = np.column_stack(columns)[: len(masks)]
-            scoring = selector.scoring
-            score_name = pretty(scoring) if isinstance(scoring, str) else None
+            score_name = pretty(selector.scoring) if isinstance(selector.scoring, str) else None
         display = cls(
             masks=masks,
             scores=scores,
