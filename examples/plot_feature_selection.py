@@ -38,7 +38,7 @@ FeaturePathDisplay.from_estimator(selector, image_shape=(8, 8))
 # %%
 # The network at every level is there, and so is what another estimator makes of its pixels.
 for index, n_features in enumerate(selector.path_.n_features):
-    mask = selector.path_.input_masks()[index]
+    mask = selector.masks_[index]
     trees = ExtraTreesClassifier(100, random_state=0).fit(X_train[:, mask], y_train)
     print(
         f"{n_features:2d} pixels: network {selector.path_.validation_score[index]:.3f}, "

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._mlp.messages import about
 from .._mlp.names import default_names
 from .._mlp.path import last_step
+from .._mlp.transformers import column_of_inputs
 from .._search.feature_selector import OBDFeatureSelector
 from .._search.selection import scored_folds, standard_errors
 from .axes import pretty
@@ -143,12 +144,14 @@ class FeaturePathDisplay:
             What was drawn.
         """
         selector = _find_selector(estimator, cls.__name__)
-        masks = selector.path_.input_masks()
+        masks = selector.masks_
         if feature_names is None:
-            feature_names = getattr(selector, "feature_names_in_", None)
+            feature_names = getattr(selector, "feature_names_in_", default_names(masks.shape[1]))
             if image_shape is None:
-                names = default_names(masks.shape[1]) if feature_names is None else feature_names
-                masks, feature_names = by_groups(masks, names, last_step(selector.estimator_))
+                # Groups are those of the network, which may have the columns in another order.
+                order = column_of_inputs(selector.estimator_, len(feature_names))
+                mlp = last_step(selector.estimator_)
+                masks, feature_names = by_groups(masks[:, order], feature_names[order], mlp)
         score_name: str | None
         scores, score_name = _scores_of(selector.path_)
         if selector.cv is not None and hasattr(selector, "cv_results_"):
@@ -156,14 +159,12 @@ class FeaturePathDisplay:
             columns = [results[f"split{i}_test_score"] for i in range(selector.n_splits_)]
             # A callback may have ended the path on all data before the last level.
             scores = np.column_stack(columns)[: len(masks)]
-            scoring = selector.scoring
-            score_name = pretty(scoring) if isinstance(scoring, str) else None
-        n_ranks = int(selector.ranking_.max())
+            score_name = pretty(selector.scoring) if isinstance(selector.scoring, str) else None
         display = cls(
             masks=masks,
             scores=scores,
             score_name=score_name,
-            best_index=n_ranks - 1,
+            best_index=selector.best_index_,
             feature_names=feature_names,
             image_shape=image_shape,
         )

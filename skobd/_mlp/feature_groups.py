@@ -1,6 +1,5 @@
 """The parameter ``feature_groups``: checked, and resolved against the columns seen in fit."""
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral
 from typing import Any, NamedTuple
@@ -8,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._net.network import Indices
-from .names import feature_names
+from .names import doubled_names, feature_names
 
 
 class FeatureGroups(NamedTuple):
@@ -57,17 +56,16 @@ def resolve(given: Any, columns: np.ndarray, has_names: bool) -> FeatureGroups:
         Their messages begin with ``feature_groups``.
     """
     is_named = isinstance(given, Mapping)
-    keys = list(given) if is_named else list(range(len(given)))
-    if not keys:
+    groups = members_by_key(given)
+    if not groups:
         raise ValueError("feature_groups is empty; give None where no columns belong together.")
-    for key in keys if is_named else ():
-        if not isinstance(key, str):
-            raise TypeError(f"feature_groups must have strings as keys, got {key!r}.")
-    places = {name: place for place, name in enumerate(columns)} if has_names else {}
+    places: dict[str, list[int]] = {}
+    for place, name in enumerate(columns if has_names else ()):
+        places.setdefault(name, []).append(place)
     key_of: dict[int, Any] = {}
-    for key in keys:
+    for key, members in groups.items():
         where = f"feature_groups[{key!r}]"
-        for column in _members(given[key], where):
+        for column in members:
             place = _place(column, where, len(columns), places)
             if place in key_of:
                 raise ValueError(
@@ -87,12 +85,30 @@ def resolve(given: Any, columns: np.ndarray, has_names: bool) -> FeatureGroups:
     if not is_named:
         return FeatureGroups(group_of, None)
     names = tuple(str(key if is_in_group else columns[key]) for is_in_group, key in numbers)
-    doubled = sorted(name for name, count in Counter(names).items() if count > 1)
-    if doubled:
+    if doubled := doubled_names(names):
+        name = doubled[0]
         raise ValueError(
-            f"feature_groups has a group named {doubled[0]!r}, as a column outside of it is."
+            f"feature_groups has a group named {name!r}, as a column outside of it is."
+            if name in groups
+            else f"feature_groups has names, but X has several columns named {name!r} in no "
+            "group; give lists of indices."
         )
     return FeatureGroups(group_of, names)
+
+
+def members_by_key(given: Any) -> dict[Any, list[Any]]:
+    """Columns of each group by its name, or by its number where groups have none.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a group is no list of columns, or empty, or its name no string.
+    """
+    groups = dict(given if isinstance(given, Mapping) else enumerate(given))
+    for key in groups if isinstance(given, Mapping) else ():
+        if not isinstance(key, str):
+            raise TypeError(f"feature_groups must have strings as keys, got {key!r}.")
+    return {key: _members(group, f"feature_groups[{key!r}]") for key, group in groups.items()}
 
 
 def columns_by_group(
@@ -100,7 +116,8 @@ def columns_by_group(
 ) -> dict[str, Indices]:
     """Indices of the columns of each group, by its name.
 
-    A group without a name has those of its columns: the first and the last.
+    A group without a name has those of its columns: the first and the last. Equal names get the
+    index of the first column, so that they differ.
     """
     if group_of is None:
         group_of = np.arange(len(columns))
@@ -108,6 +125,11 @@ def columns_by_group(
     members = np.split(np.argsort(group_of, kind="stable"), ends)
     if names is None:
         names = [_joined([columns[place] for place in places]) for places in members]
+        while doubled := set(doubled_names(names)):
+            names = [
+                f"{name} [{places[0]}]" if name in doubled else name
+                for name, places in zip(names, members, strict=True)
+            ]
     return dict(zip(names, members, strict=True))
 
 
@@ -126,7 +148,7 @@ def _members(group: Any, where: str) -> list[Any]:
     return members
 
 
-def _place(column: Any, where: str, n_columns: int, places: Mapping[str, int]) -> int:
+def _place(column: Any, where: str, n_columns: int, places: Mapping[str, list[int]]) -> int:
     """Index of a column that is given by its index or name."""
     if isinstance(column, str):
         if not places:
@@ -136,7 +158,11 @@ def _place(column: Any, where: str, n_columns: int, places: Mapping[str, int]) -
             )
         if column not in places:
             raise ValueError(f"{where} has the name {column!r}, which no column of X has.")
-        return places[column]
+        if len(places[column]) > 1:
+            raise ValueError(
+                f"{where} has the name {column!r}, which several columns of X have; give indices."
+            )
+        return places[column][0]
     if isinstance(column, bool | np.bool_) or not isinstance(column, Integral):
         raise TypeError(f"{where} must have indices or names of columns, got {column!r}.")
     if not 0 <= int(column) < n_columns:

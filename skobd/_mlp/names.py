@@ -1,5 +1,7 @@
 """Names of a network's inputs."""
 
+from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,11 @@ from numpy.typing import NDArray
 def default_names(n: int, letter: str = "x") -> np.ndarray:
     """``x0``, ``x1``, ..."""
     return np.array([f"{letter}{i}" for i in range(n)], dtype=object)
+
+
+def doubled_names(names: Iterable[Any]) -> list[Any]:
+    """Names that occur more than once."""
+    return [name for name, count in Counter(names).items() if count > 1]
 
 
 def feature_names(estimator: Any, given: Any = None) -> NDArray[Any]:

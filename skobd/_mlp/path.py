@@ -26,7 +26,7 @@ def _nested(estimator: Any) -> Iterator[tuple[Any, str, Any]]:
         if isinstance(estimator, Pipeline):
             name, inner = estimator.steps[-1]
         else:
-            # What is fitted is a clone of the parameter.
+            # Of a fitted one the parameter may be another by now.
             name, inner = "regressor", getattr(estimator, "regressor_", estimator.regressor)
         yield estimator, name, inner
         estimator = inner
@@ -35,7 +35,8 @@ def _nested(estimator: Any) -> Iterator[tuple[Any, str, Any]]:
 def last_step(estimator: Any) -> Any:
     """The last step of a pipeline, the regressor within a `TransformedTargetRegressor`, ...
 
-    ... and so on, to any depth; a bare estimator itself.
+    ... and so on, to any depth; a bare estimator itself. What is fitted counts, so that a
+    parameter given by a user is to be cloned before.
     """
     for _, _, inner in _nested(estimator):
         estimator = inner

@@ -1,19 +1,33 @@
 """Which columns of a table the outputs of a fitted transformer are made of."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from sklearn.base import OneToOneFeatureMixin
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, OneToOneFeatureMixin
 from sklearn.compose import ColumnTransformer
+from sklearn.feature_selection import SelectorMixin
 from sklearn.frozen import FrozenEstimator
+from sklearn.impute import MissingIndicator
 from sklearn.pipeline import FeatureUnion, Pipeline
-from sklearn.preprocessing import KBinsDiscretizer, OneHotEncoder, SplineTransformer
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    KBinsDiscretizer,
+    OneHotEncoder,
+    PolynomialFeatures,
+    SplineTransformer,
+    TargetEncoder,
+)
 from sklearn.utils.validation import check_is_fitted
 
 from .._net.network import Indices
-from .._sklearn_compat import input_indices
-from .names import default_names
+from .._sklearn_compat import _get_feature_names, _num_features, input_indices
+from .names import default_names, doubled_names
+from .path import steps_before
+
+
+class UnknownSourceError(ValueError):
+    """Raised where a transformer has an output that is not made of one known column."""
 
 
 def feature_groups_of(transformer: Any) -> dict[str, Any]:
@@ -26,9 +40,9 @@ def feature_groups_of(transformer: Any) -> dict[str, Any]:
     ----------
     transformer : object
         Fitted. Known are `ColumnTransformer`, `Pipeline`, `FeatureUnion`, `FrozenEstimator`,
-        `OneHotEncoder` (its infrequent and dropped categories, too), `KBinsDiscretizer`,
-        `SplineTransformer`, and every transformer whose outputs are named as its inputs are:
-        scalers, imputers, selectors.
+        `OneHotEncoder` (its infrequent and dropped categories, too), `TargetEncoder`,
+        `KBinsDiscretizer`, `SplineTransformer`, a `FunctionTransformer` of a NumPy ufunc, and
+        every transformer whose outputs are named as its inputs are: scalers, imputers, selectors.
 
     Returns
     -------
@@ -42,7 +56,8 @@ def feature_groups_of(transformer: Any) -> dict[str, Any]:
     NotFittedError
         If the transformer is not fitted.
     ValueError
-        If an output is made of several columns (as in `PCA`), or of an unknown one.
+        If an output is made of several columns (as in `PCA`), or of an unknown one, or if
+        columns have equal names.
 
     See Also
     --------
@@ -62,13 +77,99 @@ def feature_groups_of(transformer: Any) -> dict[str, Any]:
     {'x0': [0], 'x1': [1, 2, 3], 'x2': [4, 5]}
     """
     check_is_fitted(transformer)
-    names = _input_names(transformer, transformer.n_features_in_)
-    sources = _sources(transformer, len(names))
+    first = _first_part(transformer)
+    if getattr(first, "n_features_in_", None) is None:
+        raise ValueError(
+            f"{type(first).__name__} has no n_features_in_: it is not fitted, or what it takes is "
+            "no table of columns."
+        )
+    names = _input_names(first, first.n_features_in_)
+    if doubled := doubled_names(names):
+        raise ValueError(f"transformer has several columns named {doubled[0]!r}; rename them.")
+    try:
+        sources = _sources(transformer, len(names))
+    except UnknownSourceError as error:
+        raise ValueError(f"{error} Give feature_groups as lists of indices.") from None
     return {
         str(name): np.flatnonzero(sources == index).tolist()
         for index, name in enumerate(names)
         if (sources == index).any()
     }
+
+
+def column_of_inputs(estimator: Any, n_columns: int) -> Indices:
+    """Index of the column of ``X`` that each input of the network is made of.
+
+    Parameters
+    ----------
+    estimator : object
+        Pipelines and target transformations around a network, their transformers fitted.
+    n_columns : int
+        Number of columns of ``X``.
+
+    Raises
+    ------
+    UnknownSourceError
+        If an input is made of several columns, or of an unknown one.
+    """
+    columns = np.arange(n_columns)
+    for steps in steps_before(estimator):
+        columns = columns[_sources(steps, len(columns))]
+    return columns
+
+
+def check_one_to_one(estimator: Any, X: Any, arrived: Any) -> None:
+    """Refuse transformers that do not hand each column of ``X`` on to one input of the network.
+
+    Parameters
+    ----------
+    estimator : object
+        As in `column_of_inputs`.
+    X, arrived : {array-like, sparse matrix}
+        The data as given, and as the transformers put them out.
+    """
+    n_columns, n_inputs = _num_features(X), _num_features(arrived)
+    wanted = "its transformers must keep columns one to one, in any order."
+    if n_inputs != n_columns:
+        raise ValueError(
+            f"estimator makes {n_inputs} columns of the {n_columns} of X before they reach the "
+            f"network; {wanted}"
+        )
+    for steps in steps_before(estimator)[:1]:
+        given, seen = _get_feature_names(X), getattr(_first_part(steps), "feature_names_in_", None)
+        # A frozen ColumnTransformer takes columns by name, in any order.
+        if given is not None and seen is not None and not np.array_equal(given, seen):
+            raise ValueError(
+                "estimator has transformers that were fitted to other columns than those of X, or "
+                f"in another order: {list(seen)}."
+            )
+    try:
+        columns = column_of_inputs(estimator, n_columns)
+    except UnknownSourceError as error:
+        raise ValueError(f"estimator: {error} Of a pipeline, {wanted}") from None
+    if not np.array_equal(np.sort(columns), np.arange(n_columns)):
+        missing = np.setdiff1d(np.arange(n_columns), columns).tolist()
+        raise ValueError(
+            f"estimator makes {len(columns)} inputs of the network of columns "
+            f"{columns.tolist()} of X and none of {missing}; {wanted}"
+        )
+
+
+def _first_part(transformer: Any) -> Any:
+    """The part of pipelines and unions that has seen the table itself, and knows its columns."""
+    while isinstance(transformer, Pipeline | FeatureUnion):
+        parts = _parts(
+            transformer.steps if isinstance(transformer, Pipeline) else transformer.transformer_list
+        )
+        if not parts:
+            return transformer
+        transformer = parts[0]
+    return transformer
+
+
+def _parts(named: Sequence[tuple[str, Any]]) -> list[Any]:
+    """The transformers among the steps of a composition: not "passthrough", "drop" and None."""
+    return [step for _, step in named if step is not None and not isinstance(step, str)]
 
 
 def _sources(transformer: Any, n_inputs: int) -> Indices:
@@ -81,9 +182,8 @@ def _sources(transformer: Any, n_inputs: int) -> Indices:
 
 def _of_pipeline(pipeline: Pipeline, n_inputs: int) -> Indices:
     sources = np.arange(n_inputs)
-    for _, step in pipeline.steps:
-        if step is not None and not isinstance(step, str):
-            sources = sources[_sources(step, len(sources))]
+    for step in _parts(pipeline.steps):
+        sources = sources[_sources(step, len(sources))]
     return sources
 
 
@@ -127,21 +227,62 @@ def _of_splines(splines: SplineTransformer, n_inputs: int) -> Indices:
     return np.repeat(np.arange(n_inputs), splines.n_features_out_ // n_inputs)
 
 
+def _of_target_encoder(encoder: TargetEncoder, n_inputs: int) -> Indices:
+    # Of more than two classes, every column has an output for each.
+    return np.repeat(np.arange(n_inputs), len(encoder.encodings_) // n_inputs)
+
+
+def _of_polynomial(polynomial: PolynomialFeatures, n_inputs: int) -> Indices:
+    if (np.count_nonzero(polynomial.powers_, axis=1) != 1).any():
+        raise UnknownSourceError("PolynomialFeatures makes products of columns, or a constant.")
+    return polynomial.powers_.argmax(axis=1)
+
+
+def _of_function(transformer: FunctionTransformer, n_inputs: int) -> Indices:
+    func, names_out = transformer.func, transformer.feature_names_out
+    # A ufunc of one argument is a function of each number alone.
+    is_ufunc = isinstance(func, np.ufunc) and (func.nin, func.nout) == (1, 1)
+    if names_out == "one-to-one" or (names_out is None and (func is None or is_ufunc)):
+        return np.arange(n_inputs)
+    if names_out is None:
+        raise UnknownSourceError(
+            f"FunctionTransformer of {func!r} does not say which outputs it has; if it keeps "
+            "columns in their order, say so by feature_names_out='one-to-one'."
+        )
+    return _of_named(transformer, n_inputs)
+
+
+def _of_one_to_one(transformer: OneToOneFeatureMixin, n_inputs: int) -> Indices:
+    names_out = "get_feature_names_out"
+    if getattr(type(transformer), names_out) is getattr(OneToOneFeatureMixin, names_out):
+        return np.arange(n_inputs)
+    return _of_named(transformer, n_inputs)
+
+
+def _of_mixture(transformer: Any, n_inputs: int) -> Indices:
+    raise UnknownSourceError(f"{type(transformer).__name__} makes its outputs of several columns.")
+
+
 def _of_named(transformer: Any, n_inputs: int) -> Indices:
     """By the names of the outputs: those of inputs, or what imputers call their indicators."""
     name = type(transformer).__name__
-    advice = "Give feature_groups as lists of indices."
     if not hasattr(transformer, "get_feature_names_out"):
-        raise ValueError(f"{name} does not say which outputs it has. {advice}")
+        raise UnknownSourceError(
+            f"{name} has no get_feature_names_out, which says which outputs it has; if it keeps "
+            "columns in their order, let it inherit from sklearn.base.OneToOneFeatureMixin."
+        )
     inputs = _input_names(transformer, n_inputs)
+    outputs = transformer.get_feature_names_out(inputs)
+    if doubled := doubled_names(inputs) or doubled_names(outputs):
+        raise UnknownSourceError(f"{name} has several columns named {doubled[0]!r}.")
     places = {input_name: place for place, input_name in enumerate(inputs)}
     sources = []
-    for output in transformer.get_feature_names_out(inputs):
+    for output in outputs:
         source = places.get(output, places.get(str(output).removeprefix("missingindicator_")))
         if source is None:
-            raise ValueError(
-                f"Which column the output {output!r} of {name} is made of, or of "
-                f"which ones, cannot be told. {advice}"
+            raise UnknownSourceError(
+                f"Which column the output {str(output)!r} of {name} is made of, or of which "
+                "ones, cannot be told."
             )
         sources.append(source)
     return np.array(sources, dtype=np.intp)
@@ -151,13 +292,20 @@ def _input_names(transformer: Any, n_inputs: int) -> np.ndarray:
     return getattr(transformer, "feature_names_in_", default_names(n_inputs))
 
 
+# The first that a transformer is an instance of counts.
 _SOURCES: dict[type, Callable[[Any, int], Indices]] = {
     FrozenEstimator: lambda frozen, n_inputs: _sources(frozen.estimator, n_inputs),
     Pipeline: _of_pipeline,
     ColumnTransformer: _of_column_transformer,
     FeatureUnion: _of_union,
     OneHotEncoder: _of_one_hot_encoder,
+    TargetEncoder: _of_target_encoder,
     KBinsDiscretizer: _of_discretizer,
     SplineTransformer: _of_splines,
-    OneToOneFeatureMixin: lambda transformer, n_inputs: np.arange(n_inputs),
+    PolynomialFeatures: _of_polynomial,
+    FunctionTransformer: _of_function,
+    MissingIndicator: lambda indicator, n_inputs: indicator.features_,
+    SelectorMixin: lambda selector, n_inputs: selector.get_support(indices=True),
+    OneToOneFeatureMixin: _of_one_to_one,
+    ClassNamePrefixFeaturesOutMixin: _of_mixture,
 }

@@ -43,7 +43,7 @@ class Candidate:
 
 def make_candidates(estimator: Any, param_grid: Any) -> list[Candidate]:
     """All combinations in the grid, in its order; without a grid the estimator alone."""
-    check_estimator(estimator)
+    estimator = checked_clone(estimator)
     if param_grid is None:
         return [Candidate({}, estimator)]
     grid = ParameterGrid(param_grid)
@@ -88,21 +88,25 @@ def _is_level(key: str) -> bool:
     return key.rpartition("__")[2] == "prune_fraction"
 
 
-def check_estimator(estimator: Any) -> None:
-    """Refuse what has no path."""
-    if not isinstance(last_step(estimator), BaseOBDMLP):
+def checked_clone(estimator: Any) -> Any:
+    """A clone of the estimator, which is refused if it has no path.
+
+    Of a `TransformedTargetRegressor` that is fitted the parameter counts, not what was fitted.
+    """
+    unfitted = clone(estimator, safe=False)
+    if not isinstance(last_step(unfitted), BaseOBDMLP):
         raise TypeError(
             "estimator must be an OBDMLPClassifier, an OBDMLPRegressor or a Pipeline that ends "
             "in one, or a TransformedTargetRegressor around one of them; got "
             f"{estimator!r}."
         )
+    return unfitted
 
 
 def _candidate(estimator: Any, params: dict[str, Any]) -> Candidate:
     try:
         # As in scikit-learn: a value may be an estimator, and belongs to the user.
-        with_params = clone(estimator).set_params(**clone(params, safe=False))
-        check_estimator(with_params)
+        with_params = checked_clone(clone(estimator).set_params(**clone(params, safe=False)))
         for name in _NOT_ASKED_FOR:
             if (nested := _nested_name(with_params, name)) in params:
                 raise ValueError(

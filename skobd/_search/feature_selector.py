@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
@@ -16,8 +16,10 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._mlp.data import check_targets_of
+from .._mlp.feature_groups import members_by_key
 from .._mlp.messages import about
 from .._mlp.path import PruningPath, last_step, steps_before
+from .._mlp.transformers import check_one_to_one, column_of_inputs
 from .._mlp.warning import tell
 from .._prune.schedule import geometric_levels, survivors_at
 from .._sklearn_compat import (
@@ -33,7 +35,7 @@ from .._sklearn_compat import (
     root_context,
     take_callbacks,
 )
-from .candidates import Candidate, check_estimator
+from .candidates import Candidate, checked_clone
 from .folds import Rows, fit_task
 from .meta import Routed, check_metadata, fit_anew, is_routing, pass_on_warnings
 from .progress import work
@@ -69,8 +71,7 @@ def deletes_inputs(estimator: Any) -> Any:
     TypeError
         If there is no OBD estimator inside.
     """
-    check_estimator(estimator)
-    estimator = clone(estimator)
+    estimator = checked_clone(estimator)
     last_step(estimator).set_params(granularity="feature")
     return estimator
 
@@ -90,12 +91,33 @@ def count_columns(X: Any) -> int:
 def n_deletable(estimator: Any, n_columns: int) -> int:
     """How many inputs there are to delete: groups of columns, and columns in no group."""
     groups = last_step(estimator).feature_groups
+    if groups is None:
+        return n_columns
     try:
-        members = groups.values() if isinstance(groups, Mapping) else groups or ()
+        members = members_by_key(groups).values()
         return max(n_columns - sum(len(group) - 1 for group in members), 1)
     except (TypeError, ValueError):
         # These are no groups, and fit will say so.
         return n_columns
+
+
+def along_columns(estimator: Any, levels: Sequence[float], X: Any) -> Any:
+    """Add a recorder that refuses transformers unless they keep columns one to one."""
+
+    def check_inputs(arrived: Any) -> None:
+        check_one_to_one(estimator, X, arrived)
+
+    return with_recorder(estimator, levels, check_inputs)
+
+
+def column_masks(path: PruningPath, n_columns: int) -> np.ndarray:
+    """Which columns of ``X`` are left at each level, shape (n_levels, n_columns).
+
+    Transformers, such as a `ColumnTransformer`, may hand them to the network in another order.
+    """
+    masks = np.empty((len(path["steps"]), n_columns), dtype=bool)
+    masks[:, column_of_inputs(path["estimator"], n_columns)] = path.input_masks()
+    return masks
 
 
 def falling_counts(n_total: int, n_left: int, step: float) -> list[int]:
@@ -172,14 +194,18 @@ class OBDFeatureSelector(CallbackSupportMixin, SelectorMixin, MetaEstimatorMixin
     estimator : OBDMLPClassifier, OBDMLPRegressor, Pipeline or TransformedTargetRegressor
         What is fitted and pruned. Whatever its ``granularity`` is, inputs are deleted;
         ``prune_fraction``, ``n_rounds`` and ``prune_tol`` are ignored. The transformers of a
-        `Pipeline` must keep columns one to one, as scalers and imputers do; their number is
-        checked, their order cannot be. Inputs on one scale, such as standardised ones, are what
-        the penalty of the network expects. What selected best where it was measured is
+        `Pipeline` must keep columns one to one, as scalers and imputers do, but may change
+        their order, as `ColumnTransformer` does; what mixes columns, such as `PCA`, is refused
+        before training. A `FunctionTransformer` (unless of a NumPy ufunc) says that it keeps
+        them by ``feature_names_out="one-to-one"``, a class of your own by inheriting from
+        `sklearn.base.OneToOneFeatureMixin`. Inputs on one scale, such as standardised ones, are
+        what the penalty of the network expects. What selected best where it was measured is
         ``solver="lbfgs"``, ``criterion="kfac"`` and ``alpha=10``.
     n_features_to_select : int or float, default=None
         How many inputs are kept: a number, or a fraction of all. None: half of them, or, with
         ``cv``, the number that cross-validation chooses. Where the estimator has
-        ``feature_groups``, groups and columns in no group are counted.
+        ``feature_groups``, groups and columns in no group are counted, so that
+        ``n_features_``, a number of columns, may be larger.
     step : int or float, default=0.35
         How many inputs go at each level of the path: at most so many, or at most such a
         fraction of those left (of `RFE` it is a fraction of all).
@@ -212,13 +238,15 @@ class OBDFeatureSelector(CallbackSupportMixin, SelectorMixin, MetaEstimatorMixin
         columns of ``X``; those not selected may hold anything finite.
     path_ : PruningPath
         The networks of all levels, fitted on all data: ``path_.estimator_at(i)`` is the one of
-        level i, ``path_.input_masks()[i]`` which inputs it has.
+        level i.
+    masks_ : ndarray of bool of shape (n_levels, `n_features_in_`)
+        Which columns are left at each level of ``path_``, from all of them on.
     cv_results_ : dict of ndarrays of shape (n_levels,)
         Scores of the levels, from all inputs to the fewest, with the columns of
         `PruningSearchCV`; the number of inputs is ``param_n_features_to_select``. With ``cv``
         only.
     best_index_ : int
-        Row of the level that is selected. With ``cv`` only.
+        The level that is selected: a row of ``masks_`` and of ``cv_results_``.
     n_splits_ : int
         Number of folds. With ``cv`` only.
     scorer_ : callable
@@ -339,6 +367,7 @@ class OBDFeatureSelector(CallbackSupportMixin, SelectorMixin, MetaEstimatorMixin
             search.set_params(cv=splits)
             index = self._cross_validate(search, rows, counts, scoring, root)
         self._keep(path, index, scoring)
+        take_callbacks(last_step(estimator), last_step(self.estimator_))
         root.call_on_fit_task_end(**rows.shown(self))
 
     @property
@@ -362,10 +391,7 @@ class OBDFeatureSelector(CallbackSupportMixin, SelectorMixin, MetaEstimatorMixin
         self, estimator: Any, rows: Rows, levels: tuple[float, ...], root: Any
     ) -> PruningPath:
         """The path on all data."""
-        is_bare = last_step(estimator) is estimator
-        estimator = with_recorder(
-            clone(estimator), levels, None if is_bare else self.n_features_in_
-        )
+        estimator = along_columns(clone(estimator), levels, rows.X)
         context = root.subcontext(task_name="path")
         start = time.perf_counter()
         with fit_task(context, estimator, rows.shown(self)):
@@ -402,14 +428,12 @@ class OBDFeatureSelector(CallbackSupportMixin, SelectorMixin, MetaEstimatorMixin
         """Set the attributes of the selected level."""
         # A callback may have ended the path before it.
         index = min(index, len(path["steps"]) - 1)
-        masks = path.input_masks()[: index + 1]
-        self.path_, self.scorer_ = path, scoring.scorer
-        self.support_, self.ranking_ = masks[-1], rank_by_deletion(masks)
+        self.path_, self.best_index_, self.scorer_ = path, index, scoring.scorer
+        self.masks_ = column_masks(path, self.n_features_in_)
+        self.support_ = self.masks_[index]
+        self.ranking_ = rank_by_deletion(self.masks_[: index + 1])
         self.n_features_ = int(self.support_.sum())
         self.estimator_ = path.estimator_at(index)
-        take_callbacks(last_step(self.estimator), last_step(self.estimator_))
-        if self.cv is not None:
-            self.best_index_ = index
 
     def _get_support_mask(self) -> np.ndarray:
         check_is_fitted(self)
@@ -541,7 +565,8 @@ class OBDFeatureSelector(CallbackSupportMixin, SelectorMixin, MetaEstimatorMixin
         tags.target_tags.required = True
         tags.input_tags.sparse = own.input_tags.sparse
         # Where there are transformers, such as an imputer, it is they who refuse NaN or do not.
-        tags.input_tags.allow_nan = own.input_tags.allow_nan or bool(steps_before(self.estimator))
+        steps = steps_before(clone(self.estimator, safe=False))
+        tags.input_tags.allow_nan = own.input_tags.allow_nan or bool(steps)
         return tags
 
     def _sk_visual_block_(self):

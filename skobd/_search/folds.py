@@ -234,7 +234,10 @@ def _fit_and_score(task: FoldTask, fold: Fold) -> tuple[list[LevelResult], Pruni
         path, seconds = recorded_path(estimator), time.perf_counter() - start
         levels = _score_levels(task, path, seen, held_out, seconds, error)
     if task.verbose:
-        scores = [level.test_scores for level in levels if level.error is None]
+        # Levels that were not reached have no counts.
+        scores = [
+            (level.counts["n_weights"], level.test_scores) for level in levels if level.counts
+        ]
         print_fold(fold.name, task.verbose, path, scores, time.perf_counter() - start)
     return levels, path
 

@@ -11,10 +11,13 @@ def print_fold(
     name: str,
     verbose: int,
     path: PruningPath | None,
-    scores: Sequence[dict[str, float] | float],
+    scores: Sequence[tuple[float, dict[str, float] | float]],
     seconds: float,
 ) -> None:
-    """One line for a fold, with all its levels; with ``verbose > 1`` one for each round, too."""
+    """Print a line for a fold; with ``verbose > 1`` one for each round, too.
+
+    ``scores`` has the number of weights and the score of each level that was reached.
+    """
     if path is None:
         print(f"{name}: failed after {seconds:.1f} s")
         return
@@ -23,7 +26,7 @@ def print_fold(
             print(f"{name}, {fitted.latest.describe()}")
     levels = ", ".join(
         f"{n_weights}{'' if isinstance(score, dict) else f' ({score:.4f})'}"
-        for n_weights, score in zip(path["n_weights"], scores, strict=False)
+        for n_weights, score in scores
     )
     print(f"{name}: weights left (score) {levels} in {work(path, seconds)}")
 

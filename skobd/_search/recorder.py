@@ -1,6 +1,6 @@
 """The last step of a pipeline during a search: it makes a path instead of a fit."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from inspect import signature
 from typing import Any
 
@@ -10,7 +10,6 @@ from sklearn.base import BaseEstimator, MetaEstimatorMixin
 from .._mlp.path import PruningPath, last_step, put_last, replace_last
 from .._sklearn_compat import (
     CallbackSupportMixin,
-    _num_features,
     hand_down_callbacks,
     take_callbacks,
 )
@@ -25,8 +24,9 @@ class PathRecorder(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
     estimator : OBDMLPClassifier or OBDMLPRegressor
     levels : tuple of float
         Fractions gone, ascending.
-    n_columns : int or None
-        How many columns the data must have when they get here; None for any number.
+    check_inputs : callable or None
+        Called with the data when they get here, before training, and may refuse them. A plain
+        function, which `clone` leaves as it is.
 
     Attributes
     ----------
@@ -34,19 +34,19 @@ class PathRecorder(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
     """
 
     def __init__(
-        self, estimator: Any, levels: Sequence[float], n_columns: int | None = None
+        self,
+        estimator: Any,
+        levels: Sequence[float],
+        check_inputs: Callable[[Any], None] | None = None,
     ) -> None:
         self.estimator = estimator
         self.levels = levels
-        self.n_columns = n_columns
+        self.check_inputs = check_inputs
 
     def fit(self, X: Any, y: Any = None, **fit_params: Any) -> "PathRecorder":
         """Fit along the levels."""
-        if self.n_columns is not None and _num_features(X) != self.n_columns:
-            raise ValueError(
-                f"estimator makes {_num_features(X)} columns of the {self.n_columns} of X before "
-                "they reach the network; its transformers must keep columns one to one."
-            )
+        if self.check_inputs is not None:
+            self.check_inputs(X)
         for name in fit_params:
             if name not in signature(self.estimator.fit).parameters:
                 kind = type(self.estimator).__name__
@@ -76,10 +76,12 @@ class PathRecorder(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
         return self.estimator.get_metadata_routing()
 
 
-def with_recorder(estimator: Any, levels: Sequence[float], n_columns: int | None = None) -> Any:
+def with_recorder(
+    estimator: Any, levels: Sequence[float], check_inputs: Callable[[Any], None] | None = None
+) -> Any:
     """Put a `PathRecorder` around the last step of an unfitted estimator."""
     mlp = last_step(estimator)
-    recorder = PathRecorder(mlp, tuple(levels), n_columns)
+    recorder = PathRecorder(mlp, tuple(levels), check_inputs)
     take_callbacks(mlp, recorder)
     return put_last(estimator, recorder)
 

@@ -35,6 +35,8 @@ from .._sklearn_compat import (
 )
 from .feature_selector import (
     SELECTION_CONSTRAINTS,
+    along_columns,
+    column_masks,
     count_columns,
     counts_along,
     deletes_inputs,
@@ -43,7 +45,7 @@ from .feature_selector import (
 )
 from .folds import Rows, worker_threads
 from .meta import check_metadata
-from .recorder import recorded_path, with_recorder
+from .recorder import recorded_path
 
 _CONSTRAINTS = {
     **SELECTION_CONSTRAINTS,
@@ -212,10 +214,9 @@ def _masks_of_path(
     """Which inputs are left at each level on a subsample, shape (n_levels, n_features)."""
     seen = rows.take(estimator, drawn)
     last_step(estimator).set_params(random_state=seed)
-    is_bare = last_step(estimator) is estimator
-    estimator = with_recorder(estimator, levels, None if is_bare else _num_features(rows.X))
+    estimator = along_columns(estimator, levels, rows.X)
     with worker_threads(*threads):
         estimator.fit(*seen.data, **seen.fit_params)
     path = recorded_path(estimator)
     assert path is not None
-    return path.input_masks()
+    return column_masks(path, _num_features(rows.X))

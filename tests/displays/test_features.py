@@ -1,5 +1,7 @@
 """What `FeaturePathDisplay` draws: tables, masks and texts, not pixels."""
 
+import copy
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,6 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import Bunch
 
 from skobd import FeaturePathDisplay, OBDFeatureSelector, OBDMLPClassifier
+from skobd._search.feature_selector import rank_by_deletion
 
 MASKS = np.array([[1, 1, 1, 1], [1, 0, 1, 1], [0, 0, 1, 1], [0, 0, 1, 0]], dtype=bool)
 
@@ -84,6 +87,17 @@ def test_table_of_a_path(path):
     display = FeaturePathDisplay.from_path(path, scores=[3, 2, 1], score_name="points")
     assert display.line_.get_ydata().tolist() == [3, 2, 1]
     assert display.axes_[0].get_ylabel() == "points"
+
+
+def test_the_level_marked_is_the_one_selected(selector):
+    """Even if nothing is deleted between two levels."""
+    selector = copy.copy(selector)
+    selector.path_, masks = copy.copy(selector.path_), selector.masks_[[0, 0, 1, 2, 3, 4]]
+    selector.path_.input_masks = lambda: masks
+    selector.masks_, selector.best_index_ = masks, 3
+    selector.support_, selector.ranking_ = masks[3], rank_by_deletion(masks[:4])
+    display = FeaturePathDisplay.from_estimator(selector)
+    assert display.best_index == 3
 
 
 def test_names_of_a_path_are_those_of_the_network(binary):

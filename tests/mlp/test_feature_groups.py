@@ -16,7 +16,8 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
 
-from skobd import OBDMLPClassifier, PruningSearchCV
+from skobd import FeaturePathDisplay, OBDMLPClassifier, PruningSearchCV
+from skobd._mlp.feature_groups import columns_by_group, resolve
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -239,6 +240,29 @@ class TestNames:
         assert list(model.feature_groups_) == [
             *("age", "job_a, ..., job_c", "pay", "sex_f, sex_m", "zip")
         ]
+
+    def test_equal_ones_lose_no_group(self, table):
+        frame = pd.DataFrame(table[0], columns=["a", "b", "a, b", *"cdefg"])
+        model = fit("regressor", table, [[0, 1]], frame)
+        groups = {name: places.tolist() for name, places in model.feature_groups_.items()}
+        assert groups == {"a, b [0]": [0, 1], "a, b [2]": [2]} | {
+            name: [place] for place, name in enumerate("cdefg", start=3)
+        }
+        path = make("regressor", **model.get_params()).pruning_path(frame, table[1])
+        display = FeaturePathDisplay.from_path(path)
+        assert np.shape(display.masks) == (len(path.steps), 7)
+        # The new names may be taken, too.
+        names = np.array(["a", "a", "a [0]"], dtype=object)
+        assert list(columns_by_group(None, None, names)) == ["a [0] [0]", "a [1]", "a [0] [2]"]
+
+    def test_equal_ones_of_columns_are_refused(self):
+        """Some releases of scikit-learn take such a table."""
+        columns = np.array(["a", "b", "b", "c"], dtype=object)
+        with pytest.raises(ValueError, match="has the name 'b', which several columns of X have"):
+            resolve([["a", "b"]], columns, has_names=True)
+        with pytest.raises(ValueError, match="several columns named 'b' in no group"):
+            resolve({"g": ["a", "c"]}, columns, has_names=True)
+        assert resolve([["a", "c"]], columns, has_names=True).group_of.tolist() == [0, 1, 2, 0]
 
     def test_without_groups(self, table):
         model = fit("classifier", table, None)

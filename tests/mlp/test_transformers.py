@@ -1,6 +1,7 @@
 """Which columns of a table the outputs of transformers are made of."""
 
 import copy
+from inspect import signature
 from itertools import chain
 
 import numpy as np
@@ -8,13 +9,14 @@ import pandas as pd
 import pytest
 from models import make
 from numpy.testing import assert_array_equal
-from sklearn.base import clone
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, OneToOneFeatureMixin, clone
 from sklearn.compose import ColumnTransformer, make_column_selector, make_column_transformer
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 from sklearn.feature_selection import SelectKBest
 from sklearn.frozen import FrozenEstimator
-from sklearn.impute import SimpleImputer
+from sklearn.impute import MissingIndicator, SimpleImputer
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import (
@@ -25,7 +27,9 @@ from sklearn.preprocessing import (
     PolynomialFeatures,
     SplineTransformer,
     StandardScaler,
+    TargetEncoder,
 )
+from sklearn.utils import all_estimators
 
 from skobd import PruningSearchCV, feature_groups_of
 
@@ -122,6 +126,17 @@ TRANSFORMERS = {
         ),
         (OneHotEncoder(), ["sex"]),
     ),
+    "beside each other": make_pipeline(
+        "passthrough",
+        FeatureUnion(
+            [
+                ("numbers", "passthrough"),
+                ("missing", MissingIndicator()),
+                ("logarithms", FunctionTransformer(np.log1p)),
+            ]
+        ),
+    ),
+    "powers": make_column_transformer((PolynomialFeatures((1, 1), include_bias=False), ["pay"])),
     "frozen": FrozenEstimator(make_column_transformer((OneHotEncoder(), CATEGORICAL))),
     "by place": make_column_transformer(
         (OneHotEncoder(), [1, -1]),
@@ -137,6 +152,8 @@ def test_groups_are_what_depends_on_a_column(name, table):
     transformer = copy.deepcopy(TRANSFORMERS[name])
     if name == "frozen":
         transformer.estimator.fit(table)
+    if name == "beside each other":
+        table = table[NUMERIC].abs()
     transformer.fit(table, None)
     expected = {column: depends_on(transformer, table, column) for column in table.columns}
     expected = {column: outputs for column, outputs in expected.items() if outputs}
@@ -157,6 +174,101 @@ def test_arrays_have_numbered_columns():
     assert feature_groups_of(StandardScaler().fit(X)) == {"x0": [0], "x1": [1], "x2": [2]}
 
 
+TRANSFORMER_CLASSES = {
+    name: kind for name, kind in all_estimators("transformer") if hasattr(kind, "transform")
+}
+# What they take is text, dicts, labels, patches or kernels.
+OF_NO_TABLE = {
+    "DictVectorizer", "FeatureHasher", "IsotonicRegression", "KernelCenterer", "LabelBinarizer",
+    "LabelEncoder", "MultiLabelBinarizer", "PatchExtractor"
+}  # fmt: skip
+REFUSED = {
+    name
+    for name, kind in TRANSFORMER_CLASSES.items()
+    if issubclass(kind, ClassNamePrefixFeaturesOutMixin)
+} | {
+    "AdditiveChi2Sampler", "HashingVectorizer", "PolynomialFeatures", "RandomTreesEmbedding",
+    "StackingClassifier", "StackingRegressor", "VotingClassifier", "VotingRegressor",
+}  # fmt: skip
+# The norm of a row scales each of its numbers.
+OF_WHOLE_ROWS = {"Normalizer", "TfidfTransformer"}
+
+
+def make_transformer(kind):
+    """With what its constructor must be given."""
+    model = LogisticRegression() if "Classifier" in kind.__name__ else Ridge()
+    needed = {
+        "estimator": model,
+        "estimators": [("model", model)],
+        "transformers": [("scaled", StandardScaler(), ["c", "a"])],
+        "transformer_list": [("scaled", StandardScaler()), ("spline", SplineTransformer())],
+        "dictionary": np.eye(4)[:3],
+    }
+    parameters = signature(kind).parameters
+    params = {name: needed[name] for name in parameters if name in needed}
+    if "n_components" in parameters:
+        params["n_components"] = 1
+    return kind(**params)
+
+
+@pytest.mark.filterwarnings("ignore")  # of a hundred transformers, some warn of these data
+@pytest.mark.parametrize("name", TRANSFORMER_CLASSES)
+def test_every_transformer_of_scikit_learn_is_known_or_refused(name):
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.uniform(0.1, 1, (60, 4)).round(1), columns=list("abcd"))
+    transformer = make_transformer(TRANSFORMER_CLASSES[name])
+    try:
+        outputs = transformer.fit(X, np.arange(60) % 3).transform(X)
+    except (AttributeError, TypeError, ValueError):
+        with pytest.raises(ValueError, match=name):
+            feature_groups_of(transformer)
+        assert name in OF_NO_TABLE
+        return
+    if name in REFUSED:
+        with pytest.raises(ValueError, match=rf"{name}.*(feature_groups as lists|n_features_in_)"):
+            feature_groups_of(transformer)
+        return
+    groups = feature_groups_of(transformer)
+    assert sorted(chain(*groups.values())) == list(range(outputs.shape[1]))
+    for column in X.columns if name not in OF_WHOLE_ROWS else ():
+        assert set(depends_on(transformer, X, column)) <= set(groups.get(column, []))
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # few rows
+@pytest.mark.parametrize("y", [["a", "b"], ["a", "b", "c"], [0.5, 1.5, 2.0, 3.1]])
+def test_target_encoder_has_columns_for_each_class(table, y):
+    text = table[CATEGORICAL]
+    encoder = make_column_transformer((TargetEncoder(), CATEGORICAL[::-1]))
+    encoder.fit(text, np.resize(y, len(text)))
+    n_each = 3 if len(y) == 3 else 1
+    groups = feature_groups_of(encoder)
+    assert [len(outputs) for outputs in groups.values()] == [n_each] * 3
+    assert groups == {name: depends_on(encoder, text, name) for name in CATEGORICAL}
+
+
+def test_names_of_ones_own_are_more_than_inheritance(table):
+    class Twice(OneToOneFeatureMixin, SimpleImputer):
+        def get_feature_names_out(self, input_features=None):
+            return [f"{name}{i}" for name in input_features for i in range(2)]
+
+    with pytest.raises(ValueError, match="Which column the output 'age0' of Twice is made of"):
+        feature_groups_of(Twice().fit(table[NUMERIC]))
+
+
+def test_equal_names_are_refused(table):
+    numbers = table[NUMERIC]
+    scaler = StandardScaler().fit(numbers)
+    # Some releases of scikit-learn take such a table.
+    scaler.feature_names_in_ = np.array(["pay", "pay"], dtype=object)
+    with pytest.raises(ValueError, match="several columns named 'pay'; rename them"):
+        feature_groups_of(scaler)
+    # The indicator of age is called as a column is.
+    called = numbers.rename(columns={"pay": "missingindicator_age"})
+    with pytest.raises(ValueError, match="SimpleImputer has several columns named 'missing"):
+        feature_groups_of(SimpleImputer(add_indicator=True).fit(called))
+    assert feature_groups_of(MissingIndicator().fit(called)) == {"age": [0]}
+
+
 def test_a_selector_leaves_columns_out(table):
     encoded = make_column_transformer((OneHotEncoder(), CATEGORICAL), ("passthrough", ["pay"]))
     pipeline = make_pipeline(encoded, SelectKBest(k=3)).fit(table, np.arange(len(table)) % 2)
@@ -170,7 +282,12 @@ def test_a_selector_leaves_columns_out(table):
 
 
 @pytest.mark.parametrize(
-    "step", [PCA(2), PolynomialFeatures(2), FunctionTransformer(lambda X: X * 2)]
+    "step",
+    [
+        PCA(2),
+        PolynomialFeatures(2),
+        FunctionTransformer(lambda X: X * 2),
+    ],
 )
 def test_mixtures_are_refused(step, table):
     transformer = make_column_transformer((make_pipeline(SimpleImputer(), step), NUMERIC))

@@ -32,7 +32,13 @@ from sklearn.preprocessing import (
 )
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skobd import OBDFeatureSelector, OBDMLPClassifier, OBDMLPRegressor, PruningSearchCV
+from skobd import (
+    OBDFeatureSelector,
+    OBDMLPClassifier,
+    OBDMLPRegressor,
+    PruningSearchCV,
+    stability_selection,
+)
 from skobd._search.feature_selector import falling_counts, levels_of, rank_by_deletion
 from skobd._search.selection import select_level
 
@@ -257,7 +263,7 @@ def test_a_given_number_is_kept_whatever_the_scores(binary):
 def test_attributes_of_an_earlier_fit_are_gone(binary):
     selector = make_cv_selector().fit(*binary)
     selector.set_params(cv=None).fit(*binary)
-    assert not {"cv_results_", "best_index_", "n_splits_"} & set(vars(selector))
+    assert not {"cv_results_", "n_splits_"} & set(vars(selector))
 
 
 @pytest.mark.parametrize("backend", ["loky", "threading"])
@@ -571,6 +577,25 @@ def test_columns_of_a_group_live_and_die_together(binary, groups, cv):
     assert selector.transform(frame).shape[1] == selector.n_features_
     half = OBDFeatureSelector(mlp).fit(frame, y)
     assert half.path_.n_features[-1] == 3
+
+
+@pytest.mark.parametrize(
+    "as_given", [np.array, tuple, lambda groups: {"a": groups[0], "b": np.array(groups[1])}]
+)
+def test_groups_are_counted_however_they_are_given(binary, as_given):
+    X, y = binary
+    groups = [[0, 1, 2], [5, 6, 9]]
+    mlp = make_classifier(feature_groups=as_given(groups))
+    selector = OBDFeatureSelector(mlp, n_features_to_select=2, step=1).fit(X, y)
+    assert selector.path_.n_features.tolist() == [6, 5, 4, 3, 2]
+    as_lists = make_classifier(feature_groups=groups)
+    expected = OBDFeatureSelector(as_lists, n_features_to_select=2, step=1).fit(X, y)
+    np.testing.assert_array_equal(selector.ranking_, expected.ranking_)
+    settings = {"n_features_to_select": 2, "n_subsamples": 2, "random_state": 0}
+    result, expected = (stability_selection(m, X, y, **settings) for m in (mlp, as_lists))
+    assert result.n_features[[0, -1]].tolist() == [6, 2]
+    np.testing.assert_array_equal(result.error_bound, expected.error_bound)
+    np.testing.assert_array_equal(result.masks, expected.masks)
 
 
 @pytest.mark.parametrize("groups", [[[0, 1], [1, 2]], [[0, 99]], [3, 4], [[]]])

@@ -269,6 +269,19 @@ def test_verbose_prints_a_line_for_each_fold_and_round(iris, capsys, verbose):
         assert lines[0].startswith("fold  1, round  0: 42 weights left (0.0% deleted)")
 
 
+@pytest.mark.parametrize("levels", [[0.5, 0.8], [0.8]])
+def test_verbose_prints_the_scores_of_its_levels(iris, capsys, levels):
+    """The path begins with the dense network, which is no level here."""
+    search = make_search(prune_fractions=levels, verbose=1, refit=False).fit(*iris)
+    line = capsys.readouterr().out.splitlines()[0]
+    n_weights = {0.5: 21, 0.8: 8}
+    scores = search.cv_results_["split0_test_score"]
+    expected = [
+        f"{n_weights[level]} ({score:.4f})" for level, score in zip(levels, scores, strict=True)
+    ]
+    assert line.startswith(f"fold  1: weights left (score) {', '.join(expected)} in ")
+
+
 def test_verbose_reports_the_refit_and_the_candidates(iris, capsys):
     grid = {"alpha": [0.1, 1.0]}
     search = make_search(param_grid=grid, verbose=1).fit(*iris)

@@ -8,13 +8,13 @@ from models import digest
 from searches import LEVELS, make_search
 from sklearn.base import clone
 from sklearn.compose import TransformedTargetRegressor
-from sklearn.linear_model import LinearRegression
+from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.metrics import make_scorer, mean_absolute_error, r2_score
 from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skobd import NetworkDisplay, OBDMLPRegressor, PruningPathDisplay
+from skobd import NetworkDisplay, OBDFeatureSelector, OBDMLPRegressor, PruningPathDisplay
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::sklearn.exceptions.ConvergenceWarning"  # few iterations are enough here
@@ -162,3 +162,34 @@ def test_what_is_no_network_is_refused(diabetes):
     for regressor in (None, LinearRegression(), make_pipeline(LinearRegression())):
         with pytest.raises(TypeError, match="must be an OBDMLPClassifier"):
             make_search(TransformedTargetRegressor(regressor)).fit(*diabetes)
+
+
+def stale(fitted, regressor, diabetes):
+    """Fitted with one regressor, then given another one."""
+    X, y = diabetes
+    return curved(fitted).fit(X, np.sign(y)).set_params(regressor=regressor)
+
+
+@pytest.mark.parametrize("wrap", [lambda model: model, lambda model: make_pipeline(model)])
+def test_a_regressor_given_after_a_fit_counts(diabetes, wrap):
+    X, y = diabetes
+    model, fresh = wrap(stale(Ridge(), mlp(), diabetes)), wrap(curved(mlp()))
+    search, expected = (make_search(m, cv=KFold(3)).fit(X, y) for m in (model, fresh))
+    assert search.best_params_ == expected.best_params_
+    np.testing.assert_array_equal(search.predict(X), expected.predict(X))
+    selector, expected = (OBDFeatureSelector(m).fit(X, y) for m in (model, fresh))
+    np.testing.assert_array_equal(selector.ranking_, expected.ranking_)
+    piped = make_pipeline(StandardScaler(), mlp())
+    search = make_search(stale(mlp(), piped, diabetes), cv=KFold(3)).fit(X, y)
+    assert set(search.best_params_) == {"regressor__obdmlpregressor__prune_fraction"}
+    grid = {"transformedtargetregressor": [stale(Ridge(), mlp(), diabetes)]}
+    search = make_search(make_pipeline(StandardScaler(), curved(mlp())), param_grid=grid)
+    assert innermost(search.fit(X, y).best_estimator_).n_weights_total_ == 66
+    tags = OBDFeatureSelector(stale(piped, mlp(), diabetes)).__sklearn_tags__()
+    assert not tags.input_tags.allow_nan
+
+
+@pytest.mark.parametrize("make", [make_search, OBDFeatureSelector])
+def test_a_network_fitted_before_does_not_count(diabetes, make):
+    with pytest.raises(TypeError, match=r"(?s)must be an OBDMLPClassifier.*Ridge"):
+        make(stale(mlp(), Ridge(), diabetes)).fit(*diabetes)
