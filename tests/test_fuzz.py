@@ -9,6 +9,7 @@ import pickle
 import re
 import warnings
 
+import layouts
 import numpy as np
 import pandas as pd
 import pytest
@@ -46,6 +47,9 @@ CONTAINERS = {
     "by columns": np.asfortranarray,
     "strided": lambda X: np.repeat(X, 2, axis=1)[:, ::2],
     "backwards": lambda X: X[::-1].copy()[::-1],
+    "packed": lambda X: layouts.packed(X, 4),
+    "packed by a byte": lambda X: layouts.packed(X, 1),
+    "off by a byte": layouts.off_by_a_byte,
     "list": lambda X: X.tolist(),
     "frame": lambda X: pd.DataFrame(X, columns=[f"column {i}" for i in range(X.shape[1])]),
     "mixed frame": lambda X: pd.DataFrame({f"c{i}": column for i, column in enumerate(X.T)}),
@@ -248,7 +252,10 @@ def test_right_or_refused(kind, data):
     model = ESTIMATORS[kind](random_state=0, **params, **data.draw(parameters()))
     given_parameters = frozen(model.get_params())
     errors = data.draw(st.sampled_from(["warn", "raise"]))
-    with warnings.catch_warnings(), np.errstate(all=errors):
+    patch = pytest.MonkeyPatch.context()
+    with warnings.catch_warnings(), np.errstate(all=errors), patch as patched:
+        if data.draw(st.booleans()):
+            layouts.copy_nothing(patched)
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", RuntimeWarning)
         fitted = attempt(model.fit, X, y, sample_weight=weight)

@@ -113,8 +113,9 @@ class CompiledEpochs:
 
     def _arrays(self, survivors: Survivors, update: Update) -> Any:
         first, second = [*update.moments(), self._none][:2]
+        X, *data = self._data
         arrays = [
-            *self._data,
+            *data,
             *self._buffers,
             survivors.theta,
             self._gradient,
@@ -123,7 +124,7 @@ class CompiledEpochs:
             first,
             second,
         ]
-        return self._kernels.Arrays(*map(_plain, arrays))
+        return self._kernels.Arrays(_plain(X, np.dtype(np.uint8)), *map(_plain, arrays))
 
     def _plan(
         self,
@@ -149,26 +150,26 @@ class CompiledEpochs:
 class _Memory:
     """An array's memory, as something that may be written to."""
 
-    def __init__(self, array: NDArray[Any]) -> None:
+    def __init__(self, array: NDArray[Any], dtype: np.dtype[Any]) -> None:
         low, high = np.lib.array_utils.byte_bounds(array)
         self.__array_interface__ = {
             "data": (low, False),
-            "shape": ((high - low) // array.itemsize,),
-            "typestr": array.dtype.str,
+            "shape": ((high - low) // dtype.itemsize,),
+            "typestr": dtype.str,
             "version": 3,
         }
 
 
-def _plain(array: NDArray[Any]) -> NDArray[Any]:
+def _plain(array: NDArray[Any], dtype: np.dtype[Any] | None = None) -> NDArray[Any]:
     """All memory of an array as a flat, writable view, which does not keep it alive.
 
     numba compiles anew for arrays that are read-only, as those that joblib maps into memory.
     """
-    return np.asarray(_Memory(array))
+    return np.asarray(_Memory(array, dtype or array.dtype))
 
 
 def _strides(X: NDArray[Any]) -> tuple[int, int, int]:
     """See `x_strides` of the kernels; from the last row to the first steps are negative."""
-    row, column = (stride // X.itemsize for stride in X.strides)
-    first = sum(max(0, -step) * (n - 1) for step, n in zip((row, column), X.shape, strict=True))
+    row, column = X.strides
+    first = sum(max(0, -step) * (n - 1) for step, n in zip(X.strides, X.shape, strict=True))
     return first, row, column

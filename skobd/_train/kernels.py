@@ -62,7 +62,8 @@ class Shape(NamedTuple):
     bounds : ndarray of int of shape (n_chunks, 3)
         First and last parameter of a chunk, and its first survivor.
     x_strides : (int, int, int)
-        Where the first number of the first row is in ``X``, and steps to the next row and column.
+        Bytes from the beginning of ``X`` to the first number of the first row, and steps to the
+        next row and column: of a field of packed records they are no multiples of a number.
     activation, loss, update : int
     alpha : float
     """
@@ -80,7 +81,10 @@ class Shape(NamedTuple):
 
 
 class Arrays(NamedTuple):
-    """Flat arrays of one floating type; those of the optimiser and `values` are over survivors."""
+    """Flat arrays of one floating type, ``X`` of bytes.
+
+    Those of the optimiser and `values` are over survivors.
+    """
 
     X: Any
     Y: Any
@@ -196,6 +200,20 @@ def call_gemm(typingctx, like, address, transposed, sizes, matrices, strides, be
     three = types.UniTuple(types.int64, 3)
     signature = types.void(like, types.int64, chars, three, three, three, like.dtype)
     return signature, codegen
+
+
+@intrinsic
+def _number_at(typingctx, memory, place, like):
+    """The number that lies at a place among bytes, aligned or not; ``like`` has its type."""
+
+    def codegen(context, builder, signature, args):
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        kind = context.get_value_type(signature.args[2].dtype)
+        return builder.load(
+            builder.bitcast(builder.gep(data, [args[1]]), kind.as_pointer()), align=1
+        )
+
+    return like.dtype(memory, types.int64, like), codegen
 
 
 @intrinsic
@@ -501,15 +519,16 @@ def _deltas_of_rows(shape, arrays, plan, gemm, step, start, stop):
 def _gather(shape, arrays, rows, start, stop):
     inputs, X = inputs_of(shape, arrays, 0, start, stop), arrays.X
     first, row_stride, stride = shape.x_strides
+    out = inputs.reshape(inputs.size).view(np.uint8).reshape((rows.size, -1))
     for i in range(rows.size):
         here = first + rows[i] * row_stride
-        # An index without a sign is not looked at for being negative.
-        if stride == 1:
-            for j in range(inputs.shape[1]):
-                inputs[i, j] = X[np.uintp(here + j)]
+        if stride == inputs.itemsize:
+            # An index without a sign is not looked at for being negative.
+            for j in range(out.shape[1]):
+                out[i, j] = X[np.uintp(here + j)]
         else:
             for j in range(inputs.shape[1]):
-                inputs[i, j] = X[np.uintp(here + j * stride)]
+                inputs[i, j] = _number_at(X, here + j * stride, inputs)
 
 
 @compiled

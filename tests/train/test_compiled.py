@@ -15,6 +15,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from joblib import Parallel, delayed
+from layouts import LAYOUTS
 from models import ESTIMATORS, digest, make
 from numpy.testing import assert_allclose, assert_array_equal
 from problems import LOSS_CASES, in_single_precision, make_problem
@@ -27,7 +28,7 @@ from skobd._threads import reproducible_threads
 from skobd._train.compiled import CompiledEpochs
 from skobd._train.engine import load_compiled
 from skobd._train.minibatch import DenseEpochs, make_epochs
-from skobd._train.rows import Rows
+from skobd._train.rows import Rows, in_row_order
 from skobd._train.updates import UPDATES, SolverSettings, Survivors
 
 pytest.importorskip("numba", reason="the compiled step needs numba: pip install skobd[fast]")
@@ -152,6 +153,19 @@ class TestAgainstNumPy:
             assert values == expected[0]
             assert_array_equal(after, expected[1])
         assert len(kernels.run_steps.signatures) == n_compiled
+
+    @pytest.mark.parametrize("layout", LAYOUTS)
+    def test_any_layout_is_right(self, layout):
+        objective, theta, mask = problem("squared_error", 2)
+        expected, theta_expected, _ = run([DenseEpochs] * 2, objective, theta, mask, RULES["adam"])
+        objective.X = in_row_order(LAYOUTS[layout](objective.X), max_copy_bytes=0)
+
+        def made(*args):
+            return make_epochs(objective, 10, "numba")
+
+        values, after, _ = run([made] * 2, objective, theta, mask, RULES["adam"])
+        assert_allclose(values, expected, rtol=1e-11)
+        assert_allclose(after, theta_expected, atol=1e-11)
 
     @pytest.mark.parametrize("kind", ESTIMATORS)
     @pytest.mark.parametrize("solver", UPDATES)
