@@ -120,7 +120,8 @@ class Run:
                     fitted = self.with_importances(fitted)
                     record(fitted, time.perf_counter() - start)
         except KeyboardInterrupt:
-            if not self.done:
+            if not any(record.n_iter or record.round for record in self.done):
+                # Nothing has been trained or pruned that could be kept.
                 raise
             self.is_interrupted = True
         if fitted.importances is None or fitted.pruned is not self.fitted.pruned:

@@ -4,7 +4,8 @@ All three have one signature and return one record:
 
     solve(objective, theta, mask, state, training) -> SolverResult
 
-They work on the vector ``theta[mask]``, so a deleted parameter cannot move.
+They work on the vector ``theta[mask]``, so a deleted parameter cannot move. An interrupt (Ctrl-C)
+ends training gently once there is an epoch, or iteration, to keep; before that it is raised.
 """
 
 from collections.abc import Callable
@@ -164,6 +165,8 @@ def solve_stochastic(
                 status, message = "stopped", "a callback asked to stop"
                 break
     except KeyboardInterrupt:
+        if not n_iter:
+            raise
         status, message = "interrupted", "interrupted by the user"
     if status == "max_iter" and settings.learning_rate == "cosine":
         status, message = "converged", "the learning rate has come down to 0"
@@ -220,6 +223,8 @@ def solve_lbfgs(
                 options=options,
             )
     except KeyboardInterrupt:
+        if not n_iter:
+            raise
         message = "interrupted by the user"
         return SolverResult(best, loss, n_iter, recorder.state(), "interrupted", message)
     survivors.assign(found.x)
