@@ -21,7 +21,7 @@ from .._prune.regrowth import predicted_decreases
 from .._prune.schedule import check_levels, survivor_schedule, survivors_at
 from .._sklearn_compat import CallbackSupportMixin, _fit_context, with_callbacks
 from .._threads import reproducible_threads
-from .._train.engine import check_engine
+from .._train.compiled import check_engine
 from .._train.objective import Objective
 from .._train.solvers import Training, check_finite, solve
 from .._train.updates import UPDATES, SolverSettings, batch_size_of
@@ -41,7 +41,7 @@ from .feature_groups import groups_of_parameters
 from .fitted import Fitted
 from .parameters import PARAMETER_CONSTRAINTS
 from .path import AlongPath, PruningPath
-from .run import INTERRUPTED, Run, recipe_of, settings_of
+from .run import INTERRUPTED, Run, recipe_of, settings_of, tell_of_numba
 from .warning import tell
 
 if TYPE_CHECKING:
@@ -486,6 +486,7 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
             result = solve(objective, pruned.theta, pruned.mask, fitted.state, training)
             check_finite(result, training, objective)
             self._fitted = fitted.trained(result)
+        tell_of_numba()
         if result.status == "interrupted":
             tell(INTERRUPTED)
         return self

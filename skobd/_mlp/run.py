@@ -14,6 +14,7 @@ from .._prune.importances import input_importances
 from .._prune.problem import DeletionSettings
 from .._prune.recipe import Recipe, prune
 from .._prune.rounds import Round
+from .._train.compiled import take_complaint
 from .._train.objective import Objective
 from .._train.solvers import Monitor, Training
 from .._train.updates import UPDATES, SolverSettings, batch_size_of
@@ -142,7 +143,8 @@ class Run:
         return replace(fitted, importances=importances)
 
     def warn(self) -> None:
-        """Say what the user should know about how training ended."""
+        """Say what the user should know about how training went."""
+        tell_of_numba()
         if self.is_interrupted:
             tell(INTERRUPTED)
         self._warn_of_what_is_left()
@@ -194,6 +196,13 @@ class Run:
         if rounds:
             places.append(f"retraining after round {rounds}")
         return f" In {' and in '.join(places)}."
+
+
+def tell_of_numba() -> None:
+    """Say, once in a process, where numba is installed and of no or little use."""
+    complaint = take_complaint()
+    if complaint is not None:
+        tell(complaint)
 
 
 def settings_of(kind: Any, estimator: Any, **others: Any) -> Any:

@@ -132,7 +132,7 @@ def solve_stochastic(
     best_theta = survivors.theta.copy() if settings.early_stopping else None
     order = np.arange(objective.n_samples)
     batch_size = min(batch_size_of(settings.batch_size), objective.n_samples)
-    epochs = make_epochs(objective, batch_size, settings.engine)
+    epochs = make_epochs(objective, batch_size, settings)
     loss, n_iter, status, message = np.inf, 0, "max_iter", ""
     try:
         for _ in range(settings.max_iter):

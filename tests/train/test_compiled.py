@@ -23,17 +23,16 @@ from threadpoolctl import threadpool_limits
 
 from skobd import OBDMLPClassifier
 from skobd._net.activations import ACTIVATIONS
-from skobd._net.losses import LOSSES
 from skobd._threads import reproducible_threads
-from skobd._train.compiled import CompiledEpochs
-from skobd._train.engine import load_compiled
+from skobd._train.compiled.engine import find_step
+from skobd._train.compiled.epochs import CompiledEpochs as EpochsOfStep
 from skobd._train.minibatch import DenseEpochs, make_epochs
 from skobd._train.rows import Rows, in_row_order
 from skobd._train.updates import UPDATES, SolverSettings, Survivors
 
 pytest.importorskip("numba", reason="the compiled step needs numba: pip install skobd[fast]")
 
-from skobd._train import kernels
+from skobd._train.compiled import kernels
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::sklearn.exceptions.ConvergenceWarning",
@@ -45,6 +44,15 @@ RULES = {
     "nesterov": SolverSettings(solver="sgd", learning_rate_init=0.01),
     "momentum": SolverSettings(solver="sgd", learning_rate_init=0.01, nesterovs_momentum=False),
 }
+
+
+NUMBA = SolverSettings(engine="numba")
+
+
+def CompiledEpochs(objective, batch_size, n_chunks=None):
+    """The compiled epochs, whatever is worth it."""
+    step = find_step(objective.dtype.name, "numba")
+    return EpochsOfStep(objective, batch_size, step, n_chunks)
 
 
 def orders(n, n_epochs=3):
@@ -137,7 +145,8 @@ class TestAgainstNumPy:
         """Rows of a larger array, and arrays that are read-only: without compiling again."""
         objective, theta, mask = problem("squared_error", 2)
         expected = run([CompiledEpochs] * 2, objective, theta, mask, RULES["adam"])
-        n_compiled = len(kernels.run_steps.signatures)
+        signatures = find_step("float64", "numba").run_steps.signatures
+        assert len(signatures) == 1
         rows = np.random.default_rng(0).permutation(60)[:47]
         larger = np.zeros((60, 3))
         larger[rows] = objective.X
@@ -148,11 +157,11 @@ class TestAgainstNumPy:
         values = [Rows(layout, rows) for layout in layouts]
         for data in (np.asfortranarray(X), np.load(tmp_path / "X.npy", mmap_mode="r"), *values):
             objective.X = data
-            assert isinstance(make_epochs(objective, 10, "numba"), CompiledEpochs)
+            assert isinstance(make_epochs(objective, 10, NUMBA), EpochsOfStep)
             values, after, _ = run([CompiledEpochs] * 2, objective, theta, mask, RULES["adam"])
             assert values == expected[0]
             assert_array_equal(after, expected[1])
-        assert len(kernels.run_steps.signatures) == n_compiled
+        assert find_step("float64", "numba").run_steps.signatures == signatures
 
     @pytest.mark.parametrize("layout", LAYOUTS)
     def test_any_layout_is_right(self, layout):
@@ -161,7 +170,9 @@ class TestAgainstNumPy:
         objective.X = in_row_order(LAYOUTS[layout](objective.X), max_copy_bytes=0)
 
         def made(*args):
-            return make_epochs(objective, 10, "numba")
+            epochs = make_epochs(objective, 10, NUMBA)
+            assert isinstance(epochs, EpochsOfStep)
+            return epochs
 
         values, after, _ = run([made] * 2, objective, theta, mask, RULES["adam"])
         assert_allclose(values, expected, rtol=1e-11)
@@ -187,11 +198,11 @@ class TestElements:
     """Functions of single numbers."""
 
     def test_numbers_are_places_in_the_tables(self):
-        names = ["SQUARED_ERROR", "BINARY_LOG_LOSS", "MULTINOMIAL_LOG_LOSS", "POISSON"]
-        assert [list(LOSSES)[getattr(kernels, name)].upper() for name in names] == names
-        names = ["IDENTITY", "LOGISTIC", "TANH", "RELU"]
-        assert [list(ACTIVATIONS)[getattr(kernels, name)].upper() for name in names] == names
-        assert [list(UPDATES)[number] for number in (kernels.ADAM, kernels.MOMENTUM)] == [*UPDATES]
+        for table in (kernels.LOSSES, kernels.ACTIVATIONS):
+            for number, name in enumerate(table):
+                assert getattr(kernels, name.upper()) == number
+        assert kernels.UPDATES[kernels.ADAM] == "adam"
+        assert kernels.UPDATES[kernels.MOMENTUM] == "sgd"
 
     @pytest.mark.parametrize("dtype", ["float32", "float64"])
     def test_accuracy(self, dtype):
@@ -358,36 +369,31 @@ def test_interrupts_at_random_moments(wide, n_threads):
 
 def test_a_waiting_thread_ends_where_another_fails():
     state = np.zeros(kernels.STATE_SIZE, dtype=np.int64)
-    compiled, _ = load_compiled()
+    _, give_way = find_step("float64", "numba").addresses
     with ThreadPoolExecutor(1) as executor:
-        waiting = executor.submit(kernels.wait, state, 2, compiled.give_way, 1000)
+        waiting = executor.submit(kernels.wait, state, 2, give_way, 1000)
         time.sleep(0.05)
         assert not waiting.done()
         state[kernels.STOP] = 1
         assert waiting.result(30) == -1
 
 
-def test_products(monkeypatch):
-    """BLAS is called, also from a buffer that holds anything; and what it gives is looked at."""
-    compiled, error = load_compiled()
-    assert error is None
+def test_products():
+    """BLAS is called, also from a buffer that holds anything."""
+    gemm, _ = find_step("float64", "numba").addresses
     a, b = np.arange(6.0).reshape(2, 3), np.arange(12.0).reshape(3, 4)
     for columns in (1, 4):
-        out = np.full((2, columns), np.nan)
-        kernels.product(compiled.gemm["float64"], a, b[:, :columns].copy(), out)
+        out = np.zeros((2, columns))
+        kernels.add_product(gemm, a, b[:, :columns].copy(), out)
         np.testing.assert_array_equal(out, a @ b[:, :columns])
-    monkeypatch.setattr(kernels, "product", lambda gemm, a, b, out: out.fill(0))
-    load_compiled.cache_clear()
-    try:
-        compiled, error = load_compiled()
-    finally:
-        load_compiled.cache_clear()
-    assert compiled is None
-    assert "wrong products" in str(error)
+        out = np.full((2, 3), np.nan)
+        delta = np.arange(2.0 * columns).reshape(2, columns)
+        kernels.multiply_by_transposed(gemm, delta, b[:, :columns].copy(), out)
+        np.testing.assert_array_equal(out, delta @ b[:, :columns].T)
 
 
 def test_an_estimator_goes_where_numba_is_not(wide):
     """Nothing of numba is pickled."""
     packed = pickle.dumps(fitted(wide, warm_start=True))
     assert b"numba." not in packed
-    assert b"_train.kernels" not in packed
+    assert b"_train.compiled" not in packed

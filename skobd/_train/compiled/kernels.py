@@ -1,7 +1,7 @@
 """The compiled step: what `DenseEpochs` does in NumPy, as functions that numba compiles.
 
-Only `compiled` and `engine` import this module, because it needs numba. It is one module, because
-numba judges by the date of a file whether what it has compiled is still of use.
+Only `engine` imports this module, because it needs numba. It is one module, because numba judges by
+the date of a file whether what it has compiled is still of use.
 
 Matrices lie in flat arrays, row by row, so that one compilation for each floating type serves every
 network; BLAS gets addresses. Functions of single numbers are written such that the compiler makes
@@ -22,9 +22,12 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-# By number, in the order of their tables.
+# What there is a kernel for, by the names of the tables in NumPy; and their numbers here.
+LOSSES = ("squared_error", "binary_log_loss", "multinomial_log_loss", "poisson")
 SQUARED_ERROR, BINARY_LOG_LOSS, MULTINOMIAL_LOG_LOSS, POISSON = range(4)
+ACTIVATIONS = ("identity", "logistic", "tanh", "relu")
 IDENTITY, LOGISTIC, TANH, RELU = range(4)
+UPDATES = ("adam", "sgd")
 ADAM, MOMENTUM = range(2)
 # Letters of BLAS: whether a matrix is transposed.
 NO, YES = 78, 84
@@ -43,8 +46,6 @@ _MOST_SPINS, _FEWEST_SPINS = 1_000_000, 20_000
 
 _COMPILE: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 compiled = njit(**_COMPILE, fastmath={"contract"})
-# What is called from Python is kept on disk, with all that it calls.
-entry = njit(**_COMPILE, fastmath={"contract"}, cache=True)
 # Of a sum the order is the compiler's, which is the same for every thread.
 compiled_sum = njit(**_COMPILE, fastmath={"contract", "reassoc"})
 
@@ -264,13 +265,6 @@ def matrix(array, first, n_rows, n_columns):
 def at(array):
     """Address of the first element."""
     return np.int64(array.ctypes.data)
-
-
-@entry
-def product(gemm, a, b, out):
-    """``out = a b``, for a look at whether everything works."""
-    out[:] = 0
-    add_product(gemm, a, b, out)
 
 
 @compiled
@@ -698,7 +692,6 @@ def _descend(shape, arrays, plan, step, chunk):
 # ------------------------------------------------------------------ steps
 
 
-@entry
 def run_steps(shape, arrays, plan, addresses, state, steps):
     """The work of one thread in some steps; returns whether it was done to the end.
 
@@ -735,3 +728,8 @@ def run_steps(shape, arrays, plan, addresses, state, steps):
             if n_spins < 0:
                 return False
     return True
+
+
+def build_run_steps(keep: bool) -> Any:
+    """`run_steps` to be compiled when it is called first; kept on disk, with all that it calls."""
+    return njit(**_COMPILE, fastmath={"contract"}, cache=keep)(run_steps)
