@@ -140,7 +140,7 @@ class CompiledEpochs:
         return shape
 
     def _arrays(self, survivors: Survivors, update: Update) -> Any:
-        first, second = [*update.moments(), self._none][:2]
+        first, second = [*update.moments, self._none][:2]
         X, *data = self._data
         arrays = [
             *data,
@@ -168,7 +168,7 @@ class CompiledEpochs:
             order,
             batches.edges,
             batches.weights,
-            update.next_steps(len(batches)),
+            update.begin_steps(len(batches)),
             order[:0] if survivors.where is None else survivors.where,
             losses,
             squares,
