@@ -7,6 +7,7 @@ import copy
 import os
 import pickle
 import re
+import sys
 import warnings
 
 import layouts
@@ -277,3 +278,52 @@ def test_right_or_refused(kind, data):
         if model.solver != "lbfgs":
             if attempt(model.partial_fit, X, y, sample_weight=weight) is None:
                 assert digest(model) == bits
+
+
+class Interruption:
+    """Raises KeyboardInterrupt before the n-th line of skobd that a thread runs."""
+
+    def __init__(self, n_lines):
+        self.n_left = n_lines
+
+    def __call__(self, frame, event, arg):
+        if "skobd" not in frame.f_code.co_filename.split(os.sep):
+            return None
+        if event == "line":
+            self.n_left -= 1
+            if self.n_left == 0:
+                raise KeyboardInterrupt
+        return self
+
+
+@fuzz
+@given(data=st.data())
+def test_interrupts_of_the_first_fit(data):
+    """Raised, and nothing is left; or else something was trained, and it is kept."""
+    rng = np.random.default_rng(data.draw(st.integers(0, 10**6)))
+    X, y = rng.normal(size=(30, 3)), rng.integers(2, size=30)
+    engine = data.draw(st.sampled_from(["auto", "numpy"]))
+    params = {"solver": data.draw(st.sampled_from(list(SOLVERS))), "engine": engine}
+    params |= {"max_iter": 3, "retrain_max_iter": 2}
+    params |= {"prune_fraction": data.draw(st.sampled_from([0, 0.5])), "n_regrow": 1}
+    model = ESTIMATORS["classifier"]((4,), random_state=0, **params)
+    before, previous = frozen(vars(model)), sys.gettrace()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        expected = digest(clone(model).fit(X, y))
+        sys.settrace(Interruption(data.draw(st.integers(1, 4000))))
+        try:
+            model.fit(X, y)
+        except KeyboardInterrupt:
+            event("interrupted")
+        finally:
+            sys.settrace(previous)
+    if not hasattr(model, "coefs_"):
+        assert frozen(vars(model)) == before
+    else:
+        assert model.n_iter_ >= 1
+        assert len(model.loss_curve_) == model.n_iter_
+        was_told = any("interrupted by user" in str(warning.message) for warning in caught)
+        event("kept" if was_told else "whole")
+        assert was_told or digest(model) == expected
+    assert digest(model.fit(X, y)) == expected

@@ -328,6 +328,51 @@ class TestConcurrency:
             assert process.stdout.strip() == fit_in_child(wide)
 
 
+INTERRUPTED = """
+import resource, signal, sys, warnings
+sys.path[:0] = {path!r}
+# No file can be as large as the compiled code: a disk that is full.
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
+import numpy as np
+from models import digest
+from train.test_compiled import fitted
+from skobd._train.compiled.engine import find_step
+
+def interrupt(*args):
+    raise KeyboardInterrupt
+
+rng = np.random.default_rng(0)
+wide = rng.normal(size=(1200, 40)), rng.integers(3, size=1200)
+signal.signal(signal.SIGALRM, interrupt)
+signal.setitimer(signal.ITIMER_REAL, 1)
+try:
+    fitted(wide)
+    print("fitted")
+except KeyboardInterrupt:
+    print("interrupted")
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    from skobd import OBDMLPClassifier
+    OBDMLPClassifier(max_iter=1, engine="auto", prune_fraction=0).fit(*wide)
+print(sum("cannot be kept on disk" in str(warning.message) for warning in caught))
+print(digest(fitted(wide)))
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no interval timer on this system")
+def test_interrupt_of_the_compiler_and_a_full_disk(wide, tmp_path):
+    """The fit ends, the next one has the compiled step, and it is said that none is kept."""
+    process = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", INTERRUPTED.format(path=sys.path)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)},
+    )
+    assert process.stdout.split() == ["interrupted", "1", fit_in_child(wide)]
+
+
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no interval timer on this system")
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_interrupts_at_random_moments(wide, n_threads):
