@@ -62,7 +62,7 @@ class BlockEpochs:
         """See `Epochs`."""
         total = 0.0
         plan = Batches.of(self._objective, order, self._batch_size)
-        steps = update.begin_steps(len(plan)).tolist()
+        steps = update.begin_steps(len(plan))
         for numbers, rows in zip(steps, plan.rows(), strict=True):
             value, gradient = self._objective.value_and_gradient(survivors.theta, rows)
             total += value * len(rows)
@@ -130,8 +130,7 @@ class DenseEpochs:
         # The last batch may be smaller.
         views = {n: self._views(survivors, n) for n in {len(batches[0]), len(batches[-1])}}
         losses, squares = np.zeros((2, self._n_chunks, len(batches)))
-        # Python numbers, because NumPy's would turn the arithmetic of float32 into float64.
-        numbers = update.begin_steps(len(batches)).tolist()
+        numbers = update.begin_steps(len(batches))
 
         def back_to_deltas(step: int, index: int) -> None:
             rows, scale = batches[step], 1 / float(weights[step])

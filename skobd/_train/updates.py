@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .._net.network import Array, Mask
 from .penalty import axpy_for
@@ -116,8 +115,11 @@ class Update:
             fraction = (epoch + 0.5) / n_epochs
             self.rate = self.settings.learning_rate_init * 0.5 * (1 + math.cos(math.pi * fraction))
 
-    def begin_steps(self, n_steps: int) -> NDArray[np.float64]:
-        """Begin so many steps; returns the numbers that each of them uses, (n_steps, 4)."""
+    def begin_steps(self, n_steps: int) -> list[tuple[float, float, float, float]]:
+        """Begin so many steps; returns the numbers that each of them uses.
+
+        They are Python's, because NumPy's would turn the arithmetic of float32 into float64.
+        """
         raise NotImplementedError
 
     def apply(self, numbers: Sequence[float], values: Array, gradient: Array, chunk: slice) -> None:
@@ -155,15 +157,14 @@ class Adam(Update):
         super().__init__(settings, n_values, dtype)
         self.n_steps = 0
 
-    def begin_steps(self, n_steps: int) -> NDArray[np.float64]:
-        settings = self.settings
-        steps = self.n_steps + np.arange(1, n_steps + 1)
+    def begin_steps(self, n_steps: int) -> list[tuple[float, float, float, float]]:
+        beta_1, beta_2 = self.settings.beta_1, self.settings.beta_2
+        epsilon, first = self.settings.epsilon, self.n_steps + 1
         self.n_steps += n_steps
-        numbers = np.empty((n_steps, 4))
-        numbers[:, 0] = self.rate * (1 - settings.beta_2**steps) ** 0.5
-        numbers[:, 0] /= 1 - settings.beta_1**steps
-        numbers[:, 1:] = settings.beta_1, settings.beta_2, settings.epsilon
-        return numbers
+        corrections = (
+            (1 - beta_2**step) ** 0.5 / (1 - beta_1**step) for step in range(first, first + n_steps)
+        )
+        return [(self.rate * size, beta_1, beta_2, epsilon) for size in corrections]
 
     def apply(self, numbers: Sequence[float], values: Array, gradient: Array, chunk: slice) -> None:
         rate, beta_1, beta_2, epsilon = numbers
@@ -186,10 +187,9 @@ class Momentum(Update):
 
     n_moments = 1
 
-    def begin_steps(self, n_steps: int) -> NDArray[np.float64]:
+    def begin_steps(self, n_steps: int) -> list[tuple[float, float, float, float]]:
         settings = self.settings
-        numbers = [self.rate, settings.momentum, settings.nesterovs_momentum, 0.0]
-        return np.tile(numbers, (n_steps, 1))
+        return [(self.rate, settings.momentum, float(settings.nesterovs_momentum), 0.0)] * n_steps
 
     def apply(self, numbers: Sequence[float], values: Array, gradient: Array, chunk: slice) -> None:
         rate, momentum, nesterov, _ = numbers

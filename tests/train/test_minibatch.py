@@ -34,7 +34,7 @@ def by_steps(objective, theta, mask, name, batch_size, orders):
             value, gradient = objective.value_and_gradient(theta, rows)
             total += value * len(rows)
             survivors = theta[mask]
-            (numbers,) = update.begin_steps(1).tolist()
+            (numbers,) = update.begin_steps(1)
             update.apply(numbers, survivors, gradient[mask], slice(None))
             theta[mask] = survivors
         values.append(total / len(order))

@@ -10,7 +10,7 @@ GRADIENTS = np.random.default_rng(0).normal(size=(6, 5))
 
 
 def step(update, values, gradient):
-    (numbers,) = update.begin_steps(1).tolist()
+    (numbers,) = update.begin_steps(1)
     update.apply(numbers, values, gradient, slice(None))
 
 
@@ -51,7 +51,7 @@ def test_chunks_do_not_matter(name):
         step(update, whole, g.copy())
     update = UPDATES[name](SolverSettings(), n, np.float64)
     for g in gradients:
-        (numbers,) = update.begin_steps(1).tolist()
+        (numbers,) = update.begin_steps(1)
         for chunk in (slice(1000, n), slice(0, 1000), slice(n, n)):
             update.apply(numbers, parts[chunk], g[chunk].copy(), chunk)
     # BLAS may round the first and last elements of a vector otherwise than those between.

@@ -168,7 +168,7 @@ class CompiledEpochs:
             order,
             batches.edges,
             batches.weights,
-            update.begin_steps(len(batches)),
+            np.array(update.begin_steps(len(batches))),
             order[:0] if survivors.where is None else survivors.where,
             losses,
             squares,
