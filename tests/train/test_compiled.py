@@ -351,6 +351,8 @@ try:
     print("fitted")
 except KeyboardInterrupt:
     print("interrupted")
+# While it compiles numba catches warnings, which must not be caught by two threads at once.
+find_step("float64", "numba")
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     from skobd import OBDMLPClassifier
