@@ -159,12 +159,10 @@ class Adam(Update):
 
     def begin_steps(self, n_steps: int) -> list[tuple[float, float, float, float]]:
         beta_1, beta_2 = self.settings.beta_1, self.settings.beta_2
-        epsilon, first = self.settings.epsilon, self.n_steps + 1
+        steps = self.n_steps + np.arange(1, n_steps + 1)
         self.n_steps += n_steps
-        corrections = (
-            (1 - beta_2**step) ** 0.5 / (1 - beta_1**step) for step in range(first, first + n_steps)
-        )
-        return [(self.rate * size, beta_1, beta_2, epsilon) for size in corrections]
+        rates = self.rate * (1 - beta_2**steps) ** 0.5 / (1 - beta_1**steps)
+        return [(rate, beta_1, beta_2, self.settings.epsilon) for rate in rates.tolist()]
 
     def apply(self, numbers: Sequence[float], values: Array, gradient: Array, chunk: slice) -> None:
         rate, beta_1, beta_2, epsilon = numbers
