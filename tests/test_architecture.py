@@ -32,7 +32,7 @@ HOUSE_WORDS = {
 }
 MOST_LINES, MOST_LINES_OF_A_FUNCTION = 300, 60
 LONG_MODULES = {
-    "_train/kernels.py": "numba keeps compiled code by the date of one file",
+    "_train/compiled/kernels.py": "numba keeps compiled code by the date of one file",
 }
 LONG_FUNCTIONS = {"__init__": "scikit-learn's 23 parameters and ours, a line for each"}
 
@@ -98,6 +98,27 @@ def test_there_is_no_circle():
         leaves = {name for name, targets in left.items() if not targets & left.keys()}
         assert leaves, f"a circle among {sorted(left)}"
         left = {name: targets for name, targets in left.items() if name not in leaves}
+
+
+def test_the_compiled_step_has_one_door():
+    """Whatever is outside the folder takes what its ``__init__`` names, and nothing from inside."""
+    folder = "_train/compiled/"
+    door = f"{folder}__init__.py"
+    inside = {name for name in MODULES if name.startswith(folder)}
+    public = next(
+        ast.literal_eval(node.value)
+        for node in TREES[door].body
+        if isinstance(node, ast.Assign) and node.targets[0].id == "__all__"
+    )
+    for name in MODULES.keys() - inside:
+        for node in imports(name):
+            found = inside.intersection(resolve(name, node))
+            if found:
+                assert found == {door}, name
+                assert node.module.split(".")[-1] == "compiled", name
+                assert {alias.name for alias in node.names} <= set(public), name
+        used = {identifier for identifier, _ in identifiers(TREES[name])}
+        assert used.isdisjoint({"numba", "llvmlite", "import_module"}), name
 
 
 def test_private_names_of_scikit_learn_are_in_one_place():

@@ -7,8 +7,10 @@ import copy
 import os
 import pickle
 import re
+import sys
 import warnings
 
+import layouts
 import numpy as np
 import pandas as pd
 import pytest
@@ -52,6 +54,9 @@ CONTAINERS = {
     "by columns": np.asfortranarray,
     "strided": lambda X: np.repeat(X, 2, axis=1)[:, ::2],
     "backwards": lambda X: X[::-1].copy()[::-1],
+    "packed": lambda X: layouts.packed(X, 4),
+    "packed by a byte": lambda X: layouts.packed(X, 1),
+    "off by a byte": layouts.off_by_a_byte,
     "list": lambda X: X.tolist(),
     "frame": lambda X: pd.DataFrame(X, columns=[f"column {i}" for i in range(X.shape[1])]),
     "mixed frame": lambda X: pd.DataFrame({f"c{i}": column for i, column in enumerate(X.T)}),
@@ -257,7 +262,10 @@ def test_right_or_refused(kind, data):
     model = ESTIMATORS[kind](random_state=0, **params, **data.draw(parameters()))
     given_parameters = frozen(model.get_params())
     errors = data.draw(st.sampled_from(["warn", "raise"]))
-    with warnings.catch_warnings(), np.errstate(all=errors):
+    patch = pytest.MonkeyPatch.context()
+    with warnings.catch_warnings(), np.errstate(all=errors), patch as patched:
+        if data.draw(st.booleans()):
+            layouts.copy_nothing(patched)
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", RuntimeWarning)
         fitted = attempt(model.fit, X, y, sample_weight=weight)
@@ -453,3 +461,53 @@ def test_columns_keep_their_names_in_any_order(data):
     of_network = selector.path_.input_masks()
     np.testing.assert_array_equal(selector.masks_, of_network[:, outputs])
     np.testing.assert_array_equal(selector.support_, of_network[-1, outputs])
+
+
+class Interruption:
+    """Raises KeyboardInterrupt before the n-th line of skobd that a thread runs."""
+
+    def __init__(self, n_lines):
+        self.n_left = n_lines
+
+    def __call__(self, frame, event, arg):
+        if "skobd" not in frame.f_code.co_filename.split(os.sep):
+            return None
+        if event == "line":
+            self.n_left -= 1
+            if self.n_left == 0:
+                raise KeyboardInterrupt
+        return self
+
+
+@fuzz
+@given(data=st.data())
+def test_interrupts_of_the_first_fit(data):
+    """Raised, and nothing is left; or else something was trained, and it is kept."""
+    rng = np.random.default_rng(data.draw(st.integers(0, 10**6)))
+    X, y = rng.normal(size=(30, 3)), rng.integers(2, size=30)
+    engine = data.draw(st.sampled_from(["auto", "numpy"]))
+    params = {"solver": data.draw(st.sampled_from(list(SOLVERS))), "engine": engine}
+    params |= {"max_iter": 3, "retrain_max_iter": 2}
+    params |= {"prune_fraction": data.draw(st.sampled_from([0, 0.5])), "n_regrow": 1}
+    model = ESTIMATORS["classifier"]((4,), random_state=0, **params)
+    before, previous = frozen(vars(model)), sys.gettrace()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        expected = digest(clone(model).fit(X, y))
+        sys.settrace(Interruption(data.draw(st.integers(1, 4000))))
+        try:
+            model.fit(X, y)
+        except KeyboardInterrupt:
+            event("interrupted")
+        finally:
+            sys.settrace(previous)
+        again = digest(copy.deepcopy(model).fit(X, y))
+    assert again == expected
+    if not hasattr(model, "coefs_"):
+        assert frozen(vars(model)) == before
+    else:
+        assert model.n_iter_ >= 1
+        assert len(model.loss_curve_) == model.n_iter_
+        was_told = any("interrupted by user" in str(warning.message) for warning in caught)
+        event("kept" if was_told else "whole")
+        assert was_told or digest(model) == expected

@@ -20,7 +20,7 @@ from .._prune.problem import DeletionSettings, Problem
 from .._prune.recipe import Recipe
 from .._prune.schedule import survivor_schedule, survivors_at
 from .._sklearn_compat import validate_parameter_constraints
-from .._train.engine import check_engine
+from .._train.compiled import check_engine
 from .._train.objective import Objective
 from .._train.solvers import Monitor, Training, check_finite, solve
 from .._train.updates import UPDATES, SolverSettings, batch_size_of
@@ -38,7 +38,7 @@ from .feature_groups import groups_of_parameters
 from .fitted import Fitted
 from .names import feature_names
 from .parameters import PRUNE_CONSTRAINTS
-from .run import INTERRUPTED, Run
+from .run import INTERRUPTED, Run, tell_of_numba
 from .targets import Targets
 from .warning import tell
 
@@ -150,6 +150,7 @@ def train_epoch(mlp: Any, known: Fitted | None, given: Given, targets: Targets) 
     training = Training(settings, rng)
     result = solve(objective, pruned.theta, pruned.mask, fitted.state, training)
     check_finite(result, training, objective)
+    tell_of_numba()
     if result.status == "interrupted":
         tell(INTERRUPTED)
     return fitted.trained(result)

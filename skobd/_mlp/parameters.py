@@ -9,7 +9,7 @@ from .._prune.criteria import CRITERIA
 from .._prune.curvature import UNIT_CURVATURES
 from .._prune.granularity import GRANULARITIES
 from .._sklearn_compat import Interval, Options, StrOptions
-from .._train.engine import ENGINES
+from .._train.compiled import ENGINES
 from .._train.solvers import SOLVERS
 
 PARAMETER_CONSTRAINTS: dict = {

@@ -10,6 +10,7 @@ from .._prune.granularity import GRANULARITIES
 from .._prune.importances import input_importances
 from .._prune.recipe import Recipe, Step, prune
 from .._prune.rounds import Round
+from .._train.compiled import take_complaint
 from .._train.objective import Objective
 from .._train.solvers import Training
 from .._train.updates import UPDATES
@@ -83,7 +84,8 @@ class Run:
                 if self.tasks.end_round(lambda: {"_fitted": self._with_importances()}):
                     break
         except KeyboardInterrupt:
-            if not self._completed:
+            if not any(record.n_iter or record.round for record in self._completed):
+                # Nothing has been trained or pruned that could be kept.
                 raise
             self.is_interrupted = True
         if not is_path:
@@ -121,7 +123,8 @@ class Run:
         return fitted
 
     def _warn(self) -> None:
-        """Say what the user should know about how training ended."""
+        """Say what the user should know about how training went."""
+        tell_of_numba()
         if self.is_interrupted:
             tell(INTERRUPTED)
         self._warn_of_what_is_left()
@@ -209,3 +212,10 @@ class Run:
         if rounds:
             places.append(f"retraining after round {rounds}")
         return f" In {' and in '.join(places)}."
+
+
+def tell_of_numba() -> None:
+    """Say, once in a process, where numba is installed and of no or little use."""
+    complaint = take_complaint()
+    if complaint is not None:
+        tell(complaint)

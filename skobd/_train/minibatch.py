@@ -18,12 +18,11 @@ from numpy.typing import NDArray
 from .._net.network import Array
 from .._threads import run_phases, split_evenly
 from .batches import Batches, chunks_of_batch
-from .compiled import CompiledEpochs
-from .engine import is_compiled
+from .compiled import epochs_or_none
 from .objective import Objective
 from .penalty import axpy_for
 from .rows import Rows, gather
-from .updates import Apply, Survivors, Update
+from .updates import SolverSettings, Survivors, Update
 
 # A chunk is worth a thread from about this many multiply-adds of a phase on, in double precision:
 # threads wait for one another twice in a step, and take turns in running Python.
@@ -42,15 +41,15 @@ class Epochs(Protocol):
         """
 
 
-def make_epochs(objective: Objective, batch_size: int, engine: str = "numpy") -> Epochs:
+def make_epochs(
+    objective: Objective, batch_size: int, settings: SolverSettings = SolverSettings()
+) -> Epochs:
     """The fastest kind of epochs that can do it, of the compiled ones where they are wanted."""
     X = objective.X
     is_small = batch_size * max(objective.network.layer_sizes) <= _MAX_MINIBATCH_ELEMENTS
     if not (is_small and isinstance(X, np.ndarray | Rows)):
         return BlockEpochs(objective, batch_size)
-    if is_compiled(engine):
-        return CompiledEpochs(objective, batch_size)
-    return DenseEpochs(objective, batch_size)
+    return epochs_or_none(objective, batch_size, settings) or DenseEpochs(objective, batch_size)
 
 
 class BlockEpochs:
@@ -62,10 +61,12 @@ class BlockEpochs:
     def run(self, survivors: Survivors, update: Update, order: NDArray[np.intp]) -> float:
         """See `Epochs`."""
         total = 0.0
-        for rows in Batches.of(self._objective, order, self._batch_size).rows():
+        plan = Batches.of(self._objective, order, self._batch_size)
+        steps = update.begin_steps(len(plan))
+        for numbers, rows in zip(steps, plan.rows(), strict=True):
             value, gradient = self._objective.value_and_gradient(survivors.theta, rows)
             total += value * len(rows)
-            update.begin_step()(survivors.values, survivors.gather(gradient), slice(None))
+            update.apply(numbers, survivors.values, survivors.gather(gradient), slice(None))
             survivors.scatter()
         return total / len(order)
 
@@ -129,18 +130,14 @@ class DenseEpochs:
         # The last batch may be smaller.
         views = {n: self._views(survivors, n) for n in {len(batches[0]), len(batches[-1])}}
         losses, squares = np.zeros((2, self._n_chunks, len(batches)))
-        apply: Apply | None = None
+        numbers = update.begin_steps(len(batches))
 
         def back_to_deltas(step: int, index: int) -> None:
-            nonlocal apply
-            if index == 0:
-                apply = update.begin_step()
             rows, scale = batches[step], 1 / float(weights[step])
             row_chunks, _ = views[len(rows)]
             losses[index, step] = self._deltas_of_rows(row_chunks[index], layers, rows, scale)
 
         def descend(step: int, index: int) -> None:
-            assert apply is not None
             decay = self._penalty.decay(float(weights[step]))
             _, parameter_chunks = views[len(batches[step])]
             for chunk in parameter_chunks[index]:
@@ -148,7 +145,7 @@ class DenseEpochs:
                 place = chunk.updated
                 if place is not None:
                     gradient = survivors.gather(self._gradient, place)
-                    apply(survivors.values[place], gradient, place)
+                    update.apply(numbers[step], survivors.values[place], gradient, place)
                     survivors.scatter(place)
 
         layers = self._network.layers(survivors.theta)

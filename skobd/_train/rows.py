@@ -27,8 +27,8 @@ class Rows:
         self.dtype = X.dtype
 
     def __getitem__(self, which: slice | NDArray[np.intp]) -> Array:
-        """Rows as a contiguous array, a copy."""
-        return np.ascontiguousarray(self.base[self.places(which)])
+        """Rows as a contiguous, aligned array, a copy."""
+        return _plain_copy(self.base[self.places(which)])
 
     def take(self, which: NDArray[np.intp]) -> "Rows":
         """Some of the rows."""
@@ -52,20 +52,25 @@ class Rows:
         return which if self._rows is None else self._rows[which]
 
 
-def take_rows(X: Any, rows: NDArray[np.intp]) -> Any:
+def take_rows(X: Any, rows: NDArray[np.intp], max_copy_bytes: int = MAX_COPY_BYTES) -> Any:
     """Some rows of an array, a sparse matrix or `Rows`; copied if they are not too many."""
     if isinstance(X, Rows):
         return X.take(rows)
-    if isinstance(X, np.ndarray) and len(rows) * X.shape[1] * X.itemsize > MAX_COPY_BYTES:
+    if isinstance(X, np.ndarray) and len(rows) * X.shape[1] * X.itemsize > max_copy_bytes:
         return Rows(X, rows)
     return X[rows]
 
 
-def in_row_order(X: Any) -> Any:
-    """The same with rows that are, or become, contiguous."""
-    if not isinstance(X, np.ndarray) or X.flags.c_contiguous:
+def in_row_order(X: Any, max_copy_bytes: int = MAX_COPY_BYTES) -> Any:
+    """The same with rows that are, or become, contiguous and aligned."""
+    if not isinstance(X, np.ndarray) or (X.flags.c_contiguous and X.flags.aligned):
         return X
-    return Rows(X) if X.nbytes > MAX_COPY_BYTES else np.ascontiguousarray(X)
+    return Rows(X) if X.nbytes > max_copy_bytes else _plain_copy(X)
+
+
+def _plain_copy(X: Array) -> Array:
+    """Copy what is not row by row, or lies where no number of its type is expected."""
+    return np.require(X, requirements=["C_CONTIGUOUS", "ALIGNED"])
 
 
 def take_columns(X: Any, columns: Indices) -> Any:

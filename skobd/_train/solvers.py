@@ -4,7 +4,8 @@ All three have one signature and return one record:
 
     solve(objective, theta, mask, state, training) -> SolverResult
 
-They work on the vector ``theta[mask]``, so a deleted parameter cannot move.
+They work on the vector ``theta[mask]``, so a deleted parameter cannot move. An interrupt (Ctrl-C)
+ends training gently once there is an epoch, or iteration, to keep; before that it is raised.
 """
 
 from collections.abc import Callable
@@ -85,7 +86,12 @@ class _Recorder:
         self.n_no_improvement = state.n_no_improvement
         self.n_samples_seen = state.n_samples_seen
 
-    def record(self, n_iter: int, loss: float, theta: Array) -> None:
+    @property
+    def n_iter(self) -> int:
+        """Epochs or iterations that were entered: whatever an interrupt comes between."""
+        return len(self._losses)
+
+    def record(self, loss: float, theta: Array) -> None:
         """Enter an epoch, with loss and score on the validation data."""
         settings, validate = self._training.settings, self._training.monitor.validate
         validation = None if validate is None else validate(theta)
@@ -93,7 +99,7 @@ class _Recorder:
         if validation is not None:
             self._validation.append(validation)
         if settings.verbose:
-            print(f"Iteration {n_iter}, loss = {loss:.8f}")
+            print(f"Iteration {self.n_iter}, loss = {loss:.8f}")
             if settings.early_stopping and validation is not None:
                 print(f"Validation score: {validation[1]:f}")
 
@@ -135,21 +141,20 @@ def solve_stochastic(
     best_theta = survivors.theta.copy() if settings.early_stopping else None
     order = np.arange(objective.n_samples)
     batch_size = min(batch_size_of(settings.batch_size), objective.n_samples)
-    epochs = make_epochs(objective, batch_size, settings.engine)
-    loss, n_iter, status, message = np.inf, 0, "max_iter", ""
+    epochs = make_epochs(objective, batch_size, settings)
+    loss, status, message = np.inf, "max_iter", ""
     try:
         for _ in range(settings.max_iter):
             if settings.shuffle:
                 permutation = np.arange(objective.n_samples)
                 rng.shuffle(permutation)
                 order = order[permutation]
-            update.begin_epoch(n_iter, settings.max_iter)
+            update.begin_epoch(recorder.n_iter, settings.max_iter)
             # Overflow is reported once, as divergence, not as a stream of warnings.
             with np.errstate(over="ignore", invalid="ignore"):
                 loss = epochs.run(survivors, update, order)
-            n_iter += 1
             recorder.n_samples_seen += objective.n_samples
-            recorder.record(n_iter, loss, survivors.theta)
+            recorder.record(loss, survivors.theta)
             if recorder.judge() and settings.early_stopping:
                 best_theta = survivors.theta.copy()
             if not np.isfinite(loss):
@@ -168,12 +173,14 @@ def solve_stochastic(
                 status, message = "stopped", "a callback asked to stop"
                 break
     except KeyboardInterrupt:
+        if not recorder.n_iter:
+            raise
         status, message = "interrupted", "interrupted by the user"
     if status == "max_iter" and settings.learning_rate == "cosine":
         status, message = "converged", "the learning rate has come down to 0"
     theta = survivors.theta if best_theta is None else best_theta
     state = replace(recorder.state(), optimizer=update)
-    return SolverResult(theta, loss, n_iter, state, status, message)
+    return SolverResult(theta, loss, recorder.n_iter, state, status, message)
 
 
 def _plateau_message(settings: SolverSettings, reason: str) -> str:
@@ -194,7 +201,7 @@ def solve_lbfgs(
     settings, monitor = training.settings, training.monitor
     survivors = Survivors(theta, mask)
     recorder = _Recorder(state, training)
-    best, loss, n_iter, is_stopped = survivors.theta.copy(), np.inf, 0, False
+    best, loss, is_stopped = survivors.theta.copy(), np.inf, False
 
     def evaluate(values: Array) -> tuple[float, Array]:
         survivors.assign(values)
@@ -202,12 +209,11 @@ def solve_lbfgs(
         return value, survivors.gather(gradient).astype(np.float64)
 
     def after_iteration(intermediate_result: optimize.OptimizeResult) -> None:
-        nonlocal loss, n_iter, is_stopped
+        nonlocal loss, is_stopped
         survivors.assign(intermediate_result.x)
         best[:] = survivors.theta
         loss = float(intermediate_result.fun)
-        n_iter += 1
-        recorder.record(n_iter, loss, best)
+        recorder.record(loss, best)
         if monitor.on_epoch is not None and monitor.on_epoch(best):
             is_stopped = True
             raise StopIteration
@@ -224,8 +230,10 @@ def solve_lbfgs(
                 options=options,
             )
     except KeyboardInterrupt:
+        if not recorder.n_iter:
+            raise
         message = "interrupted by the user"
-        return SolverResult(best, loss, n_iter, recorder.state(), "interrupted", message)
+        return SolverResult(best, loss, recorder.n_iter, recorder.state(), "interrupted", message)
     survivors.assign(found.x)
     loss, n_iter = float(found.fun), min(found.nit, settings.max_iter)
     status, message = "converged" if found.status == 0 else "max_iter", str(found.message)

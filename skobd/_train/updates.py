@@ -2,20 +2,17 @@
 
 import copy
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .._net.network import Array, Mask
 from .penalty import axpy_for
 
 # Elements updated at a time: their intermediate results stay in the cache, and the calls are few.
 _CACHE_ELEMENTS = 2**17
-# The factor taken out of a moment goes back into it before it gets smaller than this.
-_SMALLEST_FACTOR = 1e-4
 
 
 @dataclass(frozen=True)
@@ -90,164 +87,120 @@ class Survivors:
         return slice(int(start), int(stop))
 
 
-# apply(values, gradient, chunk): change `values` in place and use `gradient` as scratch; both
-# belong to this chunk of the survivors.
-Apply = Callable[[Array, Array, slice], None]
+class Update:
+    """A stochastic update rule over the vector of surviving parameters.
 
+    Attributes
+    ----------
+    settings : SolverSettings
+    rate : float
+        The present learning rate.
+    moments : ndarray of shape (n_moments, n_surviving)
+        What it remembers of earlier gradients.
+    """
 
-class Update(Protocol):
-    """A stochastic update rule over the vector of surviving parameters."""
+    n_moments: int
 
-    settings: SolverSettings
+    def __init__(self, settings: SolverSettings, n_values: int, dtype: Any) -> None:
+        self.settings = settings
+        self.rate = settings.learning_rate_init
+        self.moments = np.zeros((self.n_moments, n_values), dtype=dtype)
 
     def begin_epoch(self, epoch: int, n_epochs: int) -> None:
-        """Set the learning rate of a cosine schedule over ``n_epochs`` epochs."""
+        """Set the learning rate of a cosine schedule over ``n_epochs`` epochs.
 
-    def begin_step(self) -> Apply:
-        """What this step does to a chunk of the survivors; chunks may run concurrently."""
+        See Loshchilov & Hutter, 2017; here without restarts.
+        """
+        if self.settings.learning_rate == "cosine":
+            fraction = (epoch + 0.5) / n_epochs
+            self.rate = self.settings.learning_rate_init * 0.5 * (1 + math.cos(math.pi * fraction))
 
-    def moments(self) -> list[Array]:
-        """What it remembers of earlier gradients, over the survivors."""
+    def begin_steps(self, n_steps: int) -> list[tuple[float, float, float, float]]:
+        """Begin so many steps; returns the numbers that each of them uses.
 
-    def next_steps(self, n_steps: int) -> NDArray[np.float64]:
-        """Begin so many steps at once: what the compiled step needs of each, (n_steps, 4)."""
+        They are Python's, because NumPy's would turn the arithmetic of float32 into float64.
+        """
+        raise NotImplementedError
+
+    def apply(self, numbers: Sequence[float], values: Array, gradient: Array, chunk: slice) -> None:
+        """Take a step at a chunk of the survivors; chunks may run concurrently.
+
+        ``values`` and ``gradient`` belong to the chunk. The values are changed in place, the
+        gradient is used as scratch.
+        """
+        raise NotImplementedError
 
     def begin_at(self, rate: float) -> None:
         """Go on with another initial learning rate."""
+        self.rate = rate
 
     def end_epoch(self, n_samples_seen: int) -> None:
         """Adapt the learning rate after an epoch."""
 
     def plateau(self) -> str | None:
         """React to a plateau: None to go on with a smaller rate, else why to stop."""
-
-    def spread(self, where: Mask) -> None:
-        """Go on over more values: the present ones are at ``where``, the others are at rest."""
-
-
-class Adam:
-    """Adam (Kingma & Ba, 2015, algorithm 1, in the form of the end of its section 2).
-
-    The moments are kept as  m = mean_factor * mean  and  v = mean_square_factor * mean_square,
-    so that their decay is one product of numbers instead of one of arrays.
-    """
-
-    def __init__(self, settings: SolverSettings, n_values: int, dtype: Any) -> None:
-        self.settings = settings
-        self.rate = settings.learning_rate_init
-        self.n_steps = 0
-        self.mean = np.zeros(n_values, dtype=dtype)
-        self.mean_square = np.zeros(n_values, dtype=dtype)
-        self.mean_factor = self.mean_square_factor = 1.0
-
-    def begin_step(self) -> Apply:
-        settings = self.settings
-        self.n_steps += 1
-        beta_1, beta_2 = settings.beta_1, settings.beta_2
-        self._decay()
-        root = self.mean_square_factor**0.5
-        rate = self.rate * (1 - beta_2**self.n_steps) ** 0.5 / (1 - beta_1**self.n_steps)
-        # Python numbers, because NumPy's would turn the arithmetic of float32 into float64.
-        rate, epsilon = float(rate * self.mean_factor / root), float(settings.epsilon / root)
-        gain, gain_square = (1 - beta_1) / self.mean_factor, (1 - beta_2) / self.mean_square_factor
-        axpy = axpy_for(self.mean.dtype)
-
-        def apply(values: Array, gradient: Array, chunk: slice) -> None:
-            arrays = values, gradient, self.mean[chunk], self.mean_square[chunk]
-            for x, g, m, v in _cached(arrays):
-                axpy(g, m, a=gain)
-                np.multiply(g, g, out=g)
-                axpy(g, v, a=gain_square)
-                np.sqrt(v, out=g)
-                g += epsilon
-                np.divide(m, g, out=g)
-                axpy(g, x, a=-rate)
-
-        return apply
-
-    def moments(self) -> list[Array]:
-        return [self.mean, self.mean_square]
-
-    def next_steps(self, n_steps: int) -> NDArray[np.float64]:
-        # There the moments are not kept apart from their factors.
-        settings = self.settings
-        self.mean *= self.mean_factor
-        self.mean_square *= self.mean_square_factor
-        self.mean_factor = self.mean_square_factor = 1.0
-        steps = self.n_steps + np.arange(1, n_steps + 1)
-        self.n_steps += n_steps
-        numbers = np.empty((n_steps, 4))
-        numbers[:, 0] = self.rate * (1 - settings.beta_2**steps) ** 0.5
-        numbers[:, 0] /= 1 - settings.beta_1**steps
-        numbers[:, 1:] = settings.beta_1, settings.beta_2, settings.epsilon
-        return numbers
-
-    def _decay(self) -> None:
-        """Multiply both moments by their decay rates."""
-        settings = self.settings
-        self.mean_factor *= settings.beta_1
-        self.mean_square_factor *= settings.beta_2
-        if self.mean_factor < _SMALLEST_FACTOR:
-            self.mean *= self.mean_factor
-            self.mean_factor = 1.0
-        if self.mean_square_factor < _SMALLEST_FACTOR:
-            self.mean_square *= self.mean_square_factor
-            self.mean_square_factor = 1.0
-
-    def begin_epoch(self, epoch: int, n_epochs: int) -> None:
-        self.rate = _cosine(self.settings, self.rate, epoch, n_epochs)
-
-    def begin_at(self, rate: float) -> None:
-        self.rate = rate
-
-    def end_epoch(self, n_samples_seen: int) -> None:
-        pass
-
-    def plateau(self) -> str | None:
         return "Stopping."
 
     def spread(self, where: Mask) -> None:
-        self.mean, self.mean_square = _spread(self.mean, where), _spread(self.mean_square, where)
+        """Go on over more values: the present ones are at ``where``, the others are at rest."""
+        present = self.moments
+        self.moments = np.zeros((self.n_moments, where.size), dtype=present.dtype)
+        self.moments[:, where] = present
 
 
-class Momentum:
-    """Gradient descent with (Nesterov's) momentum and scikit-learn's learning-rate schedules."""
+class Adam(Update):
+    """Adam (Kingma & Ba, 2015, algorithm 1, in the form of the end of its section 2)."""
+
+    n_moments = 2
 
     def __init__(self, settings: SolverSettings, n_values: int, dtype: Any) -> None:
-        self.settings = settings
-        self.rate = settings.learning_rate_init
-        self.velocity = np.zeros(n_values, dtype=dtype)
+        super().__init__(settings, n_values, dtype)
+        self.n_steps = 0
 
-    def begin_step(self) -> Apply:
-        momentum, rate = self.settings.momentum, self.rate
-        nesterov = self.settings.nesterovs_momentum
-        axpy = axpy_for(self.velocity.dtype)
+    def begin_steps(self, n_steps: int) -> list[tuple[float, float, float, float]]:
+        beta_1, beta_2 = self.settings.beta_1, self.settings.beta_2
+        steps = self.n_steps + np.arange(1, n_steps + 1)
+        self.n_steps += n_steps
+        rates = self.rate * (1 - beta_2**steps) ** 0.5 / (1 - beta_1**steps)
+        return [(rate, beta_1, beta_2, self.settings.epsilon) for rate in rates.tolist()]
 
-        def apply(values: Array, gradient: Array, chunk: slice) -> None:
-            for x, g, v in _cached((values, gradient, self.velocity[chunk])):
-                v *= momentum
-                axpy(g, v, a=-rate)
-                if nesterov:
-                    axpy(v, x, a=momentum)
-                    axpy(g, x, a=-rate)
-                else:
-                    x += v
+    def apply(self, numbers: Sequence[float], values: Array, gradient: Array, chunk: slice) -> None:
+        rate, beta_1, beta_2, epsilon = numbers
+        axpy = axpy_for(values.dtype)
+        mean, mean_square = self.moments
+        for x, g, m, v in _cached((values, gradient, mean[chunk], mean_square[chunk])):
+            m *= beta_1
+            axpy(g, m, a=1 - beta_1)
+            np.multiply(g, g, out=g)
+            v *= beta_2
+            axpy(g, v, a=1 - beta_2)
+            np.sqrt(v, out=g)
+            g += epsilon
+            np.divide(m, g, out=g)
+            axpy(g, x, a=-rate)
 
-        return apply
 
-    def moments(self) -> list[Array]:
-        return [self.velocity]
+class Momentum(Update):
+    """Gradient descent with (Nesterov's) momentum and scikit-learn's learning-rate schedules."""
 
-    def next_steps(self, n_steps: int) -> NDArray[np.float64]:
+    n_moments = 1
+
+    def begin_steps(self, n_steps: int) -> list[tuple[float, float, float, float]]:
         settings = self.settings
-        numbers = [self.rate, settings.momentum, settings.nesterovs_momentum, 0.0]
-        return np.tile(numbers, (n_steps, 1))
+        return [(self.rate, settings.momentum, float(settings.nesterovs_momentum), 0.0)] * n_steps
 
-    def begin_epoch(self, epoch: int, n_epochs: int) -> None:
-        self.rate = _cosine(self.settings, self.rate, epoch, n_epochs)
-
-    def begin_at(self, rate: float) -> None:
-        self.rate = rate
+    def apply(self, numbers: Sequence[float], values: Array, gradient: Array, chunk: slice) -> None:
+        rate, momentum, nesterov, _ = numbers
+        axpy = axpy_for(values.dtype)
+        (velocity,) = self.moments
+        for x, g, v in _cached((values, gradient, velocity[chunk])):
+            v *= momentum
+            axpy(g, v, a=-rate)
+            if nesterov:
+                axpy(v, x, a=momentum)
+                axpy(g, x, a=-rate)
+            else:
+                x += v
 
     def end_epoch(self, n_samples_seen: int) -> None:
         settings = self.settings
@@ -259,27 +212,11 @@ class Momentum:
 
     def plateau(self) -> str | None:
         if self.settings.learning_rate != "adaptive":
-            return "Stopping."
+            return super().plateau()
         if self.rate <= 1e-6:
             return "Learning rate too small. Stopping."
         self.rate /= 5
         return None
-
-    def spread(self, where: Mask) -> None:
-        self.velocity = _spread(self.velocity, where)
-
-
-def _cosine(settings: SolverSettings, rate: float, epoch: int, n_epochs: int) -> float:
-    """Rate of an epoch (Loshchilov & Hutter, 2017, without restarts); else the present one."""
-    if settings.learning_rate != "cosine":
-        return rate
-    return settings.learning_rate_init * 0.5 * (1 + math.cos(math.pi * (epoch + 0.5) / n_epochs))
-
-
-def _spread(values: Array, where: Mask) -> Array:
-    spread = np.zeros(where.size, dtype=values.dtype)
-    spread[where] = values
-    return spread
 
 
 def _cached(arrays: tuple[Array, ...]) -> Iterator[tuple[Array, ...]]:
@@ -294,7 +231,7 @@ def _cached(arrays: tuple[Array, ...]) -> Iterator[tuple[Array, ...]]:
         yield tuple(array[start : start + _CACHE_ELEMENTS] for array in arrays)
 
 
-UPDATES: dict[str, type[Adam] | type[Momentum]] = {"adam": Adam, "sgd": Momentum}
+UPDATES: dict[str, type[Update]] = {"adam": Adam, "sgd": Momentum}
 
 
 def resume(state: Update | None, settings: SolverSettings, n_values: int, dtype: Any) -> Update:

@@ -2,13 +2,16 @@
 
 import io
 from contextlib import redirect_stdout
+from functools import partial
 
 import numpy as np
 import pytest
 from models import ESTIMATORS, SOLVERS, assert_deleted_are_zero, digest, make
+from sklearn.base import clone
 
 from skobd import OBDMLPClassifier
 from skobd._prune import criteria
+from skobd._train.minibatch import DenseEpochs
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
@@ -52,18 +55,47 @@ class TestInterrupt:
         assert len(model.loss_curve_) == model.n_iter_
         assert model.predict(iris[0]).shape == iris[1].shape
 
-    def test_in_partial_fit(self, iris, monkeypatch):
-        model = OBDMLPClassifier((5,), engine="numpy").partial_fit(*iris, classes=[0, 1, 2])
-        loss, p = model.loss_, model.predict_proba(iris[0])
+    @pytest.mark.parametrize("solver", SOLVERS)
+    def test_before_the_first_epoch(self, solver, iris, monkeypatch):
+        """There is nothing to keep, and the estimator is as it was."""
+        fitted = make("classifier", solver=solver, engine="numpy", warm_start=True).fit(*iris)
+        before, n_iter, loss = digest(fitted), fitted.n_iter_, fitted.loss_
+        fresh = make("classifier", solver=solver, engine="numpy")
+        calls = [fresh.fit, fitted.fit, partial(fitted.prune, prune_fraction=0.9)]
+        calls.append(clone(fitted).fit)
+        if solver != "lbfgs":
+            calls += [fitted.partial_fit, partial(fresh.partial_fit, classes=[0, 1, 2])]
 
         def interrupt(*args, **kwargs):
             raise KeyboardInterrupt
 
-        monkeypatch.setattr("skobd._train.minibatch.DenseEpochs.run", interrupt)
+        for what in ("minibatch.DenseEpochs.run", "objective.Objective.value_and_gradient"):
+            monkeypatch.setattr(f"skobd._train.{what}", interrupt)
+        for call in calls:
+            with pytest.raises(KeyboardInterrupt):
+                call(*iris)
+        assert (digest(fitted), fitted.n_iter_, fitted.loss_) == (before, n_iter, loss)
+        assert not hasattr(fresh, "coefs_")
+        assert not hasattr(fresh, "n_features_in_")
+
+    def test_before_the_first_epoch_of_retraining(self, iris, monkeypatch):
+        """A network that was pruned, but not retrained, is not kept."""
+        dense = make("classifier", engine="numpy", prune_fraction=0).fit(*iris)
+        run, calls = DenseEpochs.run, 0
+
+        def interrupting(*args):
+            nonlocal calls
+            calls += 1
+            if calls == dense.max_iter + 1:
+                raise KeyboardInterrupt
+            return run(*args)
+
+        monkeypatch.setattr(DenseEpochs, "run", interrupting)
+        model = make("classifier", engine="numpy")
         with pytest.warns(UserWarning, match="interrupted by user"):
-            model.partial_fit(*iris)
-        assert model.loss_ == loss
-        np.testing.assert_array_equal(model.predict_proba(iris[0]), p)
+            model.fit(*iris)
+        assert digest(model) == digest(dense)
+        assert len(model.pruning_history_["round"]) == 0
 
     @pytest.mark.parametrize("kind", ESTIMATORS)
     @pytest.mark.parametrize("solver", SOLVERS)

@@ -2,6 +2,7 @@
 
 import tracemalloc
 
+import layouts
 import numpy as np
 import pytest
 from models import digest, make
@@ -9,12 +10,7 @@ from models import digest, make
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 N_ROWS, N_COLUMNS = 40_000, 60
-LAYOUTS = {
-    "rows": lambda X: X,
-    "columns": np.asfortranarray,
-    "strided": lambda X: np.repeat(X, 2, axis=0)[::2],
-    "backwards": lambda X: X[::-1].copy()[::-1],
-}
+LAYOUTS = {"rows": lambda X: X, **layouts.LAYOUTS}
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +33,7 @@ def peak_of(call):
 @pytest.fixture
 def nothing_is_small(monkeypatch):
     """All data are too large for a copy."""
-    monkeypatch.setattr("skobd._train.rows.MAX_COPY_BYTES", 0)
+    layouts.copy_nothing(monkeypatch)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -63,6 +59,8 @@ def test_fit_needs_no_copy(large, layout, params):
     params = {"prune_fraction": 0.5, "n_rounds": 1, "n_regrow": 0, "retrain_max_iter": 1} | params
     model = make("classifier", max_iter=1, batch_size=1000, **params)
     X_other = LAYOUTS[layout](X)
+    # Numba, where it is installed, is loaded beforehand.
+    model.fit(X[:2000], y[:2000])
     assert peak_of(lambda: model.fit(X_other, y)) < 0.5 * X.nbytes
 
 
@@ -82,7 +80,7 @@ def test_the_same_bits_with_and_without_copies(large, layout, params, criterion,
         bits = digest(model.fit(X, y, sample_weight=weight, X_val=X[:99], y_val=y[:99]))
         importances, score = model.feature_importances_, model.validation_scores_
         with monkeypatch.context() as patch:
-            patch.setattr("skobd._train.rows.MAX_COPY_BYTES", 0)
+            layouts.copy_nothing(patch)
             X_other = LAYOUTS[layout](X)
             model.fit(X_other, y, sample_weight=weight, X_val=X_other[:99], y_val=y[:99])
             assert digest(model) == bits

@@ -222,7 +222,9 @@ TWICE = FeatureUnion(
 )
 def test_mixtures_are_refused_before_training(table, transformer, message, monkeypatch):
     X, y = as_numbers(table[0]).to_numpy(), table[1]
-    monkeypatch.setattr(OBDMLPClassifier, "_fit_along", lambda *args: pytest.fail("was trained"))
+    monkeypatch.setattr(
+        OBDMLPClassifier, "pruning_path", lambda *a, **k: pytest.fail("was trained")
+    )
     estimator = make_pipeline(clone(transformer), mlp())
     selector = OBDFeatureSelector(estimator)
     with pytest.raises(ValueError, match=message):

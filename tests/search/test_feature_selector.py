@@ -527,15 +527,13 @@ def test_before_fit_nothing_is_known(binary):
 
 
 def test_interrupt_ends_the_fit(binary, monkeypatch):
-    from skobd._search import feature_selector
-
     selector = OBDFeatureSelector(make_classifier()).fit(*binary)
     before = selector.path_
 
-    def interrupted(estimator, rows):
+    def interrupted(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(feature_selector, "fit_along", interrupted)
+    monkeypatch.setattr(OBDMLPClassifier, "pruning_path", interrupted)
     with pytest.raises(KeyboardInterrupt):
         selector.fit(*binary)
     assert selector.path_ is before

@@ -429,7 +429,7 @@ def no_fits(monkeypatch):
     def fail(*args, **kwargs):
         raise AssertionError("a fit was begun")
 
-    monkeypatch.setattr(OBDMLPClassifier, "_fit_along", fail)
+    monkeypatch.setattr(OBDMLPClassifier, "pruning_path", fail)
 
 
 @pytest.mark.usefixtures("no_fits")

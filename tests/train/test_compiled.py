@@ -15,6 +15,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from joblib import Parallel, delayed
+from layouts import LAYOUTS
 from models import ESTIMATORS, digest, make
 from numpy.testing import assert_allclose, assert_array_equal
 from problems import LOSS_CASES, in_single_precision, make_problem
@@ -22,17 +23,16 @@ from threadpoolctl import threadpool_limits
 
 from skobd import OBDMLPClassifier
 from skobd._net.activations import ACTIVATIONS
-from skobd._net.losses import LOSSES
 from skobd._threads import reproducible_threads
-from skobd._train.compiled import CompiledEpochs
-from skobd._train.engine import load_compiled
+from skobd._train.compiled.engine import find_step
+from skobd._train.compiled.epochs import CompiledEpochs as EpochsOfStep
 from skobd._train.minibatch import DenseEpochs, make_epochs
-from skobd._train.rows import Rows
+from skobd._train.rows import Rows, in_row_order
 from skobd._train.updates import UPDATES, SolverSettings, Survivors
 
 pytest.importorskip("numba", reason="the compiled step needs numba: pip install skobd[fast]")
 
-from skobd._train import kernels
+from skobd._train.compiled import kernels
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::sklearn.exceptions.ConvergenceWarning",
@@ -44,6 +44,15 @@ RULES = {
     "nesterov": SolverSettings(solver="sgd", learning_rate_init=0.01),
     "momentum": SolverSettings(solver="sgd", learning_rate_init=0.01, nesterovs_momentum=False),
 }
+
+
+NUMBA = SolverSettings(engine="numba")
+
+
+def CompiledEpochs(objective, batch_size, n_chunks=None):
+    """The compiled epochs, whatever is worth it."""
+    step = find_step(objective.dtype.name, "numba")
+    return EpochsOfStep(objective, batch_size, step, n_chunks)
 
 
 def orders(n, n_epochs=3):
@@ -136,7 +145,8 @@ class TestAgainstNumPy:
         """Rows of a larger array, and arrays that are read-only: without compiling again."""
         objective, theta, mask = problem("squared_error", 2)
         expected = run([CompiledEpochs] * 2, objective, theta, mask, RULES["adam"])
-        n_compiled = len(kernels.run_steps.signatures)
+        signatures = find_step("float64", "numba").run_steps.signatures
+        assert len(signatures) == 1
         rows = np.random.default_rng(0).permutation(60)[:47]
         larger = np.zeros((60, 3))
         larger[rows] = objective.X
@@ -147,11 +157,26 @@ class TestAgainstNumPy:
         values = [Rows(layout, rows) for layout in layouts]
         for data in (np.asfortranarray(X), np.load(tmp_path / "X.npy", mmap_mode="r"), *values):
             objective.X = data
-            assert isinstance(make_epochs(objective, 10, "numba"), CompiledEpochs)
+            assert isinstance(make_epochs(objective, 10, NUMBA), EpochsOfStep)
             values, after, _ = run([CompiledEpochs] * 2, objective, theta, mask, RULES["adam"])
             assert values == expected[0]
             assert_array_equal(after, expected[1])
-        assert len(kernels.run_steps.signatures) == n_compiled
+        assert find_step("float64", "numba").run_steps.signatures == signatures
+
+    @pytest.mark.parametrize("layout", LAYOUTS)
+    def test_any_layout_is_right(self, layout):
+        objective, theta, mask = problem("squared_error", 2)
+        expected, theta_expected, _ = run([DenseEpochs] * 2, objective, theta, mask, RULES["adam"])
+        objective.X = in_row_order(LAYOUTS[layout](objective.X), max_copy_bytes=0)
+
+        def made(*args):
+            epochs = make_epochs(objective, 10, NUMBA)
+            assert isinstance(epochs, EpochsOfStep)
+            return epochs
+
+        values, after, _ = run([made] * 2, objective, theta, mask, RULES["adam"])
+        assert_allclose(values, expected, rtol=1e-11)
+        assert_allclose(after, theta_expected, atol=1e-11)
 
     @pytest.mark.parametrize("kind", ESTIMATORS)
     @pytest.mark.parametrize("solver", UPDATES)
@@ -173,11 +198,11 @@ class TestElements:
     """Functions of single numbers."""
 
     def test_numbers_are_places_in_the_tables(self):
-        names = ["SQUARED_ERROR", "BINARY_LOG_LOSS", "MULTINOMIAL_LOG_LOSS", "POISSON"]
-        assert [list(LOSSES)[getattr(kernels, name)].upper() for name in names] == names
-        names = ["IDENTITY", "LOGISTIC", "TANH", "RELU"]
-        assert [list(ACTIVATIONS)[getattr(kernels, name)].upper() for name in names] == names
-        assert [list(UPDATES)[number] for number in (kernels.ADAM, kernels.MOMENTUM)] == [*UPDATES]
+        for table in (kernels.LOSSES, kernels.ACTIVATIONS):
+            for number, name in enumerate(table):
+                assert getattr(kernels, name.upper()) == number
+        assert kernels.UPDATES[kernels.ADAM] == "adam"
+        assert kernels.UPDATES[kernels.MOMENTUM] == "sgd"
 
     @pytest.mark.parametrize("dtype", ["float32", "float64"])
     def test_accuracy(self, dtype):
@@ -303,6 +328,53 @@ class TestConcurrency:
             assert process.stdout.strip() == fit_in_child(wide)
 
 
+INTERRUPTED = """
+import resource, signal, sys, warnings
+sys.path[:0] = {path!r}
+# No file can be as large as the compiled code: a disk that is full.
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
+import numpy as np
+from models import digest
+from train.test_compiled import fitted
+from skobd._train.compiled.engine import find_step
+
+def interrupt(*args):
+    raise KeyboardInterrupt
+
+rng = np.random.default_rng(0)
+wide = rng.normal(size=(1200, 40)), rng.integers(3, size=1200)
+signal.signal(signal.SIGALRM, interrupt)
+signal.setitimer(signal.ITIMER_REAL, 1)
+try:
+    fitted(wide)
+    print("fitted")
+except KeyboardInterrupt:
+    print("interrupted")
+# While it compiles numba catches warnings, which must not be caught by two threads at once.
+find_step("float64", "numba")
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    from skobd import OBDMLPClassifier
+    OBDMLPClassifier(max_iter=1, engine="auto", prune_fraction=0).fit(*wide)
+print(sum("cannot be kept on disk" in str(warning.message) for warning in caught))
+print(digest(fitted(wide)))
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no interval timer on this system")
+def test_interrupt_of_the_compiler_and_a_full_disk(wide, tmp_path):
+    """The fit ends, the next one has the compiled step, and it is said that none is kept."""
+    process = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", INTERRUPTED.format(path=sys.path)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)},
+    )
+    assert process.stdout.split() == ["interrupted", "1", fit_in_child(wide)]
+
+
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no interval timer on this system")
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_interrupts_at_random_moments(wide, n_threads):
@@ -344,36 +416,31 @@ def test_interrupts_at_random_moments(wide, n_threads):
 
 def test_a_waiting_thread_ends_where_another_fails():
     state = np.zeros(kernels.STATE_SIZE, dtype=np.int64)
-    compiled, _ = load_compiled()
+    _, give_way = find_step("float64", "numba").addresses
     with ThreadPoolExecutor(1) as executor:
-        waiting = executor.submit(kernels.wait, state, 2, compiled.give_way, 1000)
+        waiting = executor.submit(kernels.wait, state, 2, give_way, 1000)
         time.sleep(0.05)
         assert not waiting.done()
         state[kernels.STOP] = 1
         assert waiting.result(30) == -1
 
 
-def test_products(monkeypatch):
-    """BLAS is called, also from a buffer that holds anything; and what it gives is looked at."""
-    compiled, error = load_compiled()
-    assert error is None
+def test_products():
+    """BLAS is called, also from a buffer that holds anything."""
+    gemm, _ = find_step("float64", "numba").addresses
     a, b = np.arange(6.0).reshape(2, 3), np.arange(12.0).reshape(3, 4)
     for columns in (1, 4):
-        out = np.full((2, columns), np.nan)
-        kernels.product(compiled.gemm["float64"], a, b[:, :columns].copy(), out)
+        out = np.zeros((2, columns))
+        kernels.add_product(gemm, a, b[:, :columns].copy(), out)
         np.testing.assert_array_equal(out, a @ b[:, :columns])
-    monkeypatch.setattr(kernels, "product", lambda gemm, a, b, out: out.fill(0))
-    load_compiled.cache_clear()
-    try:
-        compiled, error = load_compiled()
-    finally:
-        load_compiled.cache_clear()
-    assert compiled is None
-    assert "wrong products" in str(error)
+        out = np.full((2, 3), np.nan)
+        delta = np.arange(2.0 * columns).reshape(2, columns)
+        kernels.multiply_by_transposed(gemm, delta, b[:, :columns].copy(), out)
+        np.testing.assert_array_equal(out, delta @ b[:, :columns].T)
 
 
 def test_an_estimator_goes_where_numba_is_not(wide):
     """Nothing of numba is pickled."""
     packed = pickle.dumps(fitted(wide, warm_start=True))
     assert b"numba." not in packed
-    assert b"_train.kernels" not in packed
+    assert b"_train.compiled" not in packed

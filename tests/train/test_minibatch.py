@@ -34,7 +34,8 @@ def by_steps(objective, theta, mask, name, batch_size, orders):
             value, gradient = objective.value_and_gradient(theta, rows)
             total += value * len(rows)
             survivors = theta[mask]
-            update.begin_step()(survivors, gradient[mask], slice(None))
+            (numbers,) = update.begin_steps(1)
+            update.apply(numbers, survivors, gradient[mask], slice(None))
             theta[mask] = survivors
         values.append(total / len(order))
     return values, theta

@@ -127,6 +127,20 @@ def test_interrupt_keeps_what_was_learnt(name):
     assert objective.value(result.theta) < objective.value(theta)
 
 
+@pytest.mark.parametrize("name", SOLVERS)
+def test_interrupt_before_anything_was_learnt_is_raised(name, monkeypatch):
+    def interrupt(*args):
+        raise KeyboardInterrupt
+
+    for what in (
+        "skobd._train.minibatch.DenseEpochs.run",
+        "skobd._train.objective.Objective.value_and_gradient",
+    ):
+        monkeypatch.setattr(what, interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        train(name)
+
+
 def test_plateau_ends_after_n_iter_no_change():
     result, _, _ = train("sgd", tol=1e9, n_iter_no_change=5)
     # The first epoch is an improvement on nothing at all; scikit-learn counts the same way.

@@ -9,12 +9,17 @@ from skobd._train.updates import UPDATES, SolverSettings, Survivors, resume
 GRADIENTS = np.random.default_rng(0).normal(size=(6, 5))
 
 
+def step(update, values, gradient):
+    (numbers,) = update.begin_steps(1)
+    update.apply(numbers, values, gradient, slice(None))
+
+
 def test_adam():
     settings = SolverSettings(learning_rate_init=0.01, beta_1=0.8, beta_2=0.95, epsilon=1e-3)
     update, values = UPDATES["adam"](settings, 5, np.float64), np.ones(5)
     m, v, theta = np.zeros(5), np.zeros(5), np.ones(5)
     for t, g in enumerate(GRADIENTS, start=1):
-        update.begin_step()(values, g.copy(), slice(None))
+        step(update, values, g.copy())
         # Kingma & Ba (2015), the more efficient order at the end of section 2.
         m = 0.8 * m + 0.2 * g
         v = 0.95 * v + 0.05 * g**2
@@ -29,7 +34,7 @@ def test_momentum(nesterov):
     update, values = UPDATES["sgd"](settings, 5, np.float64), np.ones(5)
     velocity, theta = np.zeros(5), np.ones(5)
     for g in GRADIENTS:
-        update.begin_step()(values, g.copy(), slice(None))
+        step(update, values, g.copy())
         velocity = 0.7 * velocity - 0.1 * g
         theta = theta + (0.7 * velocity - 0.1 * g if nesterov else velocity)
         assert_allclose(values, theta, rtol=1e-13)
@@ -43,12 +48,12 @@ def test_chunks_do_not_matter(name):
     whole, parts = np.ones(n), np.ones(n)
     update = UPDATES[name](SolverSettings(), n, np.float64)
     for g in gradients:
-        update.begin_step()(whole, g.copy(), slice(None))
+        step(update, whole, g.copy())
     update = UPDATES[name](SolverSettings(), n, np.float64)
     for g in gradients:
-        apply = update.begin_step()
+        (numbers,) = update.begin_steps(1)
         for chunk in (slice(1000, n), slice(0, 1000), slice(n, n)):
-            apply(parts[chunk], g[chunk].copy(), chunk)
+            update.apply(numbers, parts[chunk], g[chunk].copy(), chunk)
     # BLAS may round the first and last elements of a vector otherwise than those between.
     assert_allclose(whole, parts, rtol=1e-13)
 
@@ -80,16 +85,15 @@ def test_constant_schedule_stops_at_a_plateau(name):
 
 
 def test_adam_over_thousands_of_steps():
-    """The factors taken out of the moments go back into them without a trace."""
     rng, settings = np.random.default_rng(0), SolverSettings(beta_1=0.5, beta_2=0.6)
     update, x = UPDATES["adam"](settings, 3, np.float64), np.zeros(3)
     expected, mean, square = np.zeros(3), np.zeros(3), np.zeros(3)
-    for step in range(1, 200):
+    for t in range(1, 200):
         gradient = rng.normal(size=3)
-        update.begin_step()(x, gradient.copy(), slice(None))
+        step(update, x, gradient.copy())
         mean = 0.5 * mean + 0.5 * gradient
         square = 0.6 * square + 0.4 * gradient**2
-        rate = 0.001 * (1 - 0.6**step) ** 0.5 / (1 - 0.5**step)
+        rate = 0.001 * (1 - 0.6**t) ** 0.5 / (1 - 0.5**t)
         expected -= rate * mean / (np.sqrt(square) + 1e-8)
     assert_allclose(x, expected, rtol=1e-12)
 
@@ -100,15 +104,15 @@ def test_spreading_leaves_the_present_values_as_they_were(name):
     where = np.array([True, False, True, True, False, True, True])
     narrow = UPDATES[name](SolverSettings(solver=name), 5, np.float64)
     x, wide_x = np.ones(5), np.ones(7)
-    narrow.begin_step()(x, GRADIENTS[0].copy(), slice(None))
+    step(narrow, x, GRADIENTS[0].copy())
     wide = resume(narrow, narrow.settings, 5, np.float64)
     wide.spread(where)
     wide_x[where] = x
     for g in GRADIENTS[1:]:
-        narrow.begin_step()(x, g.copy(), slice(None))
+        step(narrow, x, g.copy())
         wide_g = np.zeros(7)
         wide_g[where] = g
-        wide.begin_step()(wide_x, wide_g, slice(None))
+        step(wide, wide_x, wide_g)
     assert_array_equal(wide_x[where], x)
     assert_array_equal(wide_x[~where], 1)
 
@@ -138,8 +142,8 @@ def test_resuming_copies_and_obeys_the_present_settings():
     update.plateau()
     going_on = resume(update, settings, 2, np.float64)
     assert going_on.rate == update.rate == 0.1
-    going_on.begin_step()(np.ones(2), np.ones(2), slice(None))
-    assert_array_equal(update.velocity, 0)
+    step(going_on, np.ones(2), np.ones(2))
+    assert_array_equal(update.moments, 0)
     slower = SolverSettings(solver="sgd", learning_rate="adaptive", learning_rate_init=0.2)
     assert resume(update, slower, 2, np.float64).rate == 0.2
     adam = resume(update, SolverSettings(solver="adam"), 2, np.float64)

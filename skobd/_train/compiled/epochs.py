@@ -1,25 +1,54 @@
 """Epochs of minibatches of dense rows by the compiled step."""
 
-import importlib
-from typing import Any
+from types import ModuleType
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .._net.activations import ACTIVATIONS
-from .._net.losses import LOSSES
-from .._net.network import Array
-from .._threads import count_threads, run_threads, split_evenly
-from .batches import Batches, chunks_of_batch
-from .engine import load_compiled
-from .objective import Objective
-from .rows import Rows
-from .updates import UPDATES, Survivors, Update
+from ..._net.losses import LOSSES
+from ..._net.network import Array
+from ..._threads import count_threads, run_threads, split_evenly
+from ..batches import Batches, chunks_of_batch
+from ..objective import Objective
+from ..rows import Rows
+from ..updates import Survivors, Update
 
 # Threads that wait without Python are worth it from shorter steps on.
 _CHUNK_MULTIPLY_ADDS = 5e5
 # A call takes some 30 ms; only between calls is the calling thread interrupted.
 _CALL_MULTIPLY_ADDS = 1e9
+
+
+class Step(NamedTuple):
+    """The compiled step for one floating type.
+
+    Attributes
+    ----------
+    kernels : module
+    run_steps : numba's dispatcher
+        The compiled function.
+    addresses : (int, (int, int))
+        See `run_steps` of the kernels.
+    """
+
+    kernels: ModuleType
+    run_steps: Any
+    addresses: tuple[int, tuple[int, int]]
+
+
+def is_known(step: Step, objective: Objective, solver: str) -> bool:
+    """Whether the kernels know what an objective is made of, and how the solver updates."""
+    kernels = step.kernels
+    return (
+        objective.network.activation in kernels.ACTIVATIONS
+        and _loss_name(objective) in kernels.LOSSES
+        and solver in kernels.UPDATES
+    )
+
+
+def _loss_name(objective: Objective) -> str:
+    return next((name for name, loss in LOSSES.items() if loss is objective.loss), "")
 
 
 class CompiledEpochs:
@@ -33,17 +62,16 @@ class CompiledEpochs:
     objective : Objective
         Of dense rows, in any layout.
     batch_size : int
+    step : Step
     n_chunks : int, default=None
         None for as many as are worth a thread.
     """
 
-    def __init__(self, objective: Objective, batch_size: int, n_chunks: int | None = None) -> None:
+    def __init__(
+        self, objective: Objective, batch_size: int, step: Step, n_chunks: int | None = None
+    ) -> None:
         network, dtype = objective.network, objective.dtype
-        compiled, error = load_compiled()
-        if compiled is None:
-            raise ImportError("numba does not work") from error
-        self._kernels = importlib.import_module("skobd._train.kernels")
-        self._addresses = compiled.gemm[dtype.name], compiled.give_way
+        self._kernels, self._step = step.kernels, step
         self._objective, self._batch_size = objective, batch_size
         self._n_chunks = n_chunks or chunks_of_batch(objective, batch_size, _CHUNK_MULTIPLY_ADDS)
         multiply_adds = 2 * batch_size * network.n_parameters
@@ -74,7 +102,8 @@ class CompiledEpochs:
             for first in range(0, len(batches), self._steps_per_call):
                 last = min(first + self._steps_per_call, len(batches))
                 steps = thread, n_threads, first, last
-                if not self._kernels.run_steps(shape, arrays, plan, self._addresses, state, steps):
+                run_steps, addresses = self._step.run_steps, self._step.addresses
+                if not run_steps(shape, arrays, plan, addresses, state, steps):
                     break
 
         def abort() -> None:
@@ -93,7 +122,6 @@ class CompiledEpochs:
         bounds = np.array(
             [(place.start, place.stop, survivors.within(place).start) for place in chunks]
         )
-        loss = next(name for name, loss in LOSSES.items() if loss is objective.loss)
         shape = self._kernels.Shape(
             fan_in,
             fan_out,
@@ -101,9 +129,9 @@ class CompiledEpochs:
             np.cumsum([0, *fan_out[:-1] * self._batch_size]),
             bounds,
             _strides(self._data[0]),
-            list(ACTIVATIONS).index(network.activation),
-            list(LOSSES).index(loss),
-            list(UPDATES).index(update.settings.solver),
+            self._kernels.ACTIVATIONS.index(network.activation),
+            self._kernels.LOSSES.index(_loss_name(objective)),
+            self._kernels.UPDATES.index(update.settings.solver),
             float(objective.alpha),
         )
         self._shape = survivors, shape
@@ -112,9 +140,10 @@ class CompiledEpochs:
         return shape
 
     def _arrays(self, survivors: Survivors, update: Update) -> Any:
-        first, second = [*update.moments(), self._none][:2]
+        first, second = [*update.moments, self._none][:2]
+        X, *data = self._data
         arrays = [
-            *self._data,
+            *data,
             *self._buffers,
             survivors.theta,
             self._gradient,
@@ -123,7 +152,7 @@ class CompiledEpochs:
             first,
             second,
         ]
-        return self._kernels.Arrays(*map(_plain, arrays))
+        return self._kernels.Arrays(_plain(X, np.dtype(np.uint8)), *map(_plain, arrays))
 
     def _plan(
         self,
@@ -139,7 +168,7 @@ class CompiledEpochs:
             order,
             batches.edges,
             batches.weights,
-            update.next_steps(len(batches)),
+            np.array(update.begin_steps(len(batches))),
             order[:0] if survivors.where is None else survivors.where,
             losses,
             squares,
@@ -149,26 +178,26 @@ class CompiledEpochs:
 class _Memory:
     """An array's memory, as something that may be written to."""
 
-    def __init__(self, array: NDArray[Any]) -> None:
+    def __init__(self, array: NDArray[Any], dtype: np.dtype[Any]) -> None:
         low, high = np.lib.array_utils.byte_bounds(array)
         self.__array_interface__ = {
             "data": (low, False),
-            "shape": ((high - low) // array.itemsize,),
-            "typestr": array.dtype.str,
+            "shape": ((high - low) // dtype.itemsize,),
+            "typestr": dtype.str,
             "version": 3,
         }
 
 
-def _plain(array: NDArray[Any]) -> NDArray[Any]:
+def _plain(array: NDArray[Any], dtype: np.dtype[Any] | None = None) -> NDArray[Any]:
     """All memory of an array as a flat, writable view, which does not keep it alive.
 
     numba compiles anew for arrays that are read-only, as those that joblib maps into memory.
     """
-    return np.asarray(_Memory(array))
+    return np.asarray(_Memory(array, dtype or array.dtype))
 
 
 def _strides(X: NDArray[Any]) -> tuple[int, int, int]:
     """See `x_strides` of the kernels; from the last row to the first steps are negative."""
-    row, column = (stride // X.itemsize for stride in X.strides)
-    first = sum(max(0, -step) * (n - 1) for step, n in zip((row, column), X.shape, strict=True))
+    row, column = X.strides
+    first = sum(max(0, -step) * (n - 1) for step, n in zip(X.strides, X.shape, strict=True))
     return first, row, column

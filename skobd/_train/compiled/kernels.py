@@ -1,7 +1,7 @@
 """The compiled step: what `DenseEpochs` does in NumPy, as functions that numba compiles.
 
-Only `compiled` and `engine` import this module, because it needs numba. It is one module, because
-numba judges by the date of a file whether what it has compiled is still of use.
+Only `engine` imports this module, because it needs numba. It is one module, because numba judges by
+the date of a file whether what it has compiled is still of use.
 
 Matrices lie in flat arrays, row by row, so that one compilation for each floating type serves every
 network; BLAS gets addresses. Functions of single numbers are written such that the compiler makes
@@ -22,9 +22,12 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-# By number, in the order of their tables.
+# What there is a kernel for, by the names of the tables in NumPy; and their numbers here.
+LOSSES = ("squared_error", "binary_log_loss", "multinomial_log_loss", "poisson")
 SQUARED_ERROR, BINARY_LOG_LOSS, MULTINOMIAL_LOG_LOSS, POISSON = range(4)
+ACTIVATIONS = ("identity", "logistic", "tanh", "relu")
 IDENTITY, LOGISTIC, TANH, RELU = range(4)
+UPDATES = ("adam", "sgd")
 ADAM, MOMENTUM = range(2)
 # Letters of BLAS: whether a matrix is transposed.
 NO, YES = 78, 84
@@ -43,8 +46,6 @@ _MOST_SPINS, _FEWEST_SPINS = 1_000_000, 20_000
 
 _COMPILE: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 compiled = njit(**_COMPILE, fastmath={"contract"})
-# What is called from Python is kept on disk, with all that it calls.
-entry = njit(**_COMPILE, fastmath={"contract"}, cache=True)
 # Of a sum the order is the compiler's, which is the same for every thread.
 compiled_sum = njit(**_COMPILE, fastmath={"contract", "reassoc"})
 
@@ -62,7 +63,8 @@ class Shape(NamedTuple):
     bounds : ndarray of int of shape (n_chunks, 3)
         First and last parameter of a chunk, and its first survivor.
     x_strides : (int, int, int)
-        Where the first number of the first row is in ``X``, and steps to the next row and column.
+        Bytes from the beginning of ``X`` to the first number of the first row, and steps to the
+        next row and column: of a field of packed records they are no multiples of a number.
     activation, loss, update : int
     alpha : float
     """
@@ -80,7 +82,10 @@ class Shape(NamedTuple):
 
 
 class Arrays(NamedTuple):
-    """Flat arrays of one floating type; those of the optimiser and `values` are over survivors."""
+    """Flat arrays of one floating type, ``X`` of bytes.
+
+    Those of the optimiser and `values` are over survivors.
+    """
 
     X: Any
     Y: Any
@@ -199,6 +204,20 @@ def call_gemm(typingctx, like, address, transposed, sizes, matrices, strides, be
 
 
 @intrinsic
+def _number_at(typingctx, memory, place, like):
+    """The number that lies at a place among bytes, aligned or not; ``like`` has its type."""
+
+    def codegen(context, builder, signature, args):
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        kind = context.get_value_type(signature.args[2].dtype)
+        return builder.load(
+            builder.bitcast(builder.gep(data, [args[1]]), kind.as_pointer()), align=1
+        )
+
+    return like.dtype(memory, types.int64, like), codegen
+
+
+@intrinsic
 def _half_power_of_two(typingctx, x):
     """2^(n - 1), where n is in the last bits of ``x``, a number to which a large one was added."""
 
@@ -246,13 +265,6 @@ def matrix(array, first, n_rows, n_columns):
 def at(array):
     """Address of the first element."""
     return np.int64(array.ctypes.data)
-
-
-@entry
-def product(gemm, a, b, out):
-    """``out = a b``, for a look at whether everything works."""
-    out[:] = 0
-    add_product(gemm, a, b, out)
 
 
 @compiled
@@ -501,15 +513,16 @@ def _deltas_of_rows(shape, arrays, plan, gemm, step, start, stop):
 def _gather(shape, arrays, rows, start, stop):
     inputs, X = inputs_of(shape, arrays, 0, start, stop), arrays.X
     first, row_stride, stride = shape.x_strides
+    out = inputs.reshape(inputs.size).view(np.uint8).reshape((rows.size, -1))
     for i in range(rows.size):
         here = first + rows[i] * row_stride
-        # An index without a sign is not looked at for being negative.
-        if stride == 1:
-            for j in range(inputs.shape[1]):
-                inputs[i, j] = X[np.uintp(here + j)]
+        if stride == inputs.itemsize:
+            # An index without a sign is not looked at for being negative.
+            for j in range(out.shape[1]):
+                out[i, j] = X[np.uintp(here + j)]
         else:
             for j in range(inputs.shape[1]):
-                inputs[i, j] = X[np.uintp(here + j * stride)]
+                inputs[i, j] = _number_at(X, here + j * stride, inputs)
 
 
 @compiled
@@ -679,7 +692,6 @@ def _descend(shape, arrays, plan, step, chunk):
 # ------------------------------------------------------------------ steps
 
 
-@entry
 def run_steps(shape, arrays, plan, addresses, state, steps):
     """The work of one thread in some steps; returns whether it was done to the end.
 
@@ -716,3 +728,8 @@ def run_steps(shape, arrays, plan, addresses, state, steps):
             if n_spins < 0:
                 return False
     return True
+
+
+def build_run_steps(keep: bool) -> Any:
+    """`run_steps` to be compiled when it is called first; kept on disk, with all that it calls."""
+    return njit(**_COMPILE, fastmath={"contract"}, cache=keep)(run_steps)
