@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sklearn.utils import check_scalar
 
 from .._mlp.names import default_names
-from .._mlp.warning import tell
+from .._warnings import warn_user
 from .common import (
     BLUE,
     GREY,
@@ -374,7 +374,7 @@ class NetworkDisplay:
     def _say_not_all(self, n_connections: int, max_connections: int) -> None:
         text = f"the {max_connections:,} largest of {n_connections:,} connections"
         self.ax_.set_title(f"Only {text} are drawn", fontsize=9, pad=20)
-        tell(f"NetworkDisplay draws only {text}. Prune further, or raise max_connections.")
+        warn_user(f"NetworkDisplay draws only {text}. Prune further, or raise max_connections.")
 
 
 def _lines(n_columns: int) -> list[float]:

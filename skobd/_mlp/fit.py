@@ -24,6 +24,7 @@ from .._train.compiled import check_engine
 from .._train.objective import Objective
 from .._train.solvers import Monitor, Training, check_finite, solve
 from .._train.updates import UPDATES, SolverSettings, batch_size_of
+from .._warnings import warn_user
 from .callbacks import FitTasks
 from .data import (
     FLOATS,
@@ -40,7 +41,6 @@ from .names import feature_names
 from .parameters import PRUNE_CONSTRAINTS
 from .run import INTERRUPTED, Run, tell_of_numba
 from .targets import Targets
-from .warning import tell
 
 # What "auto" means; see benchmarks/default.py.
 _RETRAIN_RATES = {"adam": 0.03}
@@ -152,7 +152,7 @@ def train_epoch(mlp: Any, known: Fitted | None, given: Given, targets: Targets) 
     check_finite(result, training, objective)
     tell_of_numba()
     if result.status == "interrupted":
-        tell(INTERRUPTED)
+        warn_user(INTERRUPTED)
     return fitted.trained(result)
 
 
@@ -171,7 +171,7 @@ def check_criterion(mlp: Any, fitted: Fitted, n_samples: int, n_sets: int = 0) -
     check_block_size(mlp.criterion, network, mask)
     message = check_cost(mlp.criterion, network, mask, n_samples, n_sets)
     if message is not None:
-        tell(message)
+        warn_user(message)
 
 
 def stops_early(mlp: Any) -> bool:
@@ -240,7 +240,7 @@ def _started(
     off_scale = column_off_scale(data.X)
     if off_scale is not None:
         column, size = off_scale
-        tell(
+        warn_user(
             f"Inputs are far off scale: {feature_names(mlp)[column]!r} has a root mean square "
             f"of {size:.3g}, and training expects about 1. Standardise them, for example "
             "by make_pipeline(StandardScaler(), ...); a network may else learn little.",
@@ -378,7 +378,7 @@ def _record(kind: Any, mlp: Any, **others: Any) -> Any:
 def _warn_of_batch_size(mlp: Any, data: Data) -> None:
     n_samples = data.X.shape[0]
     if mlp.solver in UPDATES and mlp.batch_size != "auto" and mlp.batch_size > n_samples:
-        tell(
+        warn_user(
             f"batch_size={mlp.batch_size} is larger than the number of training samples and "
             f"is going to be clipped to {n_samples}.",
         )

@@ -14,9 +14,9 @@ from .._train.compiled import take_complaint
 from .._train.objective import Objective
 from .._train.solvers import Training
 from .._train.updates import UPDATES
+from .._warnings import NothingLeftWarning, warn_user
 from .callbacks import FitTasks
 from .fitted import Fitted
-from .warning import NothingLeftWarning, tell
 
 # Rows that a constant is known by, and the spread of its output, in parts of the dense network's.
 _JUDGED_ROWS, _CONSTANT_SPREAD = 1000, 0.01
@@ -126,7 +126,7 @@ class Run:
         """Say what the user should know about how training went."""
         tell_of_numba()
         if self.is_interrupted:
-            tell(INTERRUPTED)
+            warn_user(INTERRUPTED)
         self._warn_of_what_is_left()
         self._warn_of_nothing_left()
         self._warn_of_a_constant()
@@ -136,7 +136,7 @@ class Run:
             # A small number of retraining iterations was asked for.
             short = [record for record in short if record.round == 0]
         if short:
-            tell(self._shortfall(short), ConvergenceWarning)
+            warn_user(self._shortfall(short), ConvergenceWarning)
 
     def _warn_of_what_is_left(self) -> None:
         """Say where less was deleted than was asked for: whole units and inputs only."""
@@ -153,7 +153,7 @@ class Run:
             )
         else:
             return
-        tell(f"Less was deleted than prune_fraction asks for: {reason}.")
+        warn_user(f"Less was deleted than prune_fraction asks for: {reason}.")
 
     def _warn_of_nothing_left(self) -> None:
         """Say that deletion has cut every way from the inputs to the outputs."""
@@ -161,7 +161,7 @@ class Run:
         left, total = fitted.n_weights, fitted.n_prunable
         if left == total or fitted.pruned.used_inputs.size:
             return
-        tell(
+        warn_user(
             f"Pruning has left {left} of {total} weights, and no way from the inputs to the "
             "outputs: the network predicts the same for every row. A smaller prune_fraction "
             "leaves more.",
@@ -176,7 +176,7 @@ class Run:
         if spread == 0 or self._spread(self._judged) > _CONSTANT_SPREAD * spread:
             return
         unit = GRANULARITIES[self._judged.granularity].unit
-        tell(
+        warn_user(
             "The pruned network predicts about the same for every row, and the dense one did not: "
             f"{self._judged.n_left} of {self._judged.n_total} {unit} are left, retrained with "
             f"retrain_alpha={self.recipe.retrain_alpha:.3g}. Lower prune_fraction or retrain_alpha."
@@ -218,4 +218,4 @@ def tell_of_numba() -> None:
     """Say, once in a process, where numba is installed and of no or little use."""
     complaint = take_complaint()
     if complaint is not None:
-        tell(complaint)
+        warn_user(complaint)

@@ -20,7 +20,6 @@ from .._mlp.feature_groups import members_by_key
 from .._mlp.messages import about
 from .._mlp.path import PruningPath, last_step, steps_before
 from .._mlp.transformers import check_one_to_one, column_of_inputs
-from .._mlp.warning import tell
 from .._prune.schedule import geometric_levels, survivors_at
 from .._sklearn_compat import (
     API_PAGE,
@@ -35,6 +34,7 @@ from .._sklearn_compat import (
     root_context,
     take_callbacks,
 )
+from .._warnings import warn_user
 from .candidates import Candidate, checked_clone
 from .folds import Rows, fit_task
 from .meta import Routed, check_metadata, fit_anew, is_routing, pass_on_warnings
@@ -146,7 +146,7 @@ def counts_along(n_total: int, asked: float | None, step: float) -> list[int]:
         asked = 0.5
     n_left = int(asked) if isinstance(asked, Integral) else max(int(asked * n_total), 1)
     if n_left > n_total:
-        tell(
+        warn_user(
             f"n_features_to_select={asked} is more than the {n_total} inputs there are; all are "
             "kept."
         )

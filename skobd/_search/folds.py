@@ -17,10 +17,10 @@ from sklearn.utils.multiclass import type_of_target
 
 from .._mlp.callbacks import metadata_of
 from .._mlp.path import PruningPath, last_step_name, steps_before, without_transformers
-from .._mlp.warning import NothingLeftWarning, Warned, collected_warnings, tell
 from .._prune.granularity import GRANULARITIES
 from .._sklearn_compat import _check_method_params, _check_sample_weight, _safe_split
 from .._threads import reproducible_threads
+from .._warnings import NothingLeftWarning, PendingWarning, collected_warnings, warn_user
 from .progress import print_fold
 from .recorder import recorded_path, with_recorder
 
@@ -182,13 +182,13 @@ class FoldResult:
         One for each level.
     path : PruningPath or None
         If it is to be kept.
-    warned : list of Warned
+    warned : list of PendingWarning
         What is to be told to the user.
     """
 
     levels: list[LevelResult]
     path: PruningPath | None
-    warned: list[Warned]
+    warned: list[PendingWarning]
 
 
 # ---------------------------------------------------------------------- fitting
@@ -363,7 +363,7 @@ def _score(task: FoldTask, estimator: Any, rows: Rows) -> tuple[Scores, Exceptio
 def _number(task: FoldTask, score: Any, scorer: Any) -> Any:
     """A score as a plain number, or ``error_score`` in place of a traceback."""
     if isinstance(score, str) and task.error_score != "raise":
-        tell(
+        warn_user(
             "Scoring failed. The score on this train-test partition for these parameters will be "
             f"set to {task.error_score}. Details: \n{score}"
         )

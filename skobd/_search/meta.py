@@ -8,8 +8,8 @@ from sklearn import get_config
 
 from .._mlp.messages import about
 from .._mlp.session import all_or_nothing
-from .._mlp.warning import collected_warnings, tell, tell_once
 from .._sklearn_compat import _check_method_params, _num_samples
+from .._warnings import collected_warnings, warn_once, warn_user
 from .folds import FoldResult
 
 
@@ -54,10 +54,10 @@ def fit_anew(estimator: Any, fit: Callable[[], None]) -> None:
             delattr(estimator, attribute)
         with collected_warnings() as warned:
             fit()
-        tell_once(warned)
+        warn_once(warned)
 
 
 def pass_on_warnings(folds: Iterable[FoldResult]) -> None:
     """Tell what was collected where the folds were fitted, maybe in other processes."""
     for warned in (warned for fold in folds for warned in fold.warned):
-        tell(warned.message, warned.category)
+        warn_user(warned.message, warned.category)

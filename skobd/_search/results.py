@@ -9,8 +9,8 @@ import numpy as np
 from scipy.stats import rankdata
 from sklearn.exceptions import FitFailedWarning
 
-from .._mlp.warning import tell
 from .._sklearn_compat import _yield_masked_array_for_each_param
+from .._warnings import warn_user
 from .folds import FoldResult, LevelResult, Scores
 from .selection import scored_folds, standard_errors
 
@@ -41,7 +41,7 @@ def warn_of_failures(folds: Sequence[FoldResult], error_score: Any) -> None:
             f"All the {len(rows)} fits failed, the first one because of: {describe(cause)}\n\n"
             f"Use error_score='raise' to see where.\n\n{details}"
         ) from cause
-    tell(
+    warn_user(
         f"{errors.total()} fits failed out of a total of {len(rows)}. Their scores are set to "
         f"{error_score}; use error_score='raise' to see where.\n\n{details}",
         FitFailedWarning,
@@ -133,7 +133,7 @@ def _add_scores(results: dict[str, Any], name: str, scores: np.ndarray) -> None:
     with np.errstate(invalid="ignore"):
         overall = scores.mean(axis=1)
     if not np.isfinite(overall).all():
-        tell(f"One or more of the {name.split('_')[0]} scores are non-finite: {overall}")
+        warn_user(f"One or more of the {name.split('_')[0]} scores are non-finite: {overall}")
     scores = scored_folds(scores)
     mean, std = _mean_and_std(scores)
     results[f"mean_{name}"], results[f"std_{name}"] = mean, std

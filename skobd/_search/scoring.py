@@ -5,8 +5,8 @@ from typing import Any
 
 from sklearn.metrics import check_scoring
 
-from .._mlp.warning import tell
 from .._sklearn_compat import accepts_sample_weight
+from .._warnings import warn_user
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Scoring:
         accepting = {name: accepts_sample_weight(scorer) for name, scorer in self.by_name.items()}
         for name, accepts in accepting.items():
             if accepts is False:
-                tell(
+                warn_user(
                     f"The scorer {self.by_name[name]} does not support sample_weight: rows count "
                     "alike in its scores, but not in the fit."
                 )

@@ -11,7 +11,7 @@ from sklearn.preprocessing import scale
 
 from skobd import OBDFeatureSelector, OBDMLPClassifier, PruningSearchCV, stability_selection
 from skobd._mlp.data import in_samples
-from skobd._mlp.warning import NothingLeftWarning
+from skobd._warnings import NothingLeftWarning
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::sklearn.exceptions.ConvergenceWarning"  # few iterations are enough here

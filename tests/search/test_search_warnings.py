@@ -12,7 +12,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from skobd._mlp.warning import Warned, collected_warnings, tell, tell_once
+from skobd._warnings import PendingWarning, collected_warnings, warn_once, warn_user
 
 
 def caught_of(search, *data, **params):
@@ -77,9 +77,9 @@ def test_what_was_collected_is_told_when_the_context_fails():
 
     def fail():
         with collected_warnings():
-            tell("Layer 1 is empty.")
-            tell("Layer 27 is empty.")
-            tell("Layer 3 is empty.", RuntimeWarning)
+            warn_user("Layer 1 is empty.")
+            warn_user("Layer 27 is empty.")
+            warn_user("Layer 3 is empty.", RuntimeWarning)
             raise KeyError
 
     with warnings.catch_warnings(record=True) as caught:
@@ -96,10 +96,10 @@ def test_what_was_collected_is_told_when_the_context_fails():
 def test_warnings_within_warnings_are_collected_by_the_outer_one():
     with collected_warnings() as outer:
         with collected_warnings() as inner:
-            tell("one")
+            warn_user("one")
         assert outer == []
-        tell_once(inner + inner)
-    assert outer == [Warned("one (The first of 2 such warnings.)", UserWarning)]
+        warn_once(inner + inner)
+    assert outer == [PendingWarning("one (The first of 2 such warnings.)", UserWarning)]
 
 
 @pytest.mark.parametrize(
@@ -113,9 +113,9 @@ def test_warnings_within_warnings_are_collected_by_the_outer_one():
     ],
 )
 def test_kinds_of_warnings(one, other, are_alike):
-    first, second = Warned(one, UserWarning), Warned(other, UserWarning)
+    first, second = PendingWarning(one, UserWarning), PendingWarning(other, UserWarning)
     assert (first.kind == second.kind) == are_alike
-    assert first.kind != Warned(one, ConvergenceWarning).kind
+    assert first.kind != PendingWarning(one, ConvergenceWarning).kind
 
 
 # ---------------------------------------------------------------------- causes

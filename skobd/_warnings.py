@@ -1,6 +1,6 @@
 """Warnings: they point at the line of the user's, and those of a search are told once.
 
-`tell` warns at the user's line, however deep in a pipeline or a search. A search collects what
+`warn_user` warns at the user's line, however deep in a pipeline or a search. A search collects what
 its fits have to say, in whatever thread or process they run, and says it once.
 """
 
@@ -17,7 +17,7 @@ from types import FrameType
 import joblib
 import sklearn
 
-_OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+_OURS = os.path.dirname(os.path.abspath(__file__))
 _BETWEEN = (
     *(
         os.path.join(folder, "")
@@ -27,7 +27,7 @@ _BETWEEN = (
 )
 
 
-def users_level() -> int:
+def user_stacklevel() -> int:
     """The ``stacklevel`` with which the caller's `warnings.warn` points at the user's line.
 
     That is the first one outside skobd, scikit-learn, joblib and contextlib.
@@ -44,7 +44,7 @@ class NothingLeftWarning(UserWarning):
 
 
 @dataclass(frozen=True)
-class Warned:
+class PendingWarning:
     """A warning that was not given yet.
 
     Attributes
@@ -64,40 +64,40 @@ class Warned:
 
 
 # Of each thread its own, as `warnings.catch_warnings` is not.
-_collected: ContextVar[list[Warned] | None] = ContextVar("collected", default=None)
+_collected: ContextVar[list[PendingWarning] | None] = ContextVar("collected", default=None)
 
 
-def tell(message: str, category: type[Warning] = UserWarning) -> None:
+def warn_user(message: str, category: type[Warning] = UserWarning) -> None:
     """Warn at the user's line, or within `collected_warnings` take a note."""
     collected = _collected.get()
     if collected is None:
-        warnings.warn(message, category, stacklevel=users_level())
+        warnings.warn(message, category, stacklevel=user_stacklevel())
     else:
-        collected.append(Warned(message, category))
+        collected.append(PendingWarning(message, category))
 
 
 @contextlib.contextmanager
-def collected_warnings() -> Iterator[list[Warned]]:
-    """Context in which `tell` takes notes; those of a context that fails are given."""
-    collected: list[Warned] = []
+def collected_warnings() -> Iterator[list[PendingWarning]]:
+    """Context in which `warn_user` takes notes; those of a context that fails are given."""
+    collected: list[PendingWarning] = []
     token = _collected.set(collected)
     try:
         yield collected
     except BaseException:
         _collected.reset(token)
-        tell_once(collected)
+        warn_once(collected)
         raise
     else:
         _collected.reset(token)
 
 
-def tell_once(collected: Iterable[Warned]) -> None:
+def warn_once(collected: Iterable[PendingWarning]) -> None:
     """Of all the warnings of one kind tell the first, and how many there were."""
-    kinds: dict[tuple[type[Warning], str], list[Warned]] = {}
+    kinds: dict[tuple[type[Warning], str], list[PendingWarning]] = {}
     for warned in collected:
         kinds.setdefault(warned.kind, []).append(warned)
     for alike in kinds.values():
         message = alike[0].message
         if len(alike) > 1:
             message += f" (The first of {len(alike)} such warnings.)"
-        tell(message, alike[0].category)
+        warn_user(message, alike[0].category)
