@@ -15,7 +15,7 @@ from ._search.feature_selector import OBDFeatureSelector
 from ._search.search import PruningSearchCV
 from ._search.stability import stability_selection
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 __all__ = [
     "FeaturePathDisplay",
