@@ -6,6 +6,7 @@ from ._displays import (
     PruningPathDisplay,
     SaliencyDisplay,
 )
+from ._export.c import to_c
 from ._export.summary import PruningSummary
 from ._mlp.estimators import OBDMLPClassifier, OBDMLPRegressor
 from ._mlp.path import PruningPath
@@ -31,4 +32,5 @@ __all__ = [
     "feature_groups_of",
     "register_onnx_converters",
     "stability_selection",
+    "to_c",
 ]
