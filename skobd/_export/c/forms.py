@@ -82,15 +82,8 @@ def _half_bytes(places: Places) -> Bytes:
 
 FORMS = {
     "dense": Form(False, 30, 65_535, lambda p: 0, lambda p: np.zeros(0, dtype=np.uint8)),
-    "list8": Form(
+    "list": Form(
         True, 40, 256, lambda p: len(p.inputs), lambda places: places.inputs.astype(np.uint8)
-    ),
-    "list16": Form(
-        True,
-        50,
-        65_535,
-        lambda places: 2 * len(places.inputs),
-        lambda places: places.inputs.astype("<u2").view(np.uint8),
     ),
     "mask": Form(
         False,

@@ -136,10 +136,16 @@ class Functions:
         if self.is_int:
             found += [_FIXED] * bool(self.specification.inputs)
             found.append(_SCALED.format(saturation=int(self.coded.settings["saturation"])))
-        found += [self.inputs()] * bool(self.specification.inputs)
-        has_hidden = len(self.sizes) > 2 and self.specification.activation != "identity"
-        found += [self.activation()] * has_hidden
-        return found + [self.run(), self.predict()] + [self.proba()] * self._has_probabilities
+        if self.specification.inputs:
+            found.append(self.inputs())
+        if self._has_activation:
+            found.append(self.activation())
+        found += [self.run(), self.predict()]
+        return [*found, self.proba()] if self._has_probabilities else found
+
+    @property
+    def _has_activation(self) -> bool:
+        return len(self.sizes) > 2 and self.specification.activation != "identity"
 
     @property
     def _has_probabilities(self) -> bool:
@@ -235,8 +241,10 @@ class Functions:
     def run(self) -> str:
         """``@run`` computes the raw outputs, layer by layer, and returns where they are."""
         n_layers, values = len(self.sizes) - 1, self.coded.values
-        local = [f"{self.count} unit, n_out{', n_in = ' + str(self.sizes[0]) if n_layers > 1 else ''};"]
         has_weights = self.coded.stored.values.size > 0
+        counts_inputs = n_layers > 1 and bool({"dense", "mask"} & set(self.coded.forms_used))
+        n_in = f", n_in = {self.sizes[0]}" if counts_inputs else ""
+        local = [f"{self.count} unit, n_out{n_in};"]
         if has_weights:
             local.append(f"const {C_TYPES[self.tables['weights'].dtype.name]} *weight = @weights;")
         local += [
@@ -247,12 +255,10 @@ class Functions:
         if n_layers > 1:
             local += [f"{self.value} *swap;", "uint8_t layer;"]
         local.append("uint16_t place = 0; /* of a unit among those of all layers */")
-        if not self.specification.inputs:
-            local += []
         body = ["@inputs(x, in);"] if self.specification.inputs else ["(void)x;", "(void)in;"]
         inner = self._layer(has_weights, "scales" in values)
         if n_layers > 1:
-            swap = ["swap = in;", "in = out;", "out = swap;", "n_in = n_out;"]
+            swap = ["swap = in;", "in = out;", "out = swap;"] + ["n_in = n_out;"] * counts_inputs
             body += [f"for (layer = 0; layer < {n_layers}; layer++) {{", *_indent(inner + swap), "}"]
             body.append("return in;")
         else:
@@ -275,12 +281,11 @@ class Functions:
             start = "float sum = 0.0f;" if has_weights else ""
             scaled = f"sum * {self.read('scales', 'place')}" if has_scales else "sum"
             value = f"{scaled} + {bias}" if has_weights else bias
-        activate = self.specification.activation != "identity" and n_layers > 1
         unit = [start] if start else []
         if has_weights:
             unit += self._sum(forms)
         unit.append(f"out[unit] = {value};")
-        if activate:
+        if self._has_activation:
             unit += [f"if (layer < {n_layers - 1})", "    out[unit] = @activation(out[unit]);"]
         unit.append("place++;")
         before = ["uint8_t bits = 0, n_bits = 0;"] if {"mask", "gaps4"} & set(forms) and has_weights else []
@@ -319,9 +324,7 @@ class Functions:
         if form in ("dense", "mask"):
             return f"{self.count} k;"
         count = C_TYPES[self.tables["counts"].dtype.name]
-        if form == "list8":
-            return f"{count} k;"
-        return f"{count} k;" if form == "list16" else f"{count} k;\n    {self.count} at = 0;"
+        return f"{count} k;" if form == "list" else f"{count} k;\n{self.count} at = 0;"
 
     def predict(self) -> str:
         """``@predict``, which returns a class or fills in numbers."""
@@ -398,13 +401,7 @@ def _indent(lines: list[str]) -> list[str]:
 # How the weights of a unit are found, by index form.
 _SUMS = {
     "dense": ["for (k = 0; k < N_IN; k++)", "    sum += PRODUCTin[k];"],
-    "list8": ["for (k = COUNT; k > 0; k--)", "    sum += PRODUCTin[@READ8(index++)];"],
-    "list16": [
-        "for (k = COUNT; k > 0; k--) {",
-        "    uint16_t low = @READ8(index++);",
-        "    sum += PRODUCTin[(uint16_t)(low | (uint16_t)(@READ8(index++) << 8))];",
-        "}",
-    ],
+    "list": ["for (k = COUNT; k > 0; k--)", "    sum += PRODUCTin[@READ8(index++)];"],
     "gaps8": [
         "for (k = COUNT; k > 0; k--) {",
         "    uint8_t gap;",

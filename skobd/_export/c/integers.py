@@ -182,7 +182,7 @@ def _inputs(specification: Specification, X: Rows, limit: int) -> tuple[Values, 
     values: Values = {
         "exponents": exponents.astype(np.int8),
         "centres": smallest(centres),
-        "missing": in_steps([0.0 if read.missing is None else read.missing for read in affine]),
+        "missing": in_steps([np.clip(r.missing or 0.0, r.low, r.high) for r in affine]),
         "low": in_steps([read.low for read in affine]),
         "high": in_steps([read.high for read in affine]),
         "codes": codes(specification),

@@ -1,0 +1,235 @@
+"""The compiled C code computes what its emulation does, whatever the network."""
+
+import shutil
+import subprocess
+from functools import cache
+
+import numpy as np
+import pytest
+from c_code import (
+    COMPILERS,
+    STRICT,
+    call,
+    call_predict,
+    coded_as,
+    compile_c,
+    needs_compiler,
+    random_rows,
+    random_specification,
+    wild_rows,
+    with_raw,
+)
+from numpy.testing import assert_allclose, assert_array_equal
+
+from skobd._export.c import emulate
+from skobd._export.c.forms import FORMS
+from skobd._export.c.integers import MOST_OF_A_SUM, largest_sum
+from skobd._export.c.size import constant_bytes
+from skobd._export.c.specification import Affine, Layer, Specification
+from skobd._export.c.write import write
+
+N_NETWORKS, N_STRICT = 60, 25
+SPECIAL = {
+    "many_classes": {"n_columns": 30, "n_outputs": 1000, "depth": 1, "kind": "multiclass"},
+    "wide": {"n_columns": 3000, "depth": 1},
+    "one_layer_wide": {"n_columns": 2000, "depth": 0, "kind": "multiclass"},
+    "no_inputs_left": {"n_columns": 1, "depth": 3},
+}
+
+
+@cache
+def networks(arithmetic, dtype="int8"):
+    """Specifications coded, by name."""
+    cases = {f"n{seed}": {} for seed in range(N_NETWORKS)} | SPECIAL
+    return {
+        name: coded_as(random_specification(seed, **settings), arithmetic, dtype, seed)
+        for seed, (name, settings) in enumerate(cases.items())
+    }
+
+
+def both_rows(coded, seed):
+    n_columns = len(coded.specification.column_names)
+    return random_rows(seed, n_columns), wild_rows(seed, n_columns)
+
+
+@pytest.fixture(scope="module")
+def integers():
+    return networks("int")
+
+
+@pytest.fixture(scope="module")
+def library(integers, tmp_path_factory):
+    text = "".join(with_raw(coded, name) for name, coded in integers.items())
+    return compile_c(text, tmp_path_factory.mktemp("int"))
+
+
+@needs_compiler
+class TestIntegers:
+    def test_every_bit_is_that_of_the_emulation(self, integers, library):
+        for seed, (name, coded) in enumerate(integers.items()):
+            n_outputs = coded.specification.sizes[-1]
+            for X in both_rows(coded, seed):
+                found = call(getattr(library, f"{name}_raw"), X, n_outputs, np.int16)
+                assert_array_equal(found, emulate.raw_outputs(coded, X), err_msg=name)
+
+    def test_predictions(self, integers, library):
+        for seed, (name, coded) in enumerate(integers.items()):
+            n_outputs, is_classifier = coded.specification.sizes[-1], coded.specification.is_classifier
+            for X in both_rows(coded, seed):
+                found = call_predict(library, name, X, n_outputs, is_classifier)
+                assert_allclose(found, emulate.predict(coded, X), rtol=1e-5, err_msg=name)
+
+    def test_probabilities(self, integers, library):
+        for seed, (name, coded) in enumerate(integers.items()):
+            if coded.specification.has_probabilities:
+                X = random_rows(seed, len(coded.specification.column_names))
+                n = len(coded.specification.output_names)
+                found = call(getattr(library, f"{name}_predict_proba"), X, n, np.float32)
+                expected = emulate.predict_proba(coded, X)
+                assert_allclose(found, expected, rtol=1e-4, atol=1e-6, err_msg=name)
+
+    def test_every_index_form_occurs(self, integers):
+        forms = {form for coded in integers.values() for form in coded.stored.forms}
+        assert forms == set(FORMS)
+
+    def test_no_sum_overflows(self, integers):
+        for name, coded in integers.items():
+            assert largest_sum(coded) <= MOST_OF_A_SUM, name
+
+    def test_activations_are_shortened_where_a_sum_might_overflow(self, tmp_path):
+        n = 2000
+        layers = (Layer(np.ones((n, 2)), np.array([0.0, -3.0])),)
+        names = tuple(f"x{k}" for k in range(n))
+        inputs = tuple(Affine(k) for k in range(n))
+        specification = Specification("all", names, inputs, layers, "relu", "identity", ("a", "b"))
+        coded = coded_as(specification, "int")
+        assert coded.settings["limit"] * n * 127 < 2**31 < 1.1 * coded.settings["limit"] * n * 127
+        library = compile_c(with_raw(coded, "all"), tmp_path)
+        X = np.array([1e9, -1e9, 0.5], dtype=np.float32)[:, np.newaxis] * np.ones(n, dtype="f4")
+        found = call(library.all_raw, X, 2, np.int16)
+        assert_array_equal(found, emulate.raw_outputs(coded, X))
+
+    def test_close_to_the_network(self, integers):
+        """Rounding errors of 8-bit weights stay small beside the outputs."""
+        for seed, (name, coded) in enumerate(integers.items()):
+            # Whole numbers: an indicator rounds in integers.
+            X = np.rint(random_rows(seed, len(coded.specification.column_names)))
+            expected = coded.specification.activations(X)[-1]
+            gap = emulate.in_units(coded, emulate.raw_outputs(coded, X)) - expected
+            assert np.sqrt((gap**2).mean()) < 0.1 * expected.std() + 1e-2, name
+
+
+@needs_compiler
+@pytest.mark.parametrize("dtype", ["int8", "float32"])
+def test_floats(dtype, tmp_path):
+    """Equal to the emulation up to rounding, and of 32 bits to the network itself."""
+    coded = networks("float", dtype)
+    text = "".join(with_raw(network, name) for name, network in coded.items())
+    library = compile_c(text, tmp_path)
+    for seed, (name, network) in enumerate(coded.items()):
+        specification = network.specification
+        X, n_outputs = random_rows(seed, len(specification.column_names)), specification.sizes[-1]
+        found = call(getattr(library, f"{name}_raw"), X, n_outputs, np.float32)
+        expected = emulate.raw_outputs(network, X)
+        tolerance = 1e-4 * np.abs(expected).max()
+        assert_allclose(found, expected, rtol=0, atol=tolerance, err_msg=name)
+        if dtype == "float32":
+            exact = specification.activations(X)[-1]
+            assert_allclose(found, exact, rtol=0, atol=tolerance, err_msg=name)
+        if specification.has_probabilities:
+            n = len(specification.output_names)
+            p = call(getattr(library, f"{name}_predict_proba"), X, n, np.float32)
+            assert_allclose(p, emulate.predict_proba(network, X), rtol=0, atol=1e-2, err_msg=name)
+        missing = np.full((1, X.shape[1]), np.nan, dtype=np.float32)
+        found = call(getattr(library, f"{name}_raw"), missing, n_outputs, np.float32)
+        expected = emulate.raw_outputs(network, missing)
+        assert_array_equal(np.isnan(found), np.isnan(expected), err_msg=name)
+
+
+MAIN = """
+#include <stdio.h>
+int main(void)
+{{
+    static float x[3000];
+    static {type} y[1000];
+    int row, k;
+{calls}
+    return 0;
+}}
+"""
+CALL = """
+    for (row = 0; row < {n_rows}; row++) {{
+        if (fread(x, sizeof(float), {n}, stdin) != {n})
+            return 1;
+        {name}_raw(x, y);
+        for (k = 0; k < {n_outputs}; k++)
+            printf("%d ", (int)y[k]);
+    }}
+"""
+
+
+@pytest.mark.skipif("gcc" not in COMPILERS, reason="sanitisers are those of gcc")
+@pytest.mark.parametrize("arithmetic", ["int", "float"])
+def test_nothing_is_undefined(arithmetic, integers, tmp_path):
+    """Under sanitisers, with the wildest rows; outputs in floats are not looked at."""
+    coded = integers if arithmetic == "int" else networks("float")
+    calls, rows, expected = [], [], []
+    for seed, (name, network) in enumerate(coded.items()):
+        n, n_outputs = len(network.specification.column_names), network.specification.sizes[-1]
+        X = wild_rows(seed, n)
+        rows.append(X.tobytes())
+        calls.append(CALL.format(name=name, n=n, n_rows=len(X), n_outputs=n_outputs))
+        if arithmetic == "int":
+            expected.append(emulate.raw_outputs(network, X).ravel())
+        else:
+            calls[-1] = calls[-1].replace("(int)y[k]", "y[k] > 0")
+    kind = "int16_t" if arithmetic == "int" else "float"
+    text = "".join(with_raw(network, name) for name, network in coded.items())
+    source, program = tmp_path / "code.c", tmp_path / "code"
+    source.write_text(text + MAIN.format(type=kind, calls="".join(calls)))
+    checks = ["-fsanitize=undefined,address", "-fno-sanitize-recover=all"]
+    subprocess.run(["gcc", *STRICT, *checks, str(source), "-o", str(program), "-lm"], check=True)
+    run = subprocess.run([program], input=b"".join(rows), capture_output=True, check=False)
+    assert run.returncode == 0, run.stderr.decode()
+    if arithmetic == "int":
+        assert_array_equal(np.array(run.stdout.split(), dtype=int), np.concatenate(expected))
+
+
+@pytest.mark.parametrize("compiler", ["gcc", "clang", "g++", "clang++"])
+def test_strict_compilers_have_nothing_to_say(compiler, integers, tmp_path):
+    if not shutil.which(compiler):
+        pytest.skip(f"there is no {compiler}")
+    kinds = {"i": integers, "f": networks("float"), "g": networks("float", "float32")}
+    is_cpp = compiler.endswith("++")
+    source = tmp_path / ("code.cpp" if is_cpp else "code.c")
+    texts = [
+        write(coded, f"{kind}{name}", "0", [], None)
+        for kind, found in kinds.items()
+        for name, coded in list(found.items())[:N_STRICT]
+    ]
+    source.write_text("".join(texts))
+    options = ["-std=c++11", *STRICT[1:]] if is_cpp else [*STRICT, "-pedantic"]
+    command = [compiler, *options, "-O2", "-c", str(source), "-o", str(tmp_path / "code.o")]
+    subprocess.run(command, check=True)
+
+
+@pytest.mark.skipif(
+    not (shutil.which("gcc") and shutil.which("size")), reason="needs gcc and binutils"
+)
+@pytest.mark.parametrize(("arithmetic", "dtype"), [("int", "int8"), ("float", "int8"), ("float", "float32")])
+def test_bytes_are_those_of_the_compiler(arithmetic, dtype, tmp_path):
+    coded = networks(arithmetic, dtype)
+    source, compiled = tmp_path / "code.c", tmp_path / "code.o"
+    source.write_text("".join(write(network, name, "0", [], None) for name, network in coded.items()))
+    # Every constant in a section of its own: no gaps between them are counted. Without
+    # optimisation none is replaced by its only value.
+    command = ["gcc", "-std=c99", "-O0", "-fdata-sections", "-c", str(source), "-o", str(compiled)]
+    subprocess.run(command, check=True)
+    listed = subprocess.run(["size", "-A", compiled], check=True, capture_output=True, text=True)
+    found = dict.fromkeys(coded, 0)
+    for line in listed.stdout.splitlines():
+        if line.startswith(".rodata.") and not line.startswith((".rodata.cst", ".rodata.str")):
+            section, n_bytes, _ = line.split()
+            owner = max((n for n in coded if section.startswith(f".rodata.{n}_")), key=len)
+            found[owner] += int(n_bytes)
+    assert found == {name: constant_bytes(network) for name, network in coded.items()}
