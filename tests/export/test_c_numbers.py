@@ -74,7 +74,10 @@ class TestIntegers:
 
     def test_predictions(self, integers, library):
         for seed, (name, coded) in enumerate(integers.items()):
-            n_outputs, is_classifier = coded.specification.sizes[-1], coded.specification.is_classifier
+            n_outputs, is_classifier = (
+                coded.specification.sizes[-1],
+                coded.specification.is_classifier,
+            )
             for X in both_rows(coded, seed):
                 found = call_predict(library, name, X, n_outputs, is_classifier)
                 assert_allclose(found, emulate.predict(coded, X), rtol=1e-5, err_msg=name)
@@ -216,11 +219,15 @@ def test_strict_compilers_have_nothing_to_say(compiler, integers, tmp_path):
 @pytest.mark.skipif(
     not (shutil.which("gcc") and shutil.which("size")), reason="needs gcc and binutils"
 )
-@pytest.mark.parametrize(("arithmetic", "dtype"), [("int", "int8"), ("float", "int8"), ("float", "float32")])
+@pytest.mark.parametrize(
+    ("arithmetic", "dtype"), [("int", "int8"), ("float", "int8"), ("float", "float32")]
+)
 def test_bytes_are_those_of_the_compiler(arithmetic, dtype, tmp_path):
     coded = networks(arithmetic, dtype)
     source, compiled = tmp_path / "code.c", tmp_path / "code.o"
-    source.write_text("".join(write(network, name, "0", [], None) for name, network in coded.items()))
+    source.write_text(
+        "".join(write(network, name, "0", [], None) for name, network in coded.items())
+    )
     # Every constant in a section of its own: no gaps between them are counted. Without
     # optimisation none is replaced by its only value.
     command = ["gcc", "-std=c99", "-O0", "-fdata-sections", "-c", str(source), "-o", str(compiled)]

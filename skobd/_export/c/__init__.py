@@ -238,7 +238,9 @@ def _results(
     """How well the code predicts the rows, in lines of the comment."""
     found, n = emulate.predict(coded, rows), len(rows)
     if coded.specification.has_probabilities:
-        lines = [f"It predicts {n:,} rows as Python does but for {1 - (found == in_python).mean():.2%}."]
+        lines = [
+            f"It predicts {n:,} rows as Python does but for {1 - (found == in_python).mean():.2%}."
+        ]
         score, measure = lambda p: f"{(p == targets).mean():.4f}", "accuracy"
     else:
         gap = np.sqrt(np.mean((found - in_python) ** 2)) / (np.std(in_python) or 1)

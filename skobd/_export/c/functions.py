@@ -197,15 +197,24 @@ class Functions:
         return lines
 
     def _indicators(self, column: str, n_affine: int) -> list[str]:
-        n, n_filled = self.sizes[0], sum(read.takes_missing for read in indicators(self.specification))
+        n, n_filled = (
+            self.sizes[0],
+            sum(read.takes_missing for read in indicators(self.specification)),
+        )
         code = self.read("codes", f"(k - {n_affine})" if n_affine else "k")
         one = str(int(self.coded.settings["one"])) if self.is_int else "1.0f"
         zero = "0" if self.is_int else "0.0f"
-        value, kind = (f"@fixed(x[{column}], 0)", "int32_t") if self.is_int else (f"x[{column}]", "float")
+        value, kind = (
+            (f"@fixed(x[{column}], 0)", "int32_t") if self.is_int else (f"x[{column}]", "float")
+        )
         same = f"v == {code}" if self.is_int else f"v == (float){code}"
         if n_filled:
             is_missing = "v == @MISSING" if self.is_int else "v != v"
-            same += f" || ({is_missing} && k >= {n - n_filled})" if n_filled < n else f" || {is_missing}"
+            same += (
+                f" || ({is_missing} && k >= {n - n_filled})"
+                if n_filled < n
+                else f" || {is_missing}"
+            )
         return [
             f"    for (k = {n_affine}; k < {n}; k++) {{",
             f"        {kind} v = {value};",
@@ -259,11 +268,17 @@ class Functions:
         inner = self._layer(has_weights, "scales" in values)
         if n_layers > 1:
             swap = ["swap = in;", "in = out;", "out = swap;"] + ["n_in = n_out;"] * counts_inputs
-            body += [f"for (layer = 0; layer < {n_layers}; layer++) {{", *_indent(inner + swap), "}"]
+            body += [
+                f"for (layer = 0; layer < {n_layers}; layer++) {{",
+                *_indent(inner + swap),
+                "}",
+            ]
             body.append("return in;")
         else:
             body += [*inner, "return out;"]
-        head = f"static const {self.value} *@run(const float *x, {self.value} *in, {self.value} *out)"
+        head = (
+            f"static const {self.value} *@run(const float *x, {self.value} *in, {self.value} *out)"
+        )
         note = "/* Raw outputs, layer by layer; both arrays are scratch, and one is returned. */"
         return "\n".join([note, head, "{", *_indent(local + body), "}"])
 
@@ -288,7 +303,11 @@ class Functions:
         if self._has_activation:
             unit += [f"if (layer < {n_layers - 1})", "    out[unit] = @activation(out[unit]);"]
         unit.append("place++;")
-        before = ["uint8_t bits = 0, n_bits = 0;"] if {"mask", "gaps4"} & set(forms) and has_weights else []
+        before = (
+            ["uint8_t bits = 0, n_bits = 0;"]
+            if {"mask", "gaps4"} & set(forms) and has_weights
+            else []
+        )
         return [
             *before,
             f"n_out = {n_out};",
@@ -339,7 +358,9 @@ class Functions:
                 "        best = k;",
                 "return (int)best;",
             ]
-            return self._function("int @predict(const float *x)", body, f"{self.count} k, best = 0;")
+            return self._function(
+                "int @predict(const float *x)", body, f"{self.count} k, best = 0;"
+            )
         y = self._in_units()
         if kind == "multilabel":
             y = "z[k] > 0 ? 1.0f : 0.0f" if self.is_int else "z[k] > 0.0f ? 1.0f : 0.0f"

@@ -119,7 +119,9 @@ def _calls(coded: Coded, name: str) -> list[str]:
     else:
         calls = [f"    void {name}_predict(const float *x, float *y);    y has {n} values"]
     if specification.has_probabilities:
-        calls.append(f"    void {name}_predict_proba(const float *x, float *p);    p has {n} values")
+        calls.append(
+            f"    void {name}_predict_proba(const float *x, float *p);    p has {n} values"
+        )
     return calls
 
 
