@@ -3,6 +3,7 @@
 import ctypes
 import shutil
 import subprocess
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -83,7 +84,7 @@ def call_predict(library, name, X, n_outputs, is_classifier):
 
 def random_layers(rng, sizes):
     layers = []
-    for fan_in, fan_out in zip(sizes[:-1], sizes[1:], strict=True):
+    for fan_in, fan_out in pairwise(sizes):
         density = rng.choice([0.03, 0.15, 0.4, 1.0])
         weights = rng.normal(size=(fan_in, fan_out)) * (rng.random((fan_in, fan_out)) < density)
         # Units of very different scale, and some without any weight.

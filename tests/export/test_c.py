@@ -436,9 +436,7 @@ class TestRefuses:
 
     def test_too_many_inputs(self):
         X = csr_array((np.ones(3), ([0, 1, 2], [0, 1, 70_000])), shape=(4, 70_001))
-        model = OBDMLPClassifier(
-            (2,), max_iter=1, **{"prune_fraction": 0.5, "n_rounds": 1, "n_regrow": 0}
-        )
+        model = OBDMLPClassifier((2,), max_iter=1, prune_fraction=0.5, n_rounds=1, n_regrow=0)
         model.fit(X, [0, 1, 0, 1])
         with pytest.raises(ValueError, match=r"at most 65,535.*70,001.*OBDFeatureSelector"):
             to_c(model)

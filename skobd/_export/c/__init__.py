@@ -7,7 +7,6 @@ From front to back: `adaptor` reads a model, with `inputs` its transformers, int
 
 import importlib
 from dataclasses import replace
-from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -203,7 +202,7 @@ def _check_parameters(
             raise ValueError(f"{parameter} must be one of {allowed}, got {value!r}.")
     if dtype == "float32" and arithmetic == "int":
         raise ValueError("arithmetic='int' has 8-bit weights: leave out dtype='float32'.")
-    if not isinstance(self_test, Integral) or self_test < 0:
+    if not isinstance(self_test, int | np.integer) or self_test < 0:
         raise ValueError(f"self_test must be a number of rows, at least 0, got {self_test!r}.")
     if no_rows:
         for parameter, is_given in (

@@ -64,7 +64,8 @@ def unwrapped(model: Any) -> Any:
         elif hasattr(model, "get_params") and "refit" in model.get_params(deep=False):
             if not hasattr(model, "best_estimator_"):
                 raise NotFittedError(
-                    f"Of {type(model).__name__} best_estimator_ is written in C: call fit, with refit."
+                    f"Of {type(model).__name__} best_estimator_ is written in C: call fit, with "
+                    "refit."
                 )
             model = model.best_estimator_
         else:
@@ -135,8 +136,8 @@ def rows_of(X: Any, specification: Specification, name: str = "X") -> Rows:
     n_columns = len(specification.column_names)
     if rows.ndim != 2 or rows.shape[1] != n_columns or not len(rows):
         raise ValueError(
-            f"{name} must be rows of {n_columns} columns, as the model was fitted with, got an array "
-            f"of shape {rows.shape}."
+            f"{name} must be rows of {n_columns} columns, as the model was fitted with, got an "
+            f"array of shape {rows.shape}."
         )
     for read in specification.inputs:
         x = rows[:, read.column]

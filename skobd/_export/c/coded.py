@@ -52,7 +52,7 @@ class Coded:
         columns = np.array([read.column for read in self.specification.inputs], dtype=np.int64)
         order = [form for form in self.stored.forms if form in self.forms_used]
         forms = np.array([self.forms_used.index(form) for form in order])
-        tables = {
+        tables: dict[str, Any] = {
             "columns": [] if np.array_equal(columns, np.arange(len(columns))) else columns,
             "units": sizes if len(sizes) > 1 else [],
             "forms": forms if len(self.forms_used) > 1 else [],

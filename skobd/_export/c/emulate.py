@@ -61,7 +61,7 @@ def predict_proba(coded: Coded, X: Rows) -> NDArray[np.float32]:
 
 
 def _logistic(z: NDArray[np.float32]) -> NDArray[np.float32]:
-    return 1 / (1 + np.exp(-z))
+    return (1 / (1 + np.exp(-z))).astype(np.float32)
 
 
 def fixed(x: Rows, exponent: NDArray[Any]) -> Integers:
@@ -89,7 +89,7 @@ def _integer_inputs(coded: Coded, X: Rows) -> Integers:
         values[name].astype(np.int64) for name in ("centres", "low", "high", "missing")
     )
     q[:, :n] = np.where(raw == _MISSING, missing, np.clip(raw - centres, low, high))
-    raw = fixed(x[:, n:], np.int64(0))
+    raw = fixed(x[:, n:], np.zeros(1, dtype=np.int64))
     takes = np.array([read.takes_missing for read in indicators(coded.specification)], dtype=bool)
     is_one = (raw == values["codes"]) | ((raw == _MISSING) & takes)
     q[:, n:] = np.where(is_one, int(coded.settings["one"]), 0)

@@ -4,6 +4,8 @@ Inputs are brought near to 0 and 1 by ``u = (x - centre) * scale``, where both h
 bits only; what rounding leaves of the transformers is exactly taken over by the first layer.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -33,10 +35,10 @@ def float_network(specification: Specification, dtype: str) -> Coded:
     return Coded(specification, "float", tuple(weights), store(weights), values)
 
 
-def _inputs(specification: Specification) -> tuple[dict[str, NDArray[np.generic]], Layer]:
+def _inputs(specification: Specification) -> tuple[dict[str, NDArray[Any]], Layer]:
     """Constants of the inputs, and the first layer for inputs ``u``."""
     affine, first = affine_inputs(specification), specification.layers[0]
-    values: dict[str, NDArray[np.generic]] = {"codes": codes(specification)}
+    values: dict[str, NDArray[Any]] = {"codes": codes(specification)}
     if any(read.missing is not None for read in affine):
         centres = [-read.offset / read.scale for read in affine]
         filled = [

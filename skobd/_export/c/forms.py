@@ -77,7 +77,7 @@ def _digits(escape: int, places: Places) -> Bytes:
 def _half_bytes(places: Places) -> Bytes:
     digits = _digits(15, places)
     digits = np.append(digits, np.zeros(len(digits) % 2, dtype=np.uint8))
-    return digits[::2] | digits[1::2] << 4
+    return (digits[::2] | digits[1::2] << 4).astype(np.uint8)
 
 
 FORMS = {

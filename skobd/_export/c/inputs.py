@@ -130,8 +130,8 @@ def _clipped(column: Column, low: float, high: float) -> Column:
         return replace(column, values=values, default=float(np.clip(column.default, low, high)))
     ends = sorted((end - column.offset) / column.scale for end in (low, high))
     # The narrower of two ranges; of ranges that do not meet the one end that is nearest.
-    bounds = np.clip([column.low, column.high], *ends)
-    return replace(column, low=float(bounds[0]), high=float(bounds[1]))
+    bounds = [float(np.clip(bound, ends[0], ends[1])) for bound in (column.low, column.high)]
+    return replace(column, low=bounds[0], high=bounds[1])
 
 
 def _of_standard_scaler(scaler: StandardScaler, columns: Columns) -> Columns:
@@ -214,9 +214,9 @@ def _codes(encoder: Any, column: Column, categories: Any) -> list[int]:
 
 def _lookup(column: Column, values: Any, default: float) -> Lookup:
     """A lookup of a column that `_codes` has accepted."""
-    missing = getattr(column, "missing", None)
-    is_code = missing is not None and float(missing).is_integer()
-    return Lookup(column.column, tuple(values), default, int(missing) if is_code else None)
+    missing: float | None = getattr(column, "missing", None)
+    code = int(missing) if missing is not None and missing.is_integer() else None
+    return Lookup(column.column, tuple(values), default, code)
 
 
 def _of_one_hot_encoder(encoder: OneHotEncoder, columns: Columns) -> Columns:

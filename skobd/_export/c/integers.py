@@ -84,9 +84,13 @@ class _Units(NamedTuple):
         # What rounding does to the mean of the sum, the bias takes back.
         lost = layer.means @ (layer.weights - weights * scales)
         biases = np.rint((layer.biases + lost) / scales)
-        kinds = np.int8, np.int64, np.uint8, np.uint8
-        arrays = (weights, biases, factors, shifts)
-        return cls(*(a.astype(kind) for a, kind in zip(arrays, kinds, strict=True)), steps)
+        return cls(
+            weights.astype(np.int8),
+            biases.astype(np.int64),
+            factors.astype(np.uint8),
+            shifts.astype(np.uint8),
+            steps,
+        )
 
 
 def integer_network(specification: Specification, X: Rows) -> Coded:
@@ -119,7 +123,7 @@ def _within_limit(specification: Specification, X: Rows, limit: int) -> Coded:
     *hidden, last = specification.layers
     values, steps, zeros = _inputs(specification, X, limit)
     is_smooth = specification.activation in ("tanh", "logistic") and bool(hidden)
-    settings = {
+    settings: dict[str, float] = {
         "limit": limit,
         "saturation": LARGEST if is_smooth else limit,
         "one": _one(limit),

@@ -184,7 +184,7 @@ def simplified(specification: Specification) -> Specification:
             specification, inputs=(), layers=(Layer(np.zeros((0, len(output))), output),)
         )
     places: dict[Input, list[int]] = {}
-    for place in np.flatnonzero(layers[0].weights.any(axis=1)):
+    for place in np.flatnonzero(layers[0].weights.any(axis=1)).tolist():
         places.setdefault(specification.inputs[place], []).append(place)
     inputs = sorted(places, key=_order)
     weights = np.stack([layers[0].weights[places[read]].sum(axis=0) for read in inputs])
@@ -197,5 +197,4 @@ def simplified(specification: Specification) -> Specification:
 
 def _order(read: Input) -> tuple[bool, bool, int]:
     """Affine inputs first, indicators that take missing values last."""
-    is_indicator = isinstance(read, Indicator)
-    return is_indicator, is_indicator and read.takes_missing, read.column
+    return isinstance(read, Indicator), getattr(read, "takes_missing", False), read.column

@@ -16,16 +16,17 @@ C_TYPES = {
     "int32": "int32_t",
     "float32": "float",
 }
-_KEYWORDS = frozenset(
+_KEYWORDS = re.findall(
+    r"\w+",
     """
-    alignas alignof and and_eq asm auto bitand bitor bool break case catch char class compl concept
-    const const_cast constexpr continue decltype default delete do double dynamic_cast else enum
-    explicit export extern false float for friend goto if inline int long main mutable namespace
-    new noexcept not not_eq nullptr operator or or_eq private protected public register
-    reinterpret_cast requires restrict return short signed sizeof static static_assert static_cast
-    struct switch template this thread_local throw true try typedef typeid typename typeof union
-    unsigned using virtual void volatile wchar_t while xor xor_eq
-    """.split()
+    alignas alignof and and_eq asm auto bitand bitor bool break case catch char class compl
+    concept const const_cast constexpr continue decltype default delete do double dynamic_cast
+    else enum explicit export extern false float for friend goto if inline int long main mutable
+    namespace new noexcept not not_eq nullptr operator or or_eq private protected public
+    register reinterpret_cast requires restrict return short signed sizeof static static_assert
+    static_cast struct switch template this thread_local throw true try typedef typeid typename
+    typeof union unsigned using virtual void volatile wchar_t while xor xor_eq
+    """,
 )
 
 
@@ -39,7 +40,7 @@ def check_name(name: Any) -> None:
     """
     if not (isinstance(name, str) and re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name)):
         raise ValueError(
-            f"name must be an identifier of C, of ASCII letters, digits and underscores, got {name!r}."
+            f"name must be an identifier of C, of ASCII letters, digits and '_', got {name!r}."
         )
     if name in _KEYWORDS:
         raise ValueError(f"name must not be a keyword of C or C++, got {name!r}: try {name}_model.")

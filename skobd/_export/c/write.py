@@ -8,7 +8,9 @@ from numpy.typing import NDArray
 
 from . import emulate
 from .coded import Coded
-from .functions import PREAMBLE, Functions
+from .fragments import PREAMBLE
+from .functions import functions_of
+from .reader import Reader
 from .size import constant_bytes, scratch_bytes
 from .specification import KINDS, Affine, Indicator, Rows
 from .text import array, comment, number, plain
@@ -54,8 +56,8 @@ def write(coded: Coded, name: str, version: str, results: Sequence[str], rows: R
     rows : ndarray of shape (n_rows, n_columns) or None
         Rows for a test on the device.
     """
-    tables, functions = coded.tables, Functions(coded)
-    parts = [_needs_math(functions), PREAMBLE, *_constants(tables), *functions.all()]
+    constants = _constants(coded.tables)
+    parts = [_include_math(coded), PREAMBLE, *constants, *functions_of(Reader(coded))]
     if rows is not None:
         parts += _self_test(coded, rows)
     body = "\n\n".join(part for part in parts if part)
@@ -64,11 +66,11 @@ def write(coded: Coded, name: str, version: str, results: Sequence[str], rows: R
     return _head(coded, name, version, results, rows is not None) + "\n" + text
 
 
-def _needs_math(functions: Functions) -> str:
-    specification = functions.specification
+def _include_math(coded: Coded) -> str:
+    specification = coded.specification
     is_smooth = specification.activation in ("tanh", "logistic") and len(specification.layers) > 1
     needs = specification.has_probabilities or specification.kind == "exp"
-    return "#include <math.h>" if needs or (is_smooth and not functions.is_int) else ""
+    return "#include <math.h>" * (needs or (is_smooth and coded.arithmetic == "float"))
 
 
 def _constants(tables: dict[str, NDArray[Any]]) -> list[str]:
