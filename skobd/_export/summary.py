@@ -7,7 +7,10 @@ from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
 
+import numpy as np
+
 from .._net.pruned import PrunedNetwork
+from .c.size import deployed_bytes
 
 _MOST_NAMES = 20
 # A prediction is timed several times and the fastest counts: the others were disturbed.
@@ -35,8 +38,8 @@ class PruningSummary:
     n_inputs_before, n_inputs_after : int
         Inputs of the dense network, and those that predictions still depend on.
     n_bytes_before, n_bytes_after : int
-        Bytes that the parameters take in a file: all of them, and the survivors with their
-        places.
+        Bytes of the constants in the C code that `to_c` writes, with 8-bit weights: all weights,
+        and the survivors with their places.
     n_multiply_adds_before, n_multiply_adds_after : int
         Multiplications of a bulk prediction for one row; afterwards as prediction stores the
         layers: surviving weights of sparse ones, all weights of dense ones.
@@ -94,7 +97,7 @@ class PruningSummary:
         for name, n_before, n_after in (
             ("weights", self.n_weights_before, self.n_weights_after),
             ("inputs", self.n_inputs_before, self.n_inputs_after),
-            ("bytes of the network", self.n_bytes_before, self.n_bytes_after),
+            ("bytes as deployed", self.n_bytes_before, self.n_bytes_after),
             ("multiply-adds per row", self.n_multiply_adds_before, self.n_multiply_adds_after),
         ):
             rows.append((name, f"{n_before:,}", f"{n_after:,}", _percent(n_before, n_after)))
@@ -141,7 +144,7 @@ def summarise(estimator: Any, X: Any = None) -> PruningSummary:
     """Summary of a fitted estimator; with rows, predictions of them are timed."""
     fitted = estimator._fitted
     network, predictor = fitted.pruned.network, fitted.pruned.predictor
-    packed = fitted.pruned.pack()
+    dense = PrunedNetwork.dense(network, np.ones(network.n_parameters))
     names, is_used = estimator._features()
     times = {} if X is None else _times(estimator, X)
     return PruningSummary(
@@ -152,8 +155,8 @@ def summarise(estimator: Any, X: Any = None) -> PruningSummary:
         n_weights_after=fitted.n_weights,
         n_inputs_before=network.layer_sizes[0],
         n_inputs_after=len(predictor.used_inputs),
-        n_bytes_before=fitted.pruned.theta.nbytes,
-        n_bytes_after=packed["values"].nbytes + getattr(packed["mask"], "nbytes", 0),
+        n_bytes_before=deployed_bytes(dense),
+        n_bytes_after=deployed_bytes(fitted.pruned),
         n_multiply_adds_before=int(network.is_weight.sum()),
         n_multiply_adds_after=predictor.n_multiply_adds,
         unused_features=tuple(map(str, names[~is_used])),

@@ -156,6 +156,11 @@ def to_c(
         For parameters out of their range, ``X`` that does not fit the model, categories that are
         no whole numbers, and more than 65,535 columns or units.
 
+    See Also
+    --------
+    register_onnx_converters : For ONNX of whole pipelines.
+    OBDMLPClassifier.summary : Shows the bytes of the constants beside those of the dense network.
+
     Examples
     --------
     >>> from sklearn.datasets import load_iris
