@@ -90,6 +90,8 @@ def random_layers(rng, sizes):
         # Units of very different scale, and some without any weight.
         weights *= 10 ** rng.uniform(-1.5, 0.5, fan_out) * (rng.random(fan_out) < 0.9)
         weights /= np.sqrt(max(density * fan_in, 1))
+        # Now and then so small beside the biases that 8 bits leave nothing of them.
+        weights *= rng.choice([1, 1, 1, 1, 1, 30, 1e-3, 1e-12])
         layers.append(Layer(weights, rng.normal(size=fan_out)))
     return tuple(layers)
 

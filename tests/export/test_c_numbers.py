@@ -23,7 +23,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from skobd._export.c import emulate
 from skobd._export.c.forms import FORMS
-from skobd._export.c.integers import MOST_OF_A_SUM, largest_sum
+from skobd._export.c.integers import MOST_OF_A_SUM, integer_network, largest_sum
 from skobd._export.c.size import constant_bytes
 from skobd._export.c.specification import Affine, Layer, Specification
 from skobd._export.c.write import write
@@ -35,6 +35,11 @@ SPECIAL = {
     "one_layer_wide": {"n_columns": 2000, "depth": 0, "kind": "multiclass"},
     "no_inputs_left": {"n_columns": 1, "depth": 3},
 }
+
+
+def in_units(coded, X):
+    """Raw outputs of the emulation as numbers."""
+    return emulate.in_units(coded, emulate.raw_outputs(coded, X))
 
 
 @cache
@@ -118,8 +123,51 @@ class TestIntegers:
             # Whole numbers: an indicator rounds in integers.
             X = np.rint(random_rows(seed, len(coded.specification.column_names)))
             expected = coded.specification.activations(X)[-1]
-            gap = emulate.in_units(coded, emulate.raw_outputs(coded, X)) - expected
+            gap = in_units(coded, X) - expected
             assert np.sqrt((gap**2).mean()) < 0.1 * expected.std() + 1e-2, name
+
+
+def linear(weight, activation="tanh"):
+    """A network of one input, one hidden unit and one output."""
+    layers = tuple(Layer(np.full((1, 1), w), np.zeros(1)) for w in (weight, 1.0))
+    return Specification("one", ("x",), (Affine(0),), layers, activation, "identity", ("y",))
+
+
+class TestRanges:
+    @pytest.mark.parametrize("weight", [1.0, 40.0, 1000.0])
+    def test_tanh_of_large_weights(self, weight):
+        """Steps before tanh get coarser, and stay fine beside the weight."""
+        X = np.linspace(-2, 2, 101, dtype=np.float32)[:, np.newaxis] / np.float32(weight)
+        for activation in ("tanh", "logistic"):
+            specification = linear(weight, activation)
+            coded = integer_network(specification, np.vstack([X, [[1.0], [-1.0]]]).astype("f4"))
+            gap = in_units(coded, X) - specification.activations(X)[-1]
+            assert np.abs(gap).max() < (0.01 if weight < 100 else 0.3)
+
+    def test_weights_that_are_too_large(self):
+        with pytest.raises(ValueError, match=r"too large for integer arithmetic.*larger alpha"):
+            integer_network(linear(1e6), np.array([[-1.0], [1.0]], dtype=np.float32))
+
+    @pytest.mark.parametrize("value", [0.0, -3.0, 1e-30, 1e30])
+    def test_columns_that_are_constant(self, value):
+        specification = linear(1 / max(abs(value), 1), "relu")
+        X = np.full((3, 1), value, dtype=np.float32)
+        gap = in_units(integer_network(specification, X), X) - specification.activations(X)[-1]
+        assert np.abs(gap).max() < 0.02
+
+    @pytest.mark.parametrize("centre", [0.0, 5.0, 1e6, -1e18])
+    @pytest.mark.parametrize("spread", [1e-3, 1.0])
+    def test_columns_far_from_zero(self, centre, spread):
+        """A column is read as finely as single precision has it."""
+        x = centre + spread * np.linspace(-1, 1, 50) * max(abs(centre) * 1e-3, 1)
+        deviation = float(x.std())
+        read = Affine(0, 1 / deviation, -float(x.mean()) / deviation)
+        layers = (Layer(np.ones((1, 1)), np.zeros(1)),)
+        specification = Specification("one", ("x",), (read,), layers, "relu", "identity", ("y",))
+        X = x[:, np.newaxis].astype(np.float32)
+        coded = integer_network(specification, X)
+        gap = in_units(coded, X) - specification.activations(X)[-1]
+        assert np.abs(gap).max() < 0.01
 
 
 @needs_compiler
@@ -143,10 +191,11 @@ def test_floats(dtype, tmp_path):
             n = len(specification.output_names)
             p = call(getattr(library, f"{name}_predict_proba"), X, n, np.float32)
             assert_allclose(p, emulate.predict_proba(network, X), rtol=0, atol=1e-2, err_msg=name)
-        missing = np.full((1, X.shape[1]), np.nan, dtype=np.float32)
-        found = call(getattr(library, f"{name}_raw"), missing, n_outputs, np.float32)
-        expected = emulate.raw_outputs(network, missing)
-        assert_array_equal(np.isnan(found), np.isnan(expected), err_msg=name)
+        X = wild_rows(seed, X.shape[1])
+        found = call(getattr(library, f"{name}_raw"), X, n_outputs, np.float32)
+        expected = emulate.raw_outputs(network, X)
+        largest = np.abs(expected[np.isfinite(expected)]).max(initial=0)
+        assert_allclose(found, expected, rtol=1e-3, atol=1e-4 * largest, err_msg=name)
 
 
 MAIN = """

@@ -183,7 +183,8 @@ def to_c(
     if rows is not None and targets is not None:
         check_consistent_length(rows, targets)
     if used_features_only:
-        used = sorted({read.column for read in specification.inputs})
+        # There is no array of no columns in C.
+        used = sorted({read.column for read in specification.inputs}) or [0]
         specification = _of_columns(specification, used)
         rows = None if rows is None else rows[:, used]
     coded = _coded(specification, rows, dtype, arithmetic)

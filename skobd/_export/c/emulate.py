@@ -150,7 +150,8 @@ def _float_outputs(coded: Coded, x: Rows) -> Rows:
     start, values = 0, coded.values
     for index, weights in enumerate(coded.weights):
         own = slice(start, start + weights.shape[1])
-        sums = _float_sums(x, weights.astype(np.float32), coded.stored.forms[index] == "dense")
+        with_zeros = coded.stored.forms[index] == "dense" and coded.stored.values.size > 0
+        sums = _float_sums(x, weights.astype(np.float32), with_zeros)
         if "scales" in values:
             sums *= from_short(values["scales"][own])
         x = sums + values["biases"][own]
@@ -160,13 +161,14 @@ def _float_outputs(coded: Coded, x: Rows) -> Rows:
     return x
 
 
-def _float_sums(x: Rows, weights: Rows, is_dense: bool) -> Rows:
-    if is_dense or np.isfinite(x).all():
-        return x @ weights
-    # Zeros that are not stored make no NaN of infinity.
-    sums = np.empty((len(x), weights.shape[1]), dtype=np.float32)
-    for unit, of_unit in enumerate(weights.T):
-        sums[:, unit] = x[:, of_unit != 0] @ of_unit[of_unit != 0]
+def _float_sums(x: Rows, weights: Rows, with_zeros: bool) -> Rows:
+    sums = x @ weights
+    if not np.isfinite(sums).all():
+        # Whether infinity or NaN comes of an overflow hangs on the order of the sum, and on
+        # whether zeros are in it.
+        sums = np.zeros_like(sums)
+        for of_input, row in zip(x.T, weights, strict=True):
+            sums += np.where(with_zeros | (row != 0), np.outer(of_input, row), np.float32(0))
     return sums
 
 

@@ -30,7 +30,7 @@ def float_network(specification: Specification, dtype: str) -> Coded:
         else:
             weights.append(layer.weights.astype(np.float32))
     values["biases"] = np.concatenate([layer.biases for layer in layers]).astype(np.float32)
-    if scales and specification.inputs:
+    if scales and any(layer.any() for layer in weights):
         values["scales"] = np.concatenate(scales)
     return Coded(specification, "float", tuple(weights), store(weights), values)
 

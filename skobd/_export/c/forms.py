@@ -105,7 +105,8 @@ class Stored(NamedTuple):
     forms : tuple of str
         Row of `FORMS` for each layer.
     values : ndarray
-        Weights in the order in which they are used; those of a dense layer include zeros.
+        Weights in the order in which they are used; those of a dense layer include zeros. Empty
+        where all weights are 0.
     indices : ndarray of uint8
     counts : ndarray of uint8 or uint16
     """
@@ -121,6 +122,9 @@ def store(layers: Sequence[NDArray[Any]]) -> Stored:
 
     Every form costs instructions once, whichever layers have it.
     """
+    if not any(layer.any() for layer in layers):
+        nothing = np.zeros(0, dtype=np.uint8)
+        return Stored(("dense",) * len(layers), np.zeros(0, layers[0].dtype), nothing, nothing)
     places = [Places.of(layer) for layer in layers]
     forms = _smallest_forms(layers, places)
     values, indices = [], []
@@ -130,6 +134,9 @@ def store(layers: Sequence[NDArray[Any]]) -> Stored:
         indices.append(FORMS[form].encode(where))
         if FORMS[form].counts:
             counts.append(where.mask.sum(axis=1))
+    if set(forms) != {"dense"} and not any(map(len, indices)):
+        # Of layers without weights nothing is read, but C has no arrays of no bytes.
+        indices.append(np.zeros(1, dtype=np.uint8))
     n = np.concatenate(counts)
     return Stored(
         forms,
