@@ -206,14 +206,15 @@ def _self_test(coded: Coded, rows: Rows) -> list[str]:
 
 
 def clear_rows(coded: Coded, rows: Rows, n: int) -> Rows:
-    """``n`` rows, evenly spread, without NaN and with a result that does not hang on rounding.
+    """``n`` rows, evenly spread, finite like their results, which do not hang on rounding.
 
     Raises
     ------
     ValueError
         If there are not as many.
     """
-    fit = np.isfinite(rows).all(axis=1)
+    expected = emulate.predict(coded, rows).reshape(len(rows), -1)
+    fit = np.isfinite(rows).all(axis=1) & np.isfinite(expected).all(axis=1)
     raw = emulate.raw_outputs(coded, rows)
     if coded.specification.has_probabilities and coded.arithmetic == "float":
         if coded.specification.kind == "multiclass":
@@ -224,7 +225,7 @@ def clear_rows(coded: Coded, rows: Rows, n: int) -> Rows:
     found = rows[fit]
     if len(found) < n:
         raise ValueError(
-            f"self_test={n} needs as many rows in X without NaN whose result does not hang on "
-            f"rounding, and there are {len(found)}."
+            f"self_test={n} needs as many rows in X without NaN whose result is finite and does "
+            f"not hang on rounding, and there are {len(found)}."
         )
     return found[np.linspace(0, len(found) - 1, n).astype(int)]
