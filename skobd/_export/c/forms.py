@@ -88,9 +88,9 @@ FORMS = {
     "mask": Form(
         False,
         60,
-        65_535,
-        lambda places: -(-places.mask.size // 8),
-        lambda places: np.packbits(places.mask, bitorder="little"),
+        65_528,
+        lambda places: len(places.mask) * -(-places.mask.shape[1] // 8),
+        lambda places: np.packbits(places.mask, axis=1, bitorder="little").ravel(),
     ),
     "gaps8": Form(True, 60, 65_535, partial(_n_digits, 255), partial(_digits, 255)),
     "gaps4": Form(True, 90, 65_535, lambda places: -(-_n_digits(15, places) // 2), _half_bytes),

@@ -48,7 +48,7 @@ def _layer(reader: Reader) -> list[str]:
     if reader.has_activation:
         unit += [f"if (layer < {n_layers - 1})", "    out[unit] = @activation(out[unit]);"]
     loop = ["for (unit = 0; unit < n_out; unit++) {", *indent([*unit, "place++;"]), "}"]
-    reads_bits = reader.has_weights and bool({"mask", "gaps4"} & set(reader.coded.forms_used))
+    reads_bits = reader.has_weights and "gaps4" in reader.coded.forms_used
     return [*["uint8_t bits = 0, n_bits = 0;"] * reads_bits, f"n_out = {n_out};", *loop]
 
 
@@ -96,8 +96,10 @@ def _sum_of(reader: Reader, form: str) -> list[str]:
         "COUNT": reader.read_at("counts", "count++") if "counts" in reader.tables else "",
         "N_IN": "n_in" if len(reader.sizes) > 2 else str(reader.sizes[0]),
         "PLACE": reader.count,
+        "VALUE": reader.value,
     }
-    counter = reader.count if form in ("dense", "mask") else reader.type_of("counts")
+    counters = {"dense": reader.count, "mask": "uint16_t"}
+    counter = counters[form] if form in counters else reader.type_of("counts")
     lines = [f"{counter} k;", *SUMS[form]]
     for word, text in words.items():
         lines = [line.replace(word, text) for line in lines]
