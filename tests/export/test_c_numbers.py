@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -46,9 +47,17 @@ def in_units(coded, X):
 def networks(arithmetic, dtype="int8"):
     """Specifications coded, by name."""
     cases = {f"n{seed}": {} for seed in range(N_NETWORKS)} | SPECIAL
-    return {
-        name: coded_as(random_specification(seed, **settings), arithmetic, dtype, seed)
+    found = {
+        name: random_specification(seed, **settings)
         for seed, (name, settings) in enumerate(cases.items())
+    }
+    # Of its weights 8 bits leave nothing.
+    strong = random_specification(len(found), depth=2)
+    faint = [replace(layer, weights=1e-60 * layer.weights) for layer in strong.layers]
+    found["faint"] = replace(strong, layers=tuple(faint))
+    return {
+        name: coded_as(specification, arithmetic, dtype, seed)
+        for seed, (name, specification) in enumerate(found.items())
     }
 
 

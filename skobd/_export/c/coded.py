@@ -73,8 +73,8 @@ class Coded:
 
     @property
     def forms_used(self) -> tuple[str, ...]:
-        """Index forms that occur, in alphabetical order."""
-        return tuple(sorted(set(self.stored.forms)))
+        """Index forms that occur, in alphabetical order; none where no weight is stored."""
+        return tuple(sorted(set(self.stored.forms))) if self.stored.values.size else ()
 
 
 def smallest(values: NDArray[np.int64]) -> NDArray[Any]:

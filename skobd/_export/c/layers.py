@@ -48,7 +48,7 @@ def _layer(reader: Reader) -> list[str]:
     if reader.has_activation:
         unit += [f"if (layer < {n_layers - 1})", "    out[unit] = @activation(out[unit]);"]
     loop = ["for (unit = 0; unit < n_out; unit++) {", *indent([*unit, "place++;"]), "}"]
-    reads_bits = reader.has_weights and "gaps4" in reader.coded.forms_used
+    reads_bits = "gaps4" in reader.coded.forms_used
     return [*["uint8_t bits = 0, n_bits = 0;"] * reads_bits, f"n_out = {n_out};", *loop]
 
 
