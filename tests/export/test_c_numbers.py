@@ -25,7 +25,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from skobd._export.c import emulate
 from skobd._export.c.forms import FORMS
 from skobd._export.c.integers import MOST_OF_A_SUM, integer_network, largest_sum
-from skobd._export.c.size import constant_bytes
+from skobd._export.c.size import code_bytes, constant_bytes
 from skobd._export.c.specification import Affine, Layer, Specification
 from skobd._export.c.write import write
 
@@ -51,6 +51,12 @@ def networks(arithmetic, dtype="int8"):
         name: random_specification(seed, **settings)
         for seed, (name, settings) in enumerate(cases.items())
     }
+    # Few weights of each unit, with many inputs between them.
+    apart = np.zeros((230, 115))
+    apart[np.arange(230), np.arange(230) % 115] = np.linspace(-1, 2, 230)
+    inputs = tuple(Affine(column) for column in range(230))
+    names, layers = ("",) * 230, (Layer(apart, np.ones(115)),)
+    found["far_apart"] = Specification("", names, inputs, layers, "relu", "multilabel", ("",) * 115)
     # Of its weights 8 bits leave nothing.
     strong = random_specification(len(found), depth=2)
     faint = [replace(layer, weights=1e-60 * layer.weights) for layer in strong.layers]
@@ -298,3 +304,40 @@ def test_bytes_are_those_of_the_compiler(arithmetic, dtype, tmp_path):
             owner = max((n for n in coded if section.startswith(f".rodata.{n}_")), key=len)
             found[owner] += int(n_bytes)
     assert found == {name: constant_bytes(network) for name, network in coded.items()}
+
+
+AVR_MAIN = """
+volatile float in;
+volatile int out;
+int main(void)
+{{
+    static float x[{n}], y[{n_outputs}];
+    int k;
+    for (k = 0; k < {n}; k++)
+        x[k] = in;
+    {call};
+    out = y[0] > 0;
+    return 0;
+}}
+"""
+
+
+@pytest.mark.skipif(not shutil.which("avr-gcc"), reason="there is no avr-gcc")
+@pytest.mark.parametrize("arithmetic", ["int", "float"])
+def test_bytes_of_instructions_are_about_those_of_an_avr(arithmetic, tmp_path):
+    """It also compiles there as strictly."""
+    errors = []
+    for name, coded in list(networks(arithmetic).items())[:20]:
+        specification = coded.specification
+        call = "y[0] = (float){}_predict(x)" if specification.is_classifier else "{}_predict(x, y)"
+        sizes = {"n": len(specification.column_names), "n_outputs": specification.sizes[-1]}
+        source, program = tmp_path / "code.c", tmp_path / "code.elf"
+        main = AVR_MAIN.format(call=call.format(name), **sizes)
+        source.write_text(write(coded, name, "0", [], None) + main)
+        options = ["-mmcu=atmega2560", "-Os", "-ffunction-sections", "-Wl,--gc-sections"]
+        command = ["avr-gcc", *STRICT, *options, str(source), "-o", str(program), "-lm"]
+        subprocess.run(command, check=True)
+        listed = subprocess.run(["avr-size", program], check=True, capture_output=True, text=True)
+        flash = int(listed.stdout.splitlines()[1].split()[0])
+        errors.append((constant_bytes(coded) + code_bytes(coded)) / flash - 1)
+    assert np.median(np.abs(errors)) < 0.1

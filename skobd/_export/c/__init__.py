@@ -37,11 +37,15 @@ class CCode(str):
     ----------
     constant_bytes : int
         Bytes of its constants: what the compiler calls ``.rodata``, or program memory.
+    code_bytes : int
+        Bytes of instructions that a prediction takes on an AVR, start-up code and floating-point
+        library included: an estimate, mostly within a tenth.
     scratch_bytes : int
         Bytes of activations that it keeps on the stack.
     """
 
     constant_bytes: int
+    code_bytes: int
     scratch_bytes: int
     _coded: Coded
 
@@ -51,6 +55,7 @@ class CCode(str):
         code = cls(text)
         code._coded = coded
         code.constant_bytes = size.constant_bytes(coded)
+        code.code_bytes = size.code_bytes(coded)
         code.scratch_bytes = size.scratch_bytes(coded)
         return code
 
@@ -143,8 +148,8 @@ def to_c(
     Returns
     -------
     code : CCode
-        The text, a `str` that also has ``constant_bytes`` and ``scratch_bytes``, and ``predict``
-        and ``predict_proba``, which compute in Python what the code does.
+        The text, a `str` that also has ``constant_bytes``, ``code_bytes`` and ``scratch_bytes``,
+        and ``predict`` and ``predict_proba``, which compute in Python what the code does.
 
     Raises
     ------

@@ -81,19 +81,19 @@ def _half_bytes(places: Places) -> Bytes:
 
 
 FORMS = {
-    "dense": Form(False, 30, 65_535, lambda p: 0, lambda p: np.zeros(0, dtype=np.uint8)),
+    "dense": Form(False, 60, 65_535, lambda p: 0, lambda p: np.zeros(0, dtype=np.uint8)),
     "list": Form(
-        True, 40, 256, lambda p: len(p.inputs), lambda places: places.inputs.astype(np.uint8)
+        True, 100, 256, lambda p: len(p.inputs), lambda places: places.inputs.astype(np.uint8)
     ),
     "mask": Form(
         False,
-        60,
+        115,
         65_528,
         lambda places: len(places.mask) * -(-places.mask.shape[1] // 8),
         lambda places: np.packbits(places.mask, axis=1, bitorder="little").ravel(),
     ),
-    "gaps8": Form(True, 60, 65_535, partial(_n_digits, 255), partial(_digits, 255)),
-    "gaps4": Form(True, 90, 65_535, lambda places: -(-_n_digits(15, places) // 2), _half_bytes),
+    "gaps8": Form(True, 105, 65_535, partial(_n_digits, 255), partial(_digits, 255)),
+    "gaps4": Form(True, 145, 65_535, lambda places: -(-_n_digits(15, places) // 2), _half_bytes),
 }
 
 

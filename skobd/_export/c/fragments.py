@@ -83,8 +83,8 @@ static int16_t @activation(int16_t z)
 }}"""
 FLOAT_ACTIVATIONS = {
     "relu": "    return z < 0.0f ? 0.0f : z;",
-    "tanh": "    return tanhf(z);",
-    "logistic": "    return 1.0f / (1.0f + expf(-z));",
+    "tanh": "    return (float)tanhf(z);",
+    "logistic": "    return 1.0f / (1.0f + (float)expf(-z));",
 }
 # How the weights of a unit are found, by index form.
 SUMS = {

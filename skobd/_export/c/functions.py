@@ -141,7 +141,7 @@ def predict(reader: Reader) -> str:
     y = _in_units(reader)
     if kind == "multilabel":
         y = "z[k] > 0 ? 1.0f : 0.0f" if reader.is_int else "z[k] > 0.0f ? 1.0f : 0.0f"
-    y = f"expf({y})" if kind == "exp" else y
+    y = f"(float)expf({y})" if kind == "exp" else y
     body = [f"for (k = 0; k < {n_outputs}; k++)", f"    y[k] = {y};"]
     return _function(reader, "void @predict(const float *x, float *y)", body, f"{reader.count} k;")
 
@@ -152,11 +152,11 @@ def proba(reader: Reader) -> str:
     head = "void @predict_proba(const float *x, float *p)"
     if kind == "binary":
         z = z.replace("[k]", "[0]")
-        body = [f"p[1] = 1.0f / (1.0f + expf(-({z})));", "p[0] = 1.0f - p[1];"]
+        body = [f"p[1] = 1.0f / (1.0f + (float)expf(-({z})));", "p[0] = 1.0f - p[1];"]
         return _function(reader, head, body, "")
     every = f"for (k = 0; k < {n_outputs}; k++)"
     if kind == "multilabel":
-        body = [every, f"    p[k] = 1.0f / (1.0f + expf(-({z})));"]
+        body = [every, f"    p[k] = 1.0f / (1.0f + (float)expf(-({z})));"]
         return _function(reader, head, body, f"{reader.count} k;")
     body = [
         every + " {",
@@ -165,7 +165,7 @@ def proba(reader: Reader) -> str:
         "        largest = p[k];",
         "}",
         every,
-        "    total += p[k] = expf(p[k] - largest);",
+        "    total += p[k] = (float)expf(p[k] - largest);",
         every,
         "    p[k] /= total;",
     ]
