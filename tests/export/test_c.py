@@ -302,11 +302,20 @@ class TestText:
         head, _, rest = code.partition("*/\n#ifndef")
         assert code.isascii()
         assert "*/" not in head
-        assert "The accuracy on them is" in head
+        assert "Its accuracy on them is" in head
+        assert "of 150 rows given" in head
         assert f"Constants take {code.constant_bytes:,} bytes" in head
         assert "int net_predict(const float *x);" in head
         assert "malloc" not in rest
         assert "net_H_INCLUDED" in rest
+
+    def test_says_how_well_numbers_are_predicted(self, iris):
+        X, Y = iris[0], iris[0][:, :2]
+        model = make_regressor("squared_error", X, Y, 0.3)
+        for rows in (X, X[:1]):
+            code = model.to_c(X=rows, y=Y[: len(rows)])
+            assert f"of a standard deviation from Python on {len(rows)} rows given" in code
+            assert ("Its R2 on them is" in code) == (len(rows) > 1)
 
     @needs_compiler
     def test_strange_names_do_no_harm(self, iris, tmp_path):

@@ -248,16 +248,16 @@ def _results(
     """How well the code predicts the rows, in lines of the comment."""
     found, n = emulate.predict(coded, rows), len(rows)
     if coded.specification.has_probabilities:
-        lines = [
-            f"It predicts {n:,} rows as Python does but for {1 - (found == in_python).mean():.2%}."
-        ]
-        score, measure = lambda p: f"{(p == targets).mean():.4f}", "accuracy"
-    else:
-        gap = np.sqrt(np.mean((found - in_python) ** 2)) / (np.std(in_python) or 1)
-        lines = [f"It differs from Python by {gap:.2%} of a standard deviation on {n:,} rows."]
-        score, measure = lambda p: f"{r2_score(targets, p):.4f}", "R2"
-    if targets is not None:
-        lines.append(f"The {measure} on them is {score(found)}, in Python {score(in_python)}.")
+        lines = [f"It agrees with Python in {(found == in_python).mean():.2%} of {n:,} rows given."]
+        if targets is not None:
+            scores = ((found == targets).mean(), (in_python == targets).mean())
+            lines.append("Its accuracy on them is {:.4f}, that of Python {:.4f}.".format(*scores))
+        return lines
+    gap = np.sqrt(np.mean((found - in_python) ** 2)) / (np.std(in_python) or 1)
+    lines = [f"It is {gap:.2%} of a standard deviation from Python on {n:,} rows given."]
+    if targets is not None and n > 1:
+        scores = (r2_score(targets, found), r2_score(targets, in_python))
+        lines.append("Its R2 on them is {:.4f}, that of Python {:.4f}.".format(*scores))
     return lines
 
 
