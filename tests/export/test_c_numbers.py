@@ -26,8 +26,10 @@ from skobd._export.c import emulate
 from skobd._export.c.forms import FORMS
 from skobd._export.c.integers import MOST_OF_A_SUM, integer_network, largest_sum
 from skobd._export.c.size import code_bytes, constant_bytes
-from skobd._export.c.specification import Affine, Layer, Specification
+from skobd._export.c.specification import ACTIVATIONS, KINDS, Affine, Layer, Specification
 from skobd._export.c.write import write
+from skobd._net.activations import ACTIVATIONS as NET_ACTIVATIONS
+from skobd._net.losses import LOSSES
 
 N_NETWORKS, N_STRICT = 60, 25
 SPECIAL = {
@@ -146,6 +148,23 @@ def linear(weight, activation="tanh"):
     """A network of one input, one hidden unit and one output."""
     layers = tuple(Layer(np.full((1, 1), w), np.zeros(1)) for w in (weight, 1.0))
     return Specification("one", ("x",), (Affine(0),), layers, activation, "identity", ("y",))
+
+
+def test_every_activation_and_link_is_known():
+    assert set(ACTIVATIONS) == set(NET_ACTIVATIONS)
+    kinds_of_links = {
+        "logistic": {"binary", "multilabel"},
+        "softmax": {"multiclass"},
+        "identity": {"identity"},
+        "exp": {"exp"},
+    }
+    assert {loss.out_activation for loss in LOSSES.values()} == set(kinds_of_links)
+    assert set().union(*kinds_of_links.values()) == set(KINDS)
+    x = np.linspace(-3, 3, 7)[:, np.newaxis]
+    for name, apply in ACTIVATIONS.items():
+        expected = x.copy()
+        NET_ACTIVATIONS[name].apply(expected)
+        assert_allclose(apply(x), expected, rtol=1e-12, err_msg=name)
 
 
 class TestRanges:

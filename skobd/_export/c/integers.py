@@ -171,16 +171,16 @@ def _inputs(specification: Specification, X: Rows, limit: int) -> tuple[Values, 
     if len(affine) and np.ptp(exponents) == 1:
         # The same for all: none is stored, and a bit of precision is not missed.
         exponents[:] = exponents.min()
-    half_ranges = 2.0**-exponents
-    centres = np.rint([centre for _, centre in ranges] / half_ranges).astype(np.int64)
+    raw_steps = 2.0**-exponents
+    centres = np.rint([centre for _, centre in ranges] / raw_steps).astype(np.int64)
     scale = np.array([read.scale for read in affine])
     offset = np.array([read.offset for read in affine])
     steps, zeros = np.full(n, 1 / _one(limit)), np.zeros(n)
-    steps[: len(affine)] = scale * half_ranges
-    zeros[: len(affine)] = scale * half_ranges * centres + offset
+    steps[: len(affine)] = scale * raw_steps
+    zeros[: len(affine)] = scale * raw_steps * centres + offset
 
     def in_steps(raw: list[float]) -> NDArray[Any]:
-        q = np.rint(np.array(raw, dtype=float) / half_ranges) - centres
+        q = np.rint(np.array(raw, dtype=float) / raw_steps) - centres
         return smallest(np.clip(q, -limit, limit).astype(np.int64))
 
     values: Values = {
