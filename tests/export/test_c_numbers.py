@@ -23,6 +23,7 @@ from c_code import (
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skobd._export.c import emulate
+from skobd._export.c.floats import float_network
 from skobd._export.c.forms import FORMS
 from skobd._export.c.integers import MOST_OF_A_SUM, integer_network, largest_sum
 from skobd._export.c.size import code_bytes, constant_bytes
@@ -181,6 +182,19 @@ class TestRanges:
     def test_weights_that_are_too_large(self):
         with pytest.raises(ValueError, match=r"too large for integer arithmetic.*larger alpha"):
             integer_network(linear(1e6), np.array([[-1.0], [1.0]], dtype=np.float32))
+
+    @pytest.mark.parametrize("centre", [0.0, 5.0, 33_333.0, -1e18])
+    def test_floats_of_columns_far_from_zero(self, centre):
+        """Centres have eight bits, and rounding weights does not show what is left of them."""
+        rng = np.random.default_rng(0)
+        deviation = max(abs(centre) * 1e-5, 1)
+        X = (centre + deviation * rng.normal(size=(50, 20))).astype(np.float32)
+        inputs = tuple(Affine(k, 1 / deviation, -centre / deviation) for k in range(20))
+        layers = (Layer(rng.normal(size=(20, 3)), rng.normal(size=3)),)
+        names = ("",) * 20
+        specification = Specification("", names, inputs, layers, "relu", "identity", ("",) * 3)
+        gap = in_units(float_network(specification, "int8"), X) - specification.activations(X)[-1]
+        assert np.abs(gap).max() < 0.1
 
     @pytest.mark.parametrize("value", [0.0, -3.0, 1e-30, 1e30])
     def test_columns_that_are_constant(self, value):

@@ -1,7 +1,7 @@
 """Constants of float arithmetic: weights in single precision, or in 8 bits with a scale a unit.
 
 Inputs are brought near to 0 and 1 by ``u = (x - centre) * scale``, where both have 8 significant
-bits only; what rounding leaves of the transformers is exactly taken over by the first layer.
+bits only; what rounding leaves of the transformers is taken over by the first layer.
 """
 
 from typing import Any
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from .coded import Coded, affine_inputs, codes, from_short, to_short
 from .forms import store
-from .specification import FloatArray, Layer, Specification
+from .specification import FloatArray, Specification
 
 _SMALLEST_SCALE = 2.0**-126
 _LARGEST = float(np.finfo(np.float32).max)
@@ -19,25 +19,31 @@ _LARGEST = float(np.finfo(np.float32).max)
 
 def float_network(specification: Specification, dtype: str) -> Coded:
     """Constants of a network in float arithmetic; ``dtype`` is that of the weights."""
-    values, first = _inputs(specification)
-    layers = (first, *specification.layers[1:])
-    weights, scales = [], []
-    for layer in layers:
+    values, first, zeros = _inputs(specification)
+    weights: list[NDArray[Any]] = []
+    scales, biases = [], [layer.biases for layer in specification.layers]
+    for exact in (first, *(layer.weights for layer in specification.layers[1:])):
         if dtype == "int8":
-            quantised, scale = _quantised(layer.weights)
+            quantised, scale = _quantised(exact)
             weights.append(quantised)
             scales.append(scale)
         else:
-            weights.append(layer.weights.astype(np.float32))
-    values["biases"] = np.concatenate([layer.biases for layer in layers]).astype(np.float32)
+            weights.append(exact.astype(np.float32))
+    # By the weights that are stored: where the network's inputs are 0, rounding them does nothing.
+    of_units = from_short(scales[0]).astype(float) if scales else 1.0
+    biases[0] = biases[0] - zeros @ weights[0].astype(float) * of_units
+    values["biases"] = np.concatenate(biases).astype(np.float32)
     if scales and any(layer.any() for layer in weights):
         values["scales"] = np.concatenate(scales)
     return Coded(specification, "float", tuple(weights), store(weights), values)
 
 
-def _inputs(specification: Specification) -> tuple[dict[str, NDArray[Any]], Layer]:
-    """Constants of the inputs, and the first layer for inputs ``u``."""
-    affine, first = affine_inputs(specification), specification.layers[0]
+def _inputs(
+    specification: Specification,
+) -> tuple[dict[str, NDArray[Any]], FloatArray, FloatArray]:
+    """Constants of the inputs, the first layer's weights for inputs ``u``, and ``u`` for 0."""
+    affine, weights = affine_inputs(specification), specification.layers[0].weights.copy()
+    zeros, n = np.zeros(len(weights)), len(affine)
     values: dict[str, NDArray[Any]] = {"codes": codes(specification)}
     if any(read.missing is not None for read in affine):
         centres = [-read.offset / read.scale for read in affine]
@@ -50,16 +56,15 @@ def _inputs(specification: Specification) -> tuple[dict[str, NDArray[Any]], Laye
         values["low"] = _within_floats([read.low for read in affine])
         values["high"] = _within_floats([read.high for read in affine])
     if all((read.scale, read.offset) == (1, 0) for read in affine):
-        return values, first
+        return values, weights, zeros
     scale = np.array([read.scale for read in affine])
     offset = np.array([read.offset for read in affine])
     values["centres"] = to_short(-offset / scale)
     values["input_scales"] = to_short(scale)
     centre, short_scale = (from_short(values[n]).astype(float) for n in ("centres", "input_scales"))
-    weights, n = first.weights.copy(), len(affine)
-    biases = first.biases + (scale * centre + offset) @ weights[:n]
+    zeros[:n] = -(scale * centre + offset) * (short_scale / scale)
     weights[:n] *= (scale / short_scale)[:, np.newaxis]
-    return values, Layer(weights, biases)
+    return values, weights, zeros
 
 
 def _within_floats(bounds: list[float]) -> NDArray[np.float32]:
