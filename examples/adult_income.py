@@ -129,7 +129,6 @@ if __name__ == "__main__":
 #     layers                 108-50-1  33-50-1
 #     weights                   5,450    1,700  31.2%
 #     inputs                      108       33  30.6%
-#     bytes of the network     22,004    7,692  35.0%
 #     multiply-adds per row     5,450    1,700  31.2%
 #     inputs not needed: workclass, education, race, sex, native-country, fnlwgt
 #

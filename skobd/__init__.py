@@ -7,6 +7,7 @@ from ._displays import (
     SaliencyDisplay,
 )
 from ._export.summary import PruningSummary
+from ._mlp.c_code import to_c
 from ._mlp.estimators import OBDMLPClassifier, OBDMLPRegressor
 from ._mlp.path import PruningPath
 from ._mlp.transformers import feature_groups_of
@@ -31,4 +32,5 @@ __all__ = [
     "feature_groups_of",
     "register_onnx_converters",
     "stability_selection",
+    "to_c",
 ]

@@ -1,6 +1,5 @@
 """Fixtures shared by the tests: small real data sets."""
 
-import numpy as np
 import pytest
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris
 from sklearn.preprocessing import scale
@@ -35,10 +34,3 @@ def diabetes():
 def data(iris, diabetes):
     """X and y for each kind of estimator."""
     return {"classifier": iris, "regressor": diabetes}
-
-
-@pytest.fixture(autouse=True)
-def _floating_point_errors():
-    """Importing emlearn makes NumPy raise on underflow from then on; not beyond one test."""
-    with np.errstate():
-        yield

@@ -22,7 +22,7 @@ before, modules = surroundings(), set(sys.modules)
 import skobd
 after = surroundings()
 assert before == after
-extras = {"skl2onnx", "onnx", "onnxruntime", "emlearn", "pandas", "matplotlib", "numba"}
+extras = {"skl2onnx", "onnx", "onnxruntime", "pandas", "matplotlib", "numba"}
 assert not extras & (set(sys.modules) - modules)
 """
 

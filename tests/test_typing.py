@@ -32,7 +32,7 @@ USES = {
     "clf.pruning_history_": "dict[str, ",
     "clf.feature_importances_": "ndarray",
     "clf.get_used_feature_names(['a'])": "ndarray",
-    "clf.to_c()": "str",
+    "clf.to_c()": "CCode",
     "clf.summary()": "PruningSummary",
     "clf.summary(X).predict_time_after": "float | None",
     "clf.pruning_path(X, y)": "PruningPath",

@@ -4,7 +4,10 @@ import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from .._net.pruned import PrunedNetwork
+from .c.size import deployed_bytes
 
 _MOST_NAMES = 20
 _TABLE = "border-collapse: collapse; font-variant-numeric: tabular-nums"
@@ -30,8 +33,8 @@ class PruningSummary:
     n_inputs_before, n_inputs_after : int
         Inputs of the dense network, and those that predictions still depend on.
     n_bytes_before, n_bytes_after : int
-        Bytes that the parameters take in a file: all of them, and the survivors with their
-        places.
+        Bytes of the constants in the C code that `to_c` writes, with 8-bit weights: all weights,
+        and the survivors with their places.
     n_multiply_adds_before, n_multiply_adds_after : int
         Multiplications of a bulk prediction for one row; afterwards as prediction stores the
         layers: surviving weights of sparse ones, all weights of dense ones.
@@ -81,7 +84,7 @@ class PruningSummary:
         for name, n_before, n_after in (
             ("weights", self.n_weights_before, self.n_weights_after),
             ("inputs", self.n_inputs_before, self.n_inputs_after),
-            ("bytes of the network", self.n_bytes_before, self.n_bytes_after),
+            ("bytes as deployed", self.n_bytes_before, self.n_bytes_after),
             ("multiply-adds per row", self.n_multiply_adds_before, self.n_multiply_adds_after),
         ):
             rows.append((name, f"{n_before:,}", f"{n_after:,}", _percent(n_before, n_after)))
@@ -134,7 +137,8 @@ def summarise(
     unused : sequence of str
         Names of the inputs that are no longer needed.
     """
-    network, predictor, packed = pruned.network, pruned.predictor, pruned.pack()
+    network, predictor = pruned.network, pruned.predictor
+    dense = PrunedNetwork.dense(network, np.ones(network.n_parameters))
     return PruningSummary(
         estimator_name=estimator_name,
         layers_before=network.layer_sizes,
@@ -143,8 +147,8 @@ def summarise(
         n_weights_after=counts[1],
         n_inputs_before=network.layer_sizes[0],
         n_inputs_after=len(predictor.used_inputs),
-        n_bytes_before=pruned.theta.nbytes,
-        n_bytes_after=packed["values"].nbytes + getattr(packed["mask"], "nbytes", 0),
+        n_bytes_before=deployed_bytes(dense),
+        n_bytes_after=deployed_bytes(pruned),
         n_multiply_adds_before=int(network.is_weight.sum()),
         n_multiply_adds_after=predictor.n_multiply_adds,
         unused_features=tuple(map(str, unused)),

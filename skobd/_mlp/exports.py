@@ -8,10 +8,12 @@ import numpy as np
 from sklearn.base import is_classifier
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .._export import c, onnx, perceptron
+from .._export import onnx, perceptron
+from .._export.c import CCode
 from .._export.summary import PruningSummary, caption, summarise
 from .._sklearn_compat import API_PAGE, single_block
 from .attributes import FittedAttributes
+from .c_code import to_c
 from .fit import hidden_sizes, stops_early
 from .fitted import Fitted, state_of
 from .targets import ClassTargets, NumberTargets, Targets
@@ -209,38 +211,62 @@ class Exports(FittedAttributes):
         sample = X if hasattr(X, "shape") else rows
         return skl2onnx.to_onnx(self, sample[:1], **kwargs)
 
-    def to_c(self, name: str = "model", used_features_only: bool = False) -> str:
-        """Convert the compacted network to C for microcontrollers, by emlearn.
+    def to_c(
+        self,
+        name: str = "model",
+        used_features_only: bool = False,
+        *,
+        path: Any = None,
+        X: Any = None,
+        y: Any = None,
+        dtype: str = "int8",
+        arithmetic: str = "float",
+        self_test: int = 0,
+    ) -> CCode:
+        """Write C code for microcontrollers: sparse, in 8 bits.
 
-        emlearn also compiles it, which needs a C compiler and leaves files in the folder ``tmp``.
-        The code includes ``eml_net.h`` (in the folder ``emlearn.includedir``) and defines
-        ``<name>_predict``, which returns the index of the class, and ``<name>_regress``.
+        `to_c` writes a whole pipeline, from its raw columns, and says what the code defines.
 
         Parameters
         ----------
         name : str, default="model"
-            Prefix of everything that is defined; an identifier of C.
+            Beginning of all names that are defined; an identifier of C.
         used_features_only : bool, default=False
-            Whether the code takes only the columns in ``used_features_``, which saves memory,
-            instead of all.
+            Whether the code takes only the columns in ``used_features_`` instead of all.
+        path : path-like, default=None
+            File to be written; None for none.
+        X : array-like of shape (n_samples, n_features), default=None
+            Rows such as those to be expected; integer arithmetic needs them.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Targets of ``X``, for accuracies in the comment.
+        dtype : {"int8", "float32"}, default="int8"
+            How weights are stored: in 8 bits with a scale for each unit, or in single precision.
+        arithmetic : {"float", "int"}, default="float"
+            Whether it computes in single precision or in integers.
+        self_test : int, default=0
+            Rows of ``X`` for a ``main`` that returns how many are predicted otherwise than
+            expected.
 
         Returns
         -------
-        code : str
-            Source text, a header file as a whole.
+        code : CCode
+            Source text, a header file as a whole; see `to_c`.
 
         Raises
         ------
-        ImportError
-            If emlearn is not installed.
         NotFittedError
             Before ``fit``.
         ValueError
-            If ``name`` is no identifier, and for what emlearn cannot express: multilabel targets,
-            Poisson regression, and networks without hidden layers.
+            For parameters out of their range, and ``X`` that does not fit the network.
         """
-        check_is_fitted(self)
-        if not (isinstance(name, str) and name.isascii() and name.isidentifier()):
-            raise ValueError(f"name must be an identifier of C, got {name!r}.")
-        inputs = self.used_features_ if used_features_only else None
-        return c.to_c(self.compact().to_sklearn(), name, inputs)
+        return to_c(
+            self,
+            name=name,
+            path=path,
+            X=X,
+            y=y,
+            dtype=dtype,
+            arithmetic=arithmetic,
+            self_test=self_test,
+            used_features_only=used_features_only,
+        )

@@ -110,9 +110,10 @@ class TestSummary:
         assert summary.n_weights_after == model.n_weights_
         assert summary.fraction_left == pytest.approx(1 - model.sparsity_)
         assert (summary.n_inputs_before, summary.n_inputs_after) == (4, n_used)
-        # 98 weights and 17 intercepts in double precision, and afterwards a bit for each
-        assert summary.n_bytes_before == 920
-        assert summary.n_bytes_after == 8 * (model.n_weights_ + 17) + 15
+        # A byte for each of 98 weights, six for each of 17 units, and one for each layer.
+        assert summary.n_bytes_before == 98 + 6 * 17 + 3
+        # The compacted network reads as many columns as it uses, and they are listed.
+        assert summary.n_bytes_after == model.to_c().constant_bytes
         assert summary.n_multiply_adds_before == 98
         assert summary.n_multiply_adds_after == model.n_weights_
         unused = [name for name in frame if name not in model.get_used_feature_names()]

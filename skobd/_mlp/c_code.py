@@ -1,0 +1,225 @@
+"""C code of fitted models: what is to be written is read from the estimator."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
+
+from .._export.c import CCode, Tests, check_parameters, of_columns, write_code
+from .._export.c.inputs import expand, read_columns
+from .._export.c.size import surviving_layers
+from .._export.c.specification import (
+    Affine,
+    Layer,
+    Specification,
+    check_expressible,
+    rows_of,
+    simplified,
+)
+from .attributes import FittedAttributes
+from .fitted import Fitted
+from .names import default_names
+from .targets import ClassTargets
+
+
+def to_c(
+    model: Any,
+    *,
+    name: str = "model",
+    path: Any = None,
+    X: Any = None,
+    y: Any = None,
+    dtype: str = "int8",
+    arithmetic: str = "float",
+    self_test: int = 0,
+    used_features_only: bool = False,
+) -> CCode:
+    """Write a fitted model as C code for microcontrollers, from its raw columns.
+
+    The code is one C99 header without allocation that needs nothing but ``<stdint.h>``, and
+    ``<math.h>`` for probabilities, tanh, logistic and Poisson; it is also C++, and keeps its
+    constants in program memory on AVR. Only weights that survive are stored, in the smallest of
+    several index forms. It defines, for ``name="model"``,
+
+    - ``int model_predict(const float *x)``, the index of the class, for one of several classes;
+    - ``void model_predict(const float *x, float *y)`` for labels and numbers;
+    - ``void model_predict_proba(const float *x, float *p)`` for classes and labels.
+
+    Parameters
+    ----------
+    model : object
+        Fitted `OBDMLPClassifier` or `OBDMLPRegressor`, a `Pipeline` that ends in one, or a search,
+        whose ``best_estimator_`` is written. Of transformers are known: `StandardScaler`,
+        `MinMaxScaler`, `MaxAbsScaler`, `RobustScaler`, `SimpleImputer`, `OneHotEncoder` and
+        `OrdinalEncoder` of whole numbers, feature selectors, and `ColumnTransformer`,
+        `FeatureUnion` and `Pipeline` of these.
+    name : str, default="model"
+        Beginning of all names that are defined; an identifier of C.
+    path : path-like, default=None
+        File to be written; None for none.
+    X : array-like of shape (n_samples, n_columns), default=None
+        Raw rows such as those to be expected. Integer arithmetic needs them to learn the ranges of
+        inputs and activations, beyond which it saturates, and ``self_test`` takes its rows from
+        them; how well the code predicts them is stated in it.
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+        Targets of ``X``, for accuracies in the comment.
+    dtype : {"int8", "float32"}, default="int8"
+        How weights are stored: in 8 bits with a scale for each unit, or in single precision.
+    arithmetic : {"float", "int"}, default="float"
+        Whether it computes in single precision or in integers: 8-bit weights, 16-bit activations
+        and 32-bit sums, which cannot overflow. Integers are small and fast where there is no
+        floating-point unit.
+    self_test : int, default=0
+        Rows of ``X`` that are written with the code, and with a ``main`` that returns how many of
+        them it predicts otherwise than expected. It is compiled if ``model_SELF_TEST`` is defined.
+    used_features_only : bool, default=False
+        Whether ``x`` holds the columns that are used only, in their order, instead of all.
+
+    Returns
+    -------
+    code : CCode
+        The text, a `str` that also has ``constant_bytes``, ``code_bytes`` and ``scratch_bytes``,
+        and ``predict`` and ``predict_proba``, which compute in Python what the code does.
+
+    Raises
+    ------
+    NotFittedError
+        If the model, or a part of it, is not fitted.
+    TypeError
+        For models and transformers that cannot be written in C.
+    ValueError
+        For parameters out of their range, ``X`` that does not fit the model, categories that are
+        no whole numbers, and more than 65,535 columns or units.
+
+    See Also
+    --------
+    register_onnx_converters : For ONNX of whole pipelines.
+    OBDMLPClassifier.summary : Shows the bytes of the constants beside those of the dense network.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skobd import OBDMLPClassifier, to_c
+    >>> X, y = load_iris(return_X_y=True)
+    >>> clf = OBDMLPClassifier((5,), solver="lbfgs", alpha=1, max_iter=1000, random_state=0)
+    >>> pipeline = make_pipeline(StandardScaler(), clf).fit(X, y)
+    >>> code = to_c(pipeline, name="iris", X=X, y=y, arithmetic="int")
+    >>> code.constant_bytes < 100
+    True
+    >>> float((code.predict(X) == y).mean()) > 0.9
+    True
+    """
+    check_parameters(name, dtype, arithmetic, self_test, X is None, y is None)
+    model = _unwrapped(model)
+    specification, fitted = _specification_of(model)
+    tests = None if X is None else _tests(model, fitted, specification, X, y)
+    if used_features_only:
+        # There is no array of no columns in C.
+        used = sorted({read.column for read in specification.inputs}) or [0]
+        specification = of_columns(specification, used)
+        tests = None if tests is None else tests._replace(rows=tests.rows[:, used])
+    code = write_code(specification, name, tests, dtype, arithmetic, self_test)
+    if path is not None:
+        Path(path).write_text(code, encoding="ascii")
+    return code
+
+
+def _specification_of(model: Any) -> tuple[Specification, Fitted]:
+    """Read a fitted estimator, or a pipeline that ends in one."""
+    steps, network = _taken_apart(model)
+    check_is_fitted(network)
+    fitted: Fitted = network._fitted
+    first = next((step for step in steps if hasattr(step, "n_features_in_")), network)
+    n_columns, names = first.n_features_in_, getattr(first, "feature_names_in_", None)
+    columns: Any = [Affine(column) for column in range(n_columns)]
+    for step in steps:
+        columns = read_columns(step, columns)
+    (layer, *others), kept = surviving_layers(fitted.pruned)
+    inputs, weights, biases = expand([columns[k] for k in kept], layer.weights, layer.biases)
+    kind, output_names = _outputs(fitted)
+    specification = simplified(
+        Specification(
+            " > ".join(type(step).__name__ for step in (*steps, network)),
+            tuple(str(name) for name in (default_names(n_columns) if names is None else names)),
+            inputs,
+            (Layer(weights, biases), *others),
+            fitted.pruned.network.activation,
+            kind,
+            output_names,
+        )
+    )
+    check_expressible(specification)
+    return specification, fitted
+
+
+def _unwrapped(model: Any) -> Any:
+    """The pipeline or estimator itself, of a search the best one."""
+    while True:
+        if isinstance(model, FrozenEstimator):
+            model = model.estimator
+        elif hasattr(model, "get_params") and "refit" in model.get_params(deep=False):
+            if not hasattr(model, "best_estimator_"):
+                raise NotFittedError(
+                    f"Of {type(model).__name__} best_estimator_ is written in C: call fit, with "
+                    "refit."
+                )
+            model = model.best_estimator_
+        else:
+            return model
+
+
+def _taken_apart(model: Any) -> tuple[list[Any], Any]:
+    """Transformers from front to back, and the network behind them."""
+    steps: list[Any] = []
+    while isinstance(model, Pipeline | FrozenEstimator):
+        if isinstance(model, Pipeline):
+            steps += [s for _, s in model.steps[:-1] if s is not None and not isinstance(s, str)]
+            model = model.steps[-1][1]
+        else:
+            model = model.estimator
+    if not isinstance(model, FittedAttributes):
+        raise TypeError(
+            f"{type(model).__name__} cannot be written in C: to_c takes an OBDMLPClassifier or "
+            "OBDMLPRegressor, a pipeline that ends in one, or a search over these. A perceptron of "
+            "scikit-learn becomes one by OBDMLPClassifier.from_sklearn."
+        )
+    return steps, model
+
+
+def _outputs(fitted: Fitted) -> tuple[str, tuple[str, ...]]:
+    """Row of `KINDS` and names of the outputs."""
+    targets, n_outputs = fitted.targets, fitted.pruned.network.layer_sizes[-1]
+    if not isinstance(targets, ClassTargets):
+        kind = "exp" if targets.loss.out_activation == "exp" else "identity"
+        return kind, tuple(f"y{k}" for k in range(n_outputs))
+    names = tuple(str(label) for label in targets.classes)
+    if targets.is_multilabel:
+        return "multilabel", names
+    return ("binary" if n_outputs == 1 else "multiclass"), names
+
+
+def _tests(model: Any, fitted: Fitted, specification: Specification, X: Any, y: Any) -> Tests:
+    """Rows with predictions and targets as C code has them."""
+    rows = rows_of(X, specification)
+    targets = None if y is None else _encoded(fitted, np.asarray(y))
+    if targets is not None:
+        check_consistent_length(rows, targets)
+    return Tests(rows, _encoded(fitted, model.predict(X)), targets)
+
+
+def _encoded(fitted: Fitted, y: NDArray[Any]) -> NDArray[Any]:
+    """Indices of classes, or an array of shape (n_samples, n_outputs)."""
+    targets = fitted.targets
+    if not isinstance(targets, ClassTargets) or y.ndim > 1:
+        return y.reshape(len(y), -1)
+    unseen = np.setdiff1d(y, targets.classes)
+    if len(unseen):
+        raise ValueError(f"y has classes that the model does not know: {unseen[:5].tolist()}.")
+    return np.searchsorted(targets.classes, y)
