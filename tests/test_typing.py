@@ -34,7 +34,6 @@ USES = {
     "clf.get_used_feature_names(['a'])": "ndarray",
     "clf.to_c()": "CCode",
     "clf.summary()": "PruningSummary",
-    "clf.summary(X).predict_time_after": "float | None",
     "clf.pruning_path(X, y)": "PruningPath",
     "reg.fit(X, y).predict(X)": "ndarray",
     "reg.partial_fit(X, y)": "OBDMLPRegressor",

@@ -112,8 +112,8 @@ class Update:
         See Loshchilov & Hutter, 2017; here without restarts.
         """
         if self.settings.learning_rate == "cosine":
-            fraction = (epoch + 0.5) / n_epochs
-            self.rate = self.settings.learning_rate_init * 0.5 * (1 + math.cos(math.pi * fraction))
+            angle = math.pi * (epoch + 0.5) / n_epochs
+            self.rate = self.settings.learning_rate_init * 0.5 * (1 + math.cos(angle))
 
     def begin_steps(self, n_steps: int) -> list[tuple[float, float, float, float]]:
         """Begin so many steps; returns the numbers that each of them uses.

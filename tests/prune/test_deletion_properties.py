@@ -95,6 +95,7 @@ def check_consistent(model):
             assert not value[~mask].any()
 
 
+@pytest.mark.filterwarnings("ignore:Pruning has left")
 @pytest.mark.parametrize("activation", ["identity", "logistic", "tanh", "relu"])
 @pytest.mark.parametrize("criterion", list(CRITERIA))
 @quick

@@ -477,7 +477,7 @@ class TestCost:
         def spy(criterion, network, mask, n_samples, n_sets=0):
             seen.append((criterion, n_samples, n_sets))
 
-        monkeypatch.setattr("skobd._mlp.base.check_cost", spy)
+        monkeypatch.setattr("skobd._mlp.fit.check_cost", spy)
         params = {"criterion": "kfac", "granularity": granularity, "prune_fraction": 0.5}
         OBDMLPClassifier((6,), solver="lbfgs", alpha=1, n_rounds=1, **params).fit(*iris)
         assert seen == [("kfac", 150, {"weight": 0, "unit": 3, "feature": 2}[granularity])]
