@@ -9,6 +9,7 @@ from ._displays import (
 from ._export.summary import PruningSummary
 from ._mlp.estimators import OBDMLPClassifier, OBDMLPRegressor
 from ._mlp.path import PruningPath
+from ._mlp.text import export_text
 from ._mlp.transformers import feature_groups_of
 from ._search.converters import register_onnx_converters
 from ._search.feature_selector import OBDFeatureSelector
@@ -28,6 +29,7 @@ __all__ = [
     "PruningSearchCV",
     "PruningSummary",
     "SaliencyDisplay",
+    "export_text",
     "feature_groups_of",
     "register_onnx_converters",
     "stability_selection",
