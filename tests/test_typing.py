@@ -33,6 +33,7 @@ USES = {
     "clf.feature_importances_": "ndarray",
     "clf.get_used_feature_names(['a'])": "ndarray",
     "clf.to_c()": "str",
+    "export_text(clf, feature_names=['a'], max_weights=None)": "str",
     "clf.summary()": "PruningSummary",
     "clf.summary(X).predict_time_after": "float | None",
     "clf.pruning_path(X, y)": "PruningPath",

@@ -1,7 +1,7 @@
 """A network as text: a formula for each unit, from the inputs to the outputs."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -13,6 +13,11 @@ from .._net.pruned import PrunedNetwork
 from .columns import Input, number, rounded
 
 _FUNCTIONS = {"identity": "", "logistic": "logistic", "tanh": "tanh", "relu": "relu"}
+
+
+Matrix = NDArray[np.floating]
+# Terms and intercept of each unit of a layer.
+Sums = list[tuple[tuple["Term", ...], float]]
 
 
 class Kind(NamedTuple):
@@ -197,57 +202,56 @@ def _formulas(described: Described, n_digits: int) -> list[list[Formula]]:
     layers = smaller.network.layers(smaller.theta)
     layers[-1] = layers[-1] * described.scales
     layers[-1][-1] += described.offsets
-    outputs = _outputs(described)
     names = _unit_names(described, smaller.kept[1:])
     function = _FUNCTIONS[network.activation]
-    formulas: list[list[Formula]] = []
-    for index, layer in enumerate(layers):
-        columns = (
-            [_of_inputs(described.inputs, column, n_digits) for column in layer[:-1].T]
-            if index == 0
-            else [_of_units(names[index - 1], column) for column in layer[:-1].T]
-        )
-        heads = outputs if index == len(layers) - 1 else [(n, n, function) for n in names[index]]
-        formulas.append(
-            [
-                Formula(*head, terms, float(intercept))
-                for head, terms, intercept in zip(heads, columns, layer[-1], strict=True)
-            ]
-        )
-    return _referred(formulas)
-
-
-def _of_inputs(
-    inputs: Sequence[Input], weights: NDArray[np.floating], n_digits: int
-) -> tuple[Term, ...]:
-    """Terms of a unit in the columns of the table; those of the same column are one."""
-    found: dict[Input, Term] = {}
-    for index in np.flatnonzero(weights).tolist():
-        given, weight = inputs[index], float(weights[index])
-        key = given.term
-        text, total, constant, size = found.get(key, Term(key.written(n_digits), 0.0, 0.0, 0.0))
-        found[key] = Term(
-            text,
-            total + weight * given.scale,
-            constant + weight * given.offset,
-            size + abs(weight),
-        )
-    return _sorted(found.values())
-
-
-def _of_units(names: Sequence[str], weights: NDArray[np.floating]) -> tuple[Term, ...]:
-    indices = np.flatnonzero(weights).tolist()
-    return _sorted(
-        Term(names[index], float(weights[index]), 0.0, abs(float(weights[index])))
-        for index in indices
+    heads: list[list[tuple[str | None, str, str]]]
+    heads = [[(name, name, function) for name in column] for column in names]
+    heads.append(_outputs(described))
+    sums = [_of_inputs(described.inputs, layers[0], n_digits)]
+    sums += [_of_units(*pair) for pair in zip(names, layers[1:], strict=True)]
+    return _referred(
+        [
+            [Formula(*head, *rest) for head, rest in zip(*pair, strict=True)]
+            for pair in zip(heads, sums, strict=True)
+        ]
     )
 
 
-def _sorted(terms: Iterable[Term]) -> tuple[Term, ...]:
-    return tuple(sorted(terms, key=lambda term: -term.size))
+def _of_inputs(inputs: Sequence[Input], layer: Matrix, n_digits: int) -> Sums:
+    """Sums of units in columns of the table; what is made of the same column is one term."""
+    terms = [given.term for given in inputs]
+    places = {term: place for place, term in enumerate(dict.fromkeys(terms))}
+    sums = np.zeros((3, len(places), layer.shape[1]))
+    scales = np.array([[given.scale, given.offset] for given in inputs])
+    rows = [places[term] for term in terms]
+    np.add.at(sums[0], rows, layer[:-1] * scales[:, :1])
+    np.add.at(sums[1], rows, layer[:-1] * scales[:, 1:])
+    np.add.at(sums[2], rows, np.abs(layer[:-1]))
+    return _sums([term.written(n_digits) for term in places], sums, layer[-1])
 
 
-def _outputs(described: Described) -> list[tuple[None, str, str]]:
+def _of_units(names: Sequence[str], layer: Matrix) -> Sums:
+    weights = layer[:-1]
+    sums = np.array([weights, np.zeros_like(weights), np.abs(weights)])
+    return _sums(names, sums, layer[-1])
+
+
+def _sums(texts: Sequence[str], sums: Matrix, intercepts: Matrix) -> Sums:
+    """Terms, the largest first, and intercept of each unit.
+
+    ``sums`` (3, n_terms, n_units) are the weights, constants and sizes of the terms.
+    """
+    found = []
+    for unit, intercept in enumerate(intercepts.tolist()):
+        order = np.argsort(-sums[2, :, unit], kind="stable")
+        order = order[sums[2, order, unit] > 0]
+        columns = zip(order.tolist(), *sums[:, order, unit].tolist(), strict=True)
+        found.append((tuple(Term(texts[place], *row) for place, *row in columns), intercept))
+    return found
+
+
+def _outputs(described: Described) -> list[tuple[str | None, str, str]]:
+    """Name (none), head and function of the formula of each output."""
     kind, n_outputs = KINDS[described.kind], described.pruned.network.layer_sizes[-1]
     names = described.names[-n_outputs:]
     return [(None, kind.head.format(name=name), kind.function) for name in names]

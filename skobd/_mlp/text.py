@@ -83,11 +83,18 @@ def export_text(
     >>> from sklearn.datasets import load_iris
     >>> from sklearn.pipeline import make_pipeline
     >>> from sklearn.preprocessing import StandardScaler
-    >>> from skobd import OBDMLPRegressor, export_text
-    >>> X = load_iris(as_frame=True).data
-    >>> mlp = OBDMLPRegressor((3,), solver="lbfgs", prune_fraction=0.7, random_state=0)
-    >>> model = make_pipeline(StandardScaler(), mlp).fit(X.iloc[:, :3], X.iloc[:, 3])
-    >>> print(export_text(model))  # doctest: +SKIP
+    >>> from skobd import OBDMLPClassifier, export_text
+    >>> X, y = load_iris(as_frame=True, return_X_y=True)
+    >>> mlp = OBDMLPClassifier((), solver="lbfgs", alpha=1, prune_fraction=0.6, random_state=0)
+    >>> model = make_pipeline(StandardScaler(), mlp).fit(X, y == 0)
+    >>> print(export_text(model, class_names=["other", "setosa"], decimals=1))
+    score = (
+        - 1.1 * petal length (cm)
+        - 2.2 * petal width (cm)
+        + 4.6
+    )
+    probability of setosa = 1 / (1 + exp(-score))
+    predicted: setosa where score > 0, else other
     """
     check_scalar(decimals, "decimals", Integral, min_val=0)
     if max_weights is not None:

@@ -27,7 +27,10 @@ from sklearn.preprocessing import (
 from sklearn.tree import DecisionTreeClassifier
 
 from skobd import OBDMLPClassifier, OBDMLPRegressor, PruningSearchCV, export_text
+from skobd._export import text as formulas_of
 from skobd._export.rules import conjunctions
+from skobd._net.activations import ACTIVATIONS as KNOWN_ACTIVATIONS
+from skobd._net.losses import LOSSES
 
 pd = pytest.importorskip("pandas")
 # A few iterations make any network that can be written.
@@ -481,3 +484,9 @@ def test_rules_that_cannot_be_written():
     model = network("number").fit(X, X[:, 0])
     with pytest.raises(ValueError, match="rules=True needs a classifier"):
         export_text(model, rules=True)
+
+
+def test_every_activation_and_link_can_be_written():
+    assert formulas_of._FUNCTIONS.keys() == KNOWN_ACTIVATIONS.keys()
+    links = {loss.out_activation for loss in LOSSES.values()}
+    assert links - {"logistic", "softmax"} == formulas_of.KINDS.keys() & links
