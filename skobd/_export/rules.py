@@ -103,18 +103,20 @@ def conjunctions(is_on: Table, is_possible: Table) -> list[Conjunction]:
 
 def _cover(covers: Table, n_literals: NDArray[np.intp]) -> list[int]:
     """Rows of a matrix that together cover its columns: greedily, then none that is not needed."""
-    left, chosen = np.ones(covers.shape[1], dtype=bool), []
     # Of columns that few rows cover, those rows are needed most.
     worth = 1 / np.maximum(covers.sum(axis=0), 1)
+    gains, left, chosen = covers @ worth, np.ones(covers.shape[1], dtype=bool), []
     while left.any():
-        gains = (covers[:, left] * worth[left]).sum(axis=1)
-        best = int(np.lexsort((n_literals, -gains.round(12)))[0])
+        best = int(np.lexsort((n_literals, -gains.round(9)))[0])
         chosen.append(best)
-        left &= ~covers[best]
+        gained = left & covers[best]
+        gains -= covers[:, gained] @ worth[gained]
+        left &= ~gained
+    times = covers[chosen].sum(axis=0)
     for row in sorted(chosen, key=lambda k: -int(n_literals[k])):
-        others = [k for k in chosen if k != row]
-        if covers[others].any(axis=0).all():
-            chosen = others
+        if (times[covers[row]] > 1).all():
+            chosen.remove(row)
+            times -= covers[row]
     return sorted(chosen, key=lambda k: (int(n_literals[k]), k))
 
 

@@ -26,7 +26,13 @@ from sklearn.preprocessing import (
 )
 from sklearn.tree import DecisionTreeClassifier
 
-from skobd import OBDMLPClassifier, OBDMLPRegressor, PruningSearchCV, export_text
+from skobd import (
+    OBDFeatureSelector,
+    OBDMLPClassifier,
+    OBDMLPRegressor,
+    PruningSearchCV,
+    export_text,
+)
 from skobd._export import text as formulas_of
 from skobd._export.rules import conjunctions
 from skobd._net.activations import ACTIVATIONS as KNOWN_ACTIVATIONS
@@ -333,6 +339,28 @@ def test_names():
     p, _ = evaluate(text, dict(zip(names, X.to_numpy().T, strict=True)))
     assert_allclose(p[:, 0], model.predict(X.to_numpy()), rtol=1e-8)
     assert "hh0 = relu(" in text
+
+
+def test_given_names_replace_those_seen_in_fit():
+    rng = np.random.default_rng(0)
+    X, y = table(rng), targets("binary", rng, 80)
+    chooser = OBDFeatureSelector(network("binary", hidden_layer_sizes=(4,)), n_features_to_select=3)
+    mlp = network("binary", hidden_layer_sizes=(3,), prune_fraction=0)
+    model = make_pipeline(StandardScaler(), chooser, mlp).fit(X, y)
+    assert_says_the_same(export_text(model, decimals=16), model, X)
+    text = export_text(model, feature_names=list("abcdef"))
+    chosen = np.array(list("abcdef"))[chooser.get_support()]
+    assert set(re.findall(r"\* ([a-f])$", text, re.MULTILINE)) == set(chosen)
+
+
+def test_a_name_of_the_table_that_a_transformer_gives_again():
+    rng = np.random.default_rng(0)
+    X = table(rng, magnitudes=0).rename(columns={"column 0 (u)": "pca__pca0"})
+    joined = make_column_transformer((PCA(1), list(X.columns[3:])), remainder="passthrough")
+    model = make_pipeline(joined, network("number", hidden_layer_sizes=(3,)))
+    model.fit(X, targets("number", rng, len(X)))
+    with pytest.raises(ValueError, match="both have a column named 'pca__pca0'"):
+        export_text(model)
 
 
 # Rules
