@@ -107,6 +107,9 @@ def rules(text):
 
 def holds(literal, columns):
     """Where a literal of a rule is true."""
+    if missing := re.match(r"(.*) is (not )?missing$", literal):
+        cells = columns[f"given {missing[1]}"]
+        return (cells != cells) != bool(missing[2])
     for sign, wanted in ((" != ", False), (" = ", True)):
         if sign in literal:
             column, category = literal.split(sign)

@@ -54,8 +54,8 @@ def rules_of(described: Described, loss: Loss, is_asked: bool) -> str:
     is_possible = _possible(terms, rows)
     rules = {k: conjunctions(predicted[:, k], is_possible) for k in range(predicted.shape[1])}
     if described.kind == "binary":
-        # The other class is what is left.
-        first = min(rules, key=lambda k: (_length(rules[k]), -k))
+        # The other class is what is left; of a class that is always predicted nothing is.
+        first = min((k for k in rules if rules[k]), key=lambda k: (_length(rules[k]), -k))
         rules = {first: rules[first]}
     if not is_asked and sum(map(len, rules.values())) > _MOST_CONJUNCTIONS:
         return ""
@@ -64,7 +64,7 @@ def rules_of(described: Described, loss: Loss, is_asked: bool) -> str:
     ]
     for k, found in rules.items():
         lines += _written(described.names[k], found, terms)
-    if described.kind == "binary":
+    if described.kind == "binary" and any(value != 2 for value in rules[first][0]):
         lines.append(f"else {described.names[1 - first]}")
     return "\n".join(lines)
 
