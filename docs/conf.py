@@ -50,6 +50,7 @@ autosummary_context = {
         "OBDMLPClassifier": "choosing_parameters",
         "OBDMLPRegressor": "choosing_parameters",
         "feature_groups_of": "feature_groups",
+        "export_text": "a_network_as_text",
         "PruningSearchCV": "choosing_a_level",
         "PruningPath": "choosing_a_level",
         "OBDFeatureSelector": "selecting_features",

@@ -10,6 +10,7 @@ from ._export.summary import PruningSummary
 from ._mlp.c_code import to_c
 from ._mlp.estimators import OBDMLPClassifier, OBDMLPRegressor
 from ._mlp.path import PruningPath
+from ._mlp.text import export_text
 from ._mlp.transformers import feature_groups_of
 from ._search.converters import register_onnx_converters
 from ._search.feature_selector import OBDFeatureSelector
@@ -29,6 +30,7 @@ __all__ = [
     "PruningSearchCV",
     "PruningSummary",
     "SaliencyDisplay",
+    "export_text",
     "feature_groups_of",
     "register_onnx_converters",
     "stability_selection",

@@ -33,6 +33,7 @@ USES = {
     "clf.feature_importances_": "ndarray",
     "clf.get_used_feature_names(['a'])": "ndarray",
     "clf.to_c()": "CCode",
+    "export_text(clf, feature_names=['a'], max_weights=None)": "str",
     "clf.summary()": "PruningSummary",
     "clf.pruning_path(X, y)": "PruningPath",
     "reg.fit(X, y).predict(X)": "ndarray",

@@ -4,60 +4,21 @@ import reprlib
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from numbers import Integral
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from sklearn.compose import TransformedTargetRegressor
-from sklearn.exceptions import NotFittedError
-from sklearn.pipeline import Pipeline
-from sklearn.utils.validation import check_is_fitted
 
 from .._mlp.base import BaseOBDMLP
 from .._mlp.feature_groups import columns_by_group
 from .._mlp.fitted import HISTORY_COLUMNS
 from .._mlp.messages import about
-from .._mlp.names import default_names, feature_names
-from .._mlp.path import last_step, steps_before
+from .._mlp.names import Names, check_names, default_names, feature_names
 from .._sklearn_compat import check_matplotlib_support
 
 # Okabe & Ito's palette, which colour-blind readers can tell apart.
 BLUE, VERMILLION, GREEN, PURPLE, ORANGE = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00"
 COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE)
 GREY = "#6b6b6b"
-
-Names: TypeAlias = Sequence[str] | NDArray[Any]
-
-
-def unwrap(estimator: Any, caller: str) -> tuple[list[Any], BaseOBDMLP]:
-    """Transformers before, and the fitted OBD estimator inside, pipelines, searches and the like.
-
-    Raises
-    ------
-    TypeError
-        If there is no OBD estimator inside.
-    NotFittedError
-        If it, or a search around it, is not fitted.
-    """
-    transformers: list[Any] = []
-    while not isinstance(estimator, BaseOBDMLP):
-        if isinstance(estimator, Pipeline | TransformedTargetRegressor):
-            transformers += steps_before(estimator)
-            estimator = last_step(estimator)
-        elif hasattr(estimator, "best_estimator_"):
-            estimator = estimator.best_estimator_
-        elif hasattr(estimator, "cv") and hasattr(estimator, "refit"):
-            raise NotFittedError(
-                f"This {type(estimator).__name__} has no best_estimator_ yet, which {caller} "
-                "needs: fit it first, with refit enabled."
-            )
-        else:
-            raise TypeError(
-                f"{caller} needs an OBDMLPClassifier or OBDMLPRegressor, or a Pipeline or search "
-                f"around one; got {type(estimator).__name__}."
-            )
-    check_is_fitted(estimator)
-    return transformers, estimator
 
 
 def resolve_feature_names(
@@ -95,15 +56,6 @@ def by_groups(masks: np.ndarray, names: Names, mlp: BaseOBDMLP) -> tuple[np.ndar
     ]
     first = [columns[0] for columns in groups.values()]
     return masks[:, first], np.array(own, dtype=object)
-
-
-def check_names(names: Names, n: int, parameter: str) -> np.ndarray:
-    """Names as an array of strings, one for each of ``n`` things."""
-    is_sequence = hasattr(names, "__len__") and not isinstance(names, str)
-    if not is_sequence or len(names) != n:
-        got = f"{len(names)} names" if is_sequence else repr(names)
-        raise ValueError(f"{parameter} must be a sequence of {n} names, got {got}.")
-    return np.array([str(name) for name in names], dtype=object)
 
 
 def check_column(values: Any, name: str, n_levels: int | None = None, most_axes: int = 1) -> None:

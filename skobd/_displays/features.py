@@ -12,9 +12,10 @@ from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from .._mlp.messages import about
-from .._mlp.names import default_names
+from .._mlp.names import check_names, default_names
 from .._mlp.path import last_step
 from .._mlp.transformers import column_of_inputs
+from .._mlp.unwrap import unwrap
 from .._search.feature_selector import OBDFeatureSelector
 from .._search.selection import scored_folds, standard_errors
 from .axes import pretty
@@ -24,11 +25,9 @@ from .common import (
     VERMILLION,
     by_groups,
     check_index,
-    check_names,
     make_axes,
     remove_spines,
     resolve_feature_names,
-    unwrap,
 )
 from .levels import levels_shown, spread
 

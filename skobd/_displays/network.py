@@ -8,19 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_scalar
 
-from .._mlp.names import default_names
+from .._mlp.names import Names, check_names, default_names
+from .._mlp.unwrap import unwrap
 from .._warnings import warn_user
 from .common import (
     BLUE,
     GREY,
     VERMILLION,
-    Names,
     check_layers,
-    check_names,
     check_option,
     make_axes,
     resolve_feature_names,
-    unwrap,
 )
 from .layout import (
     active_network,

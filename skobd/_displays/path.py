@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
+from .._mlp.names import check_names
+from .._mlp.unwrap import unwrap
 from .._prune.granularity import GRANULARITIES
 from .._search.candidates import candidate_names
 from .._search.search import PruningSearchCV
@@ -18,12 +20,10 @@ from .common import (
     VERMILLION,
     check_column,
     check_index,
-    check_names,
     check_option,
     check_path,
     make_axes,
     remove_spines,
-    unwrap,
 )
 
 if TYPE_CHECKING:

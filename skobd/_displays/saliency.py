@@ -8,20 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_scalar
 
-from .._mlp.names import default_names
+from .._mlp.names import Names, check_names, default_names
+from .._mlp.unwrap import unwrap
 from .common import (
     BLUE,
     COLOURS,
     GREY,
-    Names,
     check_axes,
     check_layers,
-    check_names,
     check_option,
     make_axes,
     remove_spines,
     resolve_feature_names,
-    unwrap,
 )
 
 if TYPE_CHECKING:

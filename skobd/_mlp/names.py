@@ -1,11 +1,13 @@
-"""Names of a network's inputs."""
+"""Names of inputs and outputs."""
 
 from collections import Counter
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+Names: TypeAlias = Sequence[str] | NDArray[Any]
 
 
 def default_names(n: int, letter: str = "x") -> np.ndarray:
@@ -38,3 +40,12 @@ def feature_names(estimator: Any, given: Any = None) -> NDArray[Any]:
     if seen is not None and not np.array_equal(names, seen):
         raise ValueError("input_features is not equal to feature_names_in_.")
     return names
+
+
+def check_names(names: Names, n: int, parameter: str) -> np.ndarray:
+    """Names as an array of strings, one for each of ``n`` things."""
+    is_sequence = hasattr(names, "__len__") and not isinstance(names, str)
+    if not is_sequence or len(names) != n:
+        got = f"{len(names)} names" if is_sequence else repr(names)
+        raise ValueError(f"{parameter} must be a sequence of {n} names, got {got}.")
+    return np.array([str(name) for name in names], dtype=object)

@@ -77,7 +77,7 @@ def feature_groups_of(transformer: Any) -> dict[str, Any]:
     {'x0': [0], 'x1': [1, 2, 3], 'x2': [4, 5]}
     """
     check_is_fitted(transformer)
-    first = _first_part(transformer)
+    first = first_part(transformer)
     if getattr(first, "n_features_in_", None) is None:
         raise ValueError(
             f"{type(first).__name__} has no n_features_in_: it is not fitted, or what it takes is "
@@ -136,7 +136,7 @@ def check_one_to_one(estimator: Any, X: Any, arrived: Any) -> None:
             f"network; {wanted}"
         )
     for steps in steps_before(estimator)[:1]:
-        given, seen = _get_feature_names(X), getattr(_first_part(steps), "feature_names_in_", None)
+        given, seen = _get_feature_names(X), getattr(first_part(steps), "feature_names_in_", None)
         # A frozen ColumnTransformer takes columns by name, in any order.
         if given is not None and seen is not None and not np.array_equal(given, seen):
             raise ValueError(
@@ -155,7 +155,7 @@ def check_one_to_one(estimator: Any, X: Any, arrived: Any) -> None:
         )
 
 
-def _first_part(transformer: Any) -> Any:
+def first_part(transformer: Any) -> Any:
     """The part of pipelines and unions that has seen the table itself, and knows its columns."""
     while isinstance(transformer, Pipeline | FeatureUnion):
         parts = _parts(
