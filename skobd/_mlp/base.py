@@ -329,7 +329,7 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
             except DivergenceError as error:
                 error.path = path.built()
                 raise
-            run.tasks.end()
+            run.tasks.end(lambda: {"_fitted": fitted})
             return path.built(run.is_interrupted)
 
     def _has_epochs(self) -> bool:

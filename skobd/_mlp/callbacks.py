@@ -84,9 +84,9 @@ class FitTasks:
             self._epoch = None
         return self._end(self._round, attributes)
 
-    def end(self) -> None:
-        """Report the end of the fit; the estimator is fitted."""
-        self._end(self._fit, dict)
+    def end(self, attributes: Callable[[], dict[str, Any]] = dict) -> None:
+        """Report the end of the fit; ``attributes()`` gives what the estimator still lacks."""
+        self._end(self._fit, attributes)
 
     def _begin_cycle(self, theta: Array, mask: Mask) -> None:
         self._mask = mask
