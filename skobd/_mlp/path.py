@@ -18,8 +18,7 @@ class PruningPath(Bunch):
     """The networks after each round, from dense to sparse.
 
     A `Bunch`: what follows are its keys, readable as attributes. Made by
-    `OBDMLPClassifier.pruning_path`, `OBDMLPRegressor.pruning_path` and, for each fold, by
-    `PruningSearchCV` with ``store_path=True``.
+    `OBDMLPClassifier.pruning_path` and `OBDMLPRegressor.pruning_path`.
 
     Parameters
     ----------

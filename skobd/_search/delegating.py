@@ -1,4 +1,4 @@
-"""What the search and the selector share as estimators around an estimator."""
+"""The common part of search and selector, which are estimators around an estimator."""
 
 from collections.abc import Callable
 from copy import deepcopy
@@ -71,15 +71,9 @@ class DelegatingMixin(CallbackSupportMixin, MetaEstimatorMixin):
         params = check_metadata(X, params)
         if is_routing():
             routed = process_routing(self, "fit", **params)
-            to_fit, to_score, to_split = (
-                routed.get(owner, {}).get(method, {})
-                for owner, method in (
-                    ("estimator", "fit"),
-                    ("scorer", "score"),
-                    ("splitter", "split"),
-                )
-            )
-            return Subset(X, y, to_fit, to_score), to_split
+            # Without folds neither the scorer nor the splitter has a part in the fit.
+            to_score, to_split = routed.scorer.get("score", {}), routed.get("splitter", {})
+            return Subset(X, y, routed.estimator.fit, to_score), to_split.get("split", {})
         if not self._has_folds:
             return Subset(X, y, params, {}), {}
         to_fit = {name: value for name, value in params.items() if name != "groups"}

@@ -70,26 +70,26 @@ class OBDFeatureSelector(DelegatingMixin, SelectorMixin, BaseEstimator):
     Parameters
     ----------
     estimator : OBDMLPClassifier, OBDMLPRegressor, Pipeline or TransformedTargetRegressor
-        What is fitted and pruned. Whatever its ``granularity`` is, inputs are deleted;
+        The model to prune. Whatever its ``granularity`` is, inputs are deleted;
         ``prune_fraction``, ``n_rounds`` and ``prune_tol`` are ignored. The transformers of a
         `Pipeline` must keep columns one to one, as scalers and imputers do, but may change
         their order, as `ColumnTransformer` does; what mixes columns, such as `PCA`, is refused
         before training. A `FunctionTransformer` (unless of a NumPy ufunc) says that it keeps
         them by ``feature_names_out="one-to-one"``, a class of your own by inheriting from
         `sklearn.base.OneToOneFeatureMixin`. Inputs on one scale, such as standardised ones, are
-        what the penalty of the network expects. What selected best where it was measured is
-        ``solver="lbfgs"``, ``criterion="kfac"`` and ``alpha=10``.
+        what the penalty of the network expects. In measurements, ``solver="lbfgs"``,
+        ``criterion="kfac"`` and ``alpha=10`` selected best.
     n_features_to_select : int or float, default=None
-        How many inputs are kept: a number, or a fraction of all. None: half of them, or, with
-        ``cv``, the number that cross-validation chooses. Where the estimator has
+        How many inputs are kept: a number, or a fraction of all; None for half of them or, with
+        ``cv``, for the number that cross-validation chooses. Where the estimator has
         ``feature_groups``, groups and columns in no group are counted, so that
         ``n_features_``, a number of columns, may be larger.
     step : int or float, default=0.35
-        How many inputs go at each level of the path: at most so many, or at most such a
-        fraction of those left (of `RFE` it is a fraction of all).
+        How many inputs go at each level of the path, at most: a number, or a fraction of those
+        left (in `RFE` a fraction of all).
     cv : int, cross-validation generator or iterable, default=None
-        How to score the levels, one path for each fold, as in `PruningSearchCV`; None: not at
-        all. With a given ``n_features_to_select`` the scores are only there to be looked at.
+        How to score the levels, one path for each fold, as in `PruningSearchCV`; None for no
+        scores. With a given ``n_features_to_select`` they do not choose the level.
     scoring : str or callable, default=None
         Score for ``cv`` and of `score`; None for the estimator's ``score``.
     selection : {"one_standard_error", "best"} or callable, default="one_standard_error"
@@ -140,7 +140,7 @@ class OBDFeatureSelector(DelegatingMixin, SelectorMixin, BaseEstimator):
     --------
     stability_selection : How often an input is selected on subsamples.
     FeaturePathDisplay : Which inputs are left at each level.
-    PruningSearchCV : The same for the level of weights.
+    PruningSearchCV : Chooses the level of weights.
 
     References
     ----------

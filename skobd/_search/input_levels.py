@@ -64,7 +64,7 @@ def count_inputs(estimator: Any, n_columns: int) -> int:
         members = members_by_key(groups).values()
         return max(n_columns - sum(len(group) - 1 for group in members), 1)
     except (TypeError, ValueError):
-        # These are no groups, and fit will say so.
+        # The groups are invalid, and fit will say so.
         return n_columns
 
 
@@ -94,8 +94,8 @@ def falling_counts(n_total: int, n_left: int, step: float) -> list[int]:
     ----------
     n_total, n_left : int
     step : int or float
-        At most so many, or at most such a fraction of those left, go at each level; a fraction
-        is made smaller so that all levels have the same.
+        How many inputs go at each level, at most: a number, or a fraction of those left, which is
+        made smaller so that all levels have the same.
     """
     if isinstance(step, Integral) or step * n_total < 1:
         step = max(1, int(step))

@@ -34,11 +34,10 @@ class Scoring:
     Attributes
     ----------
     scorer : callable
-        ``scorer(estimator, X, y)`` returns a number, or for several scorers a dict of them.
-    by_name : dict of str to callable
-        Several scorers; a single one is called "score".
-    are_several : bool
-        A single callable may still return several scores.
+        ``scorer(estimator, X, y)`` returns a number, or for several scorers a dict of them. A
+        single callable may return several scores, too.
+    shown : callable or dict of str to callable
+        The attribute ``scorer_``: the scorer, or several by name.
     only_predicts : bool
         Whether an estimator is only asked to predict: all scorers are scikit-learn's, and no
         pipeline hands metadata to its transformers.
@@ -47,8 +46,7 @@ class Scoring:
     """
 
     scorer: Any
-    by_name: dict[str, Any]
-    are_several: bool
+    shown: Any
     only_predicts: bool
     error_score: Any
     return_train_score: bool
@@ -63,37 +61,26 @@ class Scoring:
     ) -> "Scoring":
         """Make the scorers that the parameters of a search ask for."""
         # If one of several fails, it returns its traceback unless errors are to be raised.
-        scorer = check_scoring(estimator, scoring, raise_exc=error_score == "raise")
-        are_several = isinstance(scoring, list | tuple | dict)
-        if not are_several:
-            scoring = {"score": scoring}
-        elif not isinstance(scoring, dict):
-            scoring = {name: name for name in scoring}
-        names_only = all(one is None or isinstance(one, str) for one in scoring.values())
-        return cls(
-            scorer=scorer,
-            by_name={name: check_scoring(estimator, one) for name, one in scoring.items()},
-            are_several=are_several,
-            only_predicts=names_only and not is_routing(),
-            error_score=error_score,
-            return_train_score=return_train_score,
-        )
-
-    @property
-    def scorer_or_scorers(self) -> Any:
-        """The value of ``scorer_``, which users see."""
-        return self.by_name if self.are_several else self.scorer
+        scorer = shown = check_scoring(estimator, scoring, raise_exc=error_score == "raise")
+        asked = [scoring]
+        if isinstance(scoring, list | tuple | dict):
+            named = scoring if isinstance(scoring, dict) else {name: name for name in scoring}
+            shown = {name: check_scoring(estimator, one) for name, one in named.items()}
+            asked = list(named.values())
+        names_only = all(one is None or isinstance(one, str) for one in asked)
+        return cls(scorer, shown, names_only and not is_routing(), error_score, return_train_score)
 
     def accept_sample_weight(self) -> bool:
         """Whether any scorer does; warns of those that do not."""
-        accepting = {name: accepts_sample_weight(scorer) for name, scorer in self.by_name.items()}
-        refusing = [str(self.by_name[name]) for name, does in accepting.items() if does is False]
+        scorers = list(self.shown.values()) if isinstance(self.shown, dict) else [self.shown]
+        accepting = [accepts_sample_weight(scorer) for scorer in scorers]
+        refusing = [str(one) for one, does in zip(scorers, accepting, strict=True) if does is False]
         if refusing:
             warn_user(
                 f"The scorer {' and the scorer '.join(refusing)} does not support sample_weight: "
                 "rows count alike in its scores, but not in the fit."
             )
-        return any(accepting.values())
+        return any(accepting)
 
 
 # By name, or one without a name; also where the names are not known because scoring failed.
@@ -152,7 +139,7 @@ def score_levels(
     error : Exception or None
         The error that ended the fit.
     """
-    # A level that a callback's wish left out has no score; after an error it has that of errors.
+    # A level that a callback left out has no score; one that an error left out has `error_score`.
     missing = np.nan if error is None else scoring.error_score
     train_missing = missing if scoring.return_train_score else None
     unreached = LevelResult(missing, train_missing, seconds)
@@ -231,7 +218,7 @@ def _score(scoring: Scoring, estimator: Any, subset: Subset) -> tuple[Scores, Ex
         return scoring.error_score, _picklable(error)
     if not isinstance(scores, dict):
         return _number(scores, scoring.scorer), None
-    # Of several scorers, scikit-learn returns the traceback of one that fails.
+    # Among several scorers, scikit-learn returns the traceback in place of one that fails.
     failed = {name: text for name, text in scores.items() if isinstance(text, str) and not raises}
     cause = None
     if failed:

@@ -1,4 +1,4 @@
-"""Choosing the pruning level by cross-validation, with one path for each fold.
+"""The search for the pruning level by cross-validation, with one path for each fold.
 
 With a grid of parameters there is one path for each of its candidates and each fold.
 """
@@ -47,10 +47,10 @@ class PruningSearchCV(DelegatingMixin, BaseEstimator):
     Parameters
     ----------
     estimator : OBDMLPClassifier, OBDMLPRegressor, Pipeline or TransformedTargetRegressor
-        What is fitted; of a `Pipeline`, the last step is pruned and the transformers are fitted
-        on the training rows of each fold. A `TransformedTargetRegressor`, around the pipeline or
-        as its last step, is scored on the scale of ``y``. ``prune_fraction``, ``n_rounds`` and
-        ``prune_tol`` are ignored: one round is made for each level.
+        The model to search for; in a `Pipeline`, the last step is pruned and the transformers are
+        fitted on the training rows of each fold. A `TransformedTargetRegressor`, around the
+        pipeline or as its last step, is scored on the scale of ``y``. ``prune_fraction``,
+        ``n_rounds`` and ``prune_tol`` are ignored: one round is made for each level.
     param_grid : dict or list of dict, default=None
         Parameters of the estimator and their values, as in `GridSearchCV`; None for the level
         alone. All levels of all combinations are compared.
@@ -68,12 +68,12 @@ class PruningSearchCV(DelegatingMixin, BaseEstimator):
         Whether to fit all data along the path to the chosen level. With several scores the name
         of the one that chooses the level, or False.
     selection : {"one_standard_error", "best"} or callable, default="one_standard_error"
-        "one_standard_error": of all levels (of all candidates) whose mean score is within one
-        standard error of the best one's, that with the fewest weights; of equally small networks
-        the best. The standard error is the median over all levels and candidates: with few
-        folds that of a single row is a matter of chance. "best": the level
-        (of any candidate) with the best mean score, the smallest network of equal ones. A
-        callable is given ``cv_results_`` and returns the index of the row, as in
+        "one_standard_error" chooses, among all levels (of all candidates) whose mean score is
+        within one standard error of the best one's, the one with the fewest weights; among
+        equally small networks the best. The standard error is the median over all levels and
+        candidates, since with few folds the one of a single row is a matter of chance. "best"
+        chooses the level (of any candidate) with the best mean score; among equals the smallest
+        network. A callable is given ``cv_results_`` and returns the index of the row, as in
         ``GridSearchCV(refit=callable)``.
     verbose : int, default=0
         1 prints a line for each fold, with its score at every level, and in the end one for
@@ -228,7 +228,7 @@ class PruningSearchCV(DelegatingMixin, BaseEstimator):
         scoring = self._scoring()
         data, split_params = self._check_data(X, y, params, scoring)
         splits = make_splits(self.cv, data, self.estimator, split_params)
-        self.n_splits_, self.scorer_ = len(splits), scoring.scorer_or_scorers
+        self.n_splits_, self.scorer_ = len(splits), scoring.shown
         root = root_context(self, max_subtasks=1 + (self.refit is not False))
         root.call_on_fit_task_begin(**data.as_shown(self))
         settings = FoldSettings(self, data, levels, scoring)
@@ -251,8 +251,8 @@ class PruningSearchCV(DelegatingMixin, BaseEstimator):
         scoring = Scoring.of(
             self.estimator, self.scoring, self.error_score, self.return_train_score
         )
-        if scoring.are_several:
-            self._check_refit_is_among(scoring.by_name)
+        if isinstance(scoring.shown, dict):
+            self._check_refit_is_among(scoring.shown)
         return scoring
 
     def _check_refit_is_among(self, names: Any) -> None:

@@ -1,4 +1,4 @@
-"""Stability selection: how often an input is selected on subsamples of the data.
+"""Stability selection by the frequency of each input on random halves of the data.
 
 With q inputs selected on each of many random halves of the data, and those kept whose frequency
 reaches a threshold pi > 1/2, the expected number V of inputs kept by chance is bounded by

@@ -44,7 +44,7 @@ class Subset:
         estimator.fit(self.X, self.y, **self.fit_params)
 
     def as_shown(self, caller: Any) -> dict[str, Any]:
-        """Arguments of the hooks of callbacks."""
+        """Return the arguments of the hooks of callbacks."""
         metadata = metadata_of(self.fit_params.get("sample_weight"))
         return {"estimator": caller, "X": self.X, "y": self.y, "metadata": metadata}
 

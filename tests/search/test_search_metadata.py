@@ -127,9 +127,10 @@ def test_metadata_of_the_score(iris):
     X, y = iris
     weight = np.where(y == 2, 0.0, 1.0)
     search = make_search().fit(X, y)
-    score = search.score(X, y, sample_weight=weight)
-    assert score == accuracy_score(y, search.predict(X), sample_weight=weight)
-    assert score != search.score(X, y)
+    others = y[::-1]
+    score = search.score(X, others, sample_weight=weight)
+    assert score == accuracy_score(others, search.predict(X), sample_weight=weight)
+    assert score != search.score(X, others)
     with sklearn.config_context(enable_metadata_routing=True):
         scorer = make_scorer(accuracy_score).set_score_request(sample_weight=True)
         search = make_search(scoring=scorer).fit(X, y)
