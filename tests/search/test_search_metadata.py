@@ -111,16 +111,24 @@ def test_metadata_nobody_asked_for_are_refused(iris):
     not hasattr(get_scorer("accuracy"), "_accept_sample_weight"),
     reason="older searches give sample weights to the fit only",
 )
-def test_scorers_that_cannot_take_sample_weights_are_named(iris):
-    def scorer(estimator, X, y):
-        return accuracy_score(y, estimator.predict(X))
+@pytest.mark.parametrize("are_several", [False, True])
+def test_scorers_that_cannot_take_sample_weights_are_named(iris, are_several):
+    def hits(y_true, y_pred):
+        return np.mean(y_true == y_pred)
 
-    weight = np.linspace(0.5, 1.5, 150)
-    with pytest.warns(UserWarning, match="scorer.* does not support sample_weight") as caught:
-        search = make_search(scoring=scorer).fit(*iris, sample_weight=weight)
+    def misses(y_true, y_pred):
+        return np.mean(y_true != y_pred)
+
+    scoring = {"accuracy": "accuracy", "one": make_scorer(hits), "other": make_scorer(misses)}
+    search = make_search(scoring=scoring, refit="one")
+    if not are_several:
+        search = make_search(scoring=scoring["one"])
+    with pytest.warns(UserWarning, match="does not support sample_weight") as caught:
+        search.fit(*iris, sample_weight=np.linspace(0.5, 1.5, 150))
     (told,) = (warning for warning in caught if "sample_weight" in str(warning.message))
     assert told.filename == __file__
-    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    named = [name for name in ("accuracy", "hits", "misses") if name in str(told.message)]
+    assert named == (["hits", "misses"] if are_several else ["hits"])
 
 
 def test_metadata_of_the_score(iris):
