@@ -32,7 +32,6 @@ search = PruningSearchCV(
     prune_fractions=[0, 0.5, 0.7, 0.8, 0.9, 0.95, 0.97, 0.98],
     scoring="neg_log_loss",
     cv=StratifiedKFold(5, shuffle=True, random_state=0),
-    store_path=True,
 )
 search.fit(X_train, y_train)
 PruningPathDisplay.from_search(search, negate_score=True)
@@ -44,19 +43,18 @@ print(f"level {search.best_params_['obdmlpclassifier__prune_fraction']:.0%} is c
 pruned = search.best_estimator_
 print(f"{pruned[-1].n_weights_} weights, held-out accuracy {pruned.score(X_test, y_test):.3f}")
 
-path = search.paths_[0]
+scaler = StandardScaler().fit(X_train)
+path = mlp.pruning_path(scaler.transform(X_train), y_train, prune_fractions=search.prune_fractions)
+X_test_scaled = scaler.transform(X_test)
 for index in range(0, len(path.prune_fractions), 2):
     estimator = path.estimator_at(index)
     print(
-        f"first fold at {path.prune_fractions[index]:4.0%}: {path.n_weights[index]:3d} weights, "
-        f"held-out accuracy {estimator.score(X_test, y_test):.3f}"
+        f"level {path.prune_fractions[index]:4.0%}: {path.n_weights[index]:3d} weights, "
+        f"held-out accuracy {estimator.score(X_test_scaled, y_test):.3f}"
     )
 
 # %%
 # A single fit has a path, too: the objective after each deletion, as the saliencies predicted it,
 # and after retraining.
-X_scaled = StandardScaler().fit_transform(X_train)
-PruningPathDisplay.from_path(
-    mlp.pruning_path(X_scaled, y_train, prune_fractions=search.prune_fractions), kind="objective"
-)
+PruningPathDisplay.from_path(path, kind="objective")
 plt.show()

@@ -8,12 +8,12 @@ from ._displays import (
 )
 from ._export.summary import PruningSummary
 from ._mlp.c_code import to_c
+from ._mlp.column_sources import feature_groups_of
 from ._mlp.estimators import OBDMLPClassifier, OBDMLPRegressor
 from ._mlp.path import PruningPath
 from ._mlp.text import export_text
-from ._mlp.transformers import feature_groups_of
-from ._search.converters import register_onnx_converters
 from ._search.feature_selector import OBDFeatureSelector
+from ._search.onnx_converters import register_onnx_converters
 from ._search.search import PruningSearchCV
 from ._search.stability import stability_selection
 

@@ -1,17 +1,16 @@
-"""Warnings: they point at the line of the user's, and those of a search are told once.
+"""Warnings point at the line of the user's code, and those of many fits are given once.
 
-`warn_user` warns at the user's line, however deep in a pipeline or a search. A search collects what
-its fits have to say, in whatever thread or process they run, and says it once.
+`warn_user` warns at the user's line, however deep in a pipeline or a search. A search collects the
+warnings of its fits, in whatever thread or process they run, and gives each kind once.
 """
 
 import contextlib
 import os
-import re
 import sys
 import warnings
 from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import FrameType
 
 import joblib
@@ -28,9 +27,9 @@ _BETWEEN = (
 
 
 def user_stacklevel() -> int:
-    """The ``stacklevel`` with which the caller's `warnings.warn` points at the user's line.
+    """Find the ``stacklevel`` with which the caller's `warnings.warn` points at the user's line.
 
-    That is the first one outside skobd, scikit-learn, joblib and contextlib.
+    It is the first line outside skobd, scikit-learn, joblib and contextlib.
     """
     frame: FrameType | None = sys._getframe(1)
     level = 1
@@ -51,53 +50,64 @@ class PendingWarning:
     ----------
     message : str
     category : type
+    source : tuple of str and int
+        File and line of the call of `warn_user`; warnings from one line are of one kind, since
+        only the numbers and names in them differ.
     """
 
     message: str
     category: type[Warning]
-
-    @property
-    def kind(self) -> tuple[type[Warning], str]:
-        """Equal for warnings that differ in numbers alone, or in how many of them they list."""
-        text = re.sub(r"\d[\d.e+-]*", "#", self.message)
-        return self.category, re.sub(r"#(, #)+", "#", text)
+    source: tuple[str, int]
 
 
-# Of each thread its own, as `warnings.catch_warnings` is not.
+# A context variable, as each thread has its own; `warnings.catch_warnings` is shared by all.
 _collected: ContextVar[list[PendingWarning] | None] = ContextVar("collected", default=None)
 
 
 def warn_user(message: str, category: type[Warning] = UserWarning) -> None:
-    """Warn at the user's line, or within `collected_warnings` take a note."""
+    """Warn at the user's line, or add to the list of `collected_warnings`."""
+    caller = sys._getframe(1)
+    source = caller.f_code.co_filename, caller.f_lineno
+    give_warnings([PendingWarning(message, category, source)])
+
+
+def give_warnings(pending: Iterable[PendingWarning]) -> None:
+    """Give warnings, of which some may come from another process, as `warn_user` does."""
     collected = _collected.get()
-    if collected is None:
-        warnings.warn(message, category, stacklevel=user_stacklevel())
-    else:
-        collected.append(PendingWarning(message, category))
+    if collected is not None:
+        collected.extend(pending)
+        return
+    for warning in pending:
+        warnings.warn(warning.message, warning.category, stacklevel=user_stacklevel())
 
 
 @contextlib.contextmanager
 def collected_warnings() -> Iterator[list[PendingWarning]]:
-    """Context in which `warn_user` takes notes; those of a context that fails are given."""
+    """Collect warnings in a list instead of giving them; if the context fails, they are given."""
     collected: list[PendingWarning] = []
     token = _collected.set(collected)
     try:
         yield collected
     except BaseException:
         _collected.reset(token)
-        warn_once(collected)
+        give_warnings(_first_of_each_kind(collected))
         raise
     else:
         _collected.reset(token)
 
 
-def warn_once(collected: Iterable[PendingWarning]) -> None:
-    """Of all the warnings of one kind tell the first, and how many there were."""
-    kinds: dict[tuple[type[Warning], str], list[PendingWarning]] = {}
-    for warned in collected:
-        kinds.setdefault(warned.kind, []).append(warned)
-    for alike in kinds.values():
-        message = alike[0].message
-        if len(alike) > 1:
-            message += f" (The first of {len(alike)} such warnings.)"
-        warn_user(message, alike[0].category)
+@contextlib.contextmanager
+def warnings_given_once() -> Iterator[None]:
+    """Give the first warning of each kind when the context ends, and say how many there were."""
+    with collected_warnings() as collected:
+        yield
+    give_warnings(_first_of_each_kind(collected))
+
+
+def _first_of_each_kind(pending: Iterable[PendingWarning]) -> Iterator[PendingWarning]:
+    kinds: dict[tuple[type[Warning], tuple[str, int]], list[PendingWarning]] = {}
+    for warning in pending:
+        kinds.setdefault((warning.category, warning.source), []).append(warning)
+    for first, *others in kinds.values():
+        count = f" (The first of {len(others) + 1} such warnings.)" if others else ""
+        yield replace(first, message=first.message + count)

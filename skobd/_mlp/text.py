@@ -10,10 +10,10 @@ from sklearn.utils import check_scalar
 from .._export.columns import Input
 from .._export.rules import rules_of
 from .._export.text import Described, text_of
+from .column_sources import first_part
 from .names import Names, check_names, default_names, doubled_names
 from .raw_columns import read_inputs, scaling_of
 from .targets import ClassTargets, Targets
-from .transformers import first_part
 from .unwrap import nested, unwrap
 
 

@@ -1,1 +1,1 @@
-"""Which level, by cross-validation."""
+"""Meta-estimators: which level, which candidate and which inputs, by cross-validation."""

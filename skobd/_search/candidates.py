@@ -1,4 +1,4 @@
-"""What is compared besides the levels: the parameters of a grid, checked before any work."""
+"""Candidates of a search: the combinations of a grid of parameters, checked before any work."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from sklearn.model_selection import ParameterGrid
 
 from .._mlp.base import BaseOBDMLP
 from .._mlp.fit import hidden_sizes
-from .._mlp.path import last_step, last_step_name
+from .._mlp.pipelines import last_step, last_step_name
 
 # Parameters that a path does not ask for, because the search says which levels it goes through.
 _NOT_ASKED_FOR = ("prune_fraction", "n_rounds", "prune_tol")
@@ -37,12 +37,12 @@ class Candidate:
         return _nested_name(self.estimator, "prune_fraction")
 
     def at(self, levels: Iterable[float]) -> list[dict[str, Any]]:
-        """Its parameters with each of the levels."""
+        """Combine its parameters with each of the levels."""
         return [{**self.params, self.level_name: level} for level in levels]
 
 
 def make_candidates(estimator: Any, param_grid: Any) -> list[Candidate]:
-    """All combinations in the grid, in its order; without a grid the estimator alone."""
+    """Make all combinations in the grid, in its order; without a grid the estimator alone."""
     estimator = checked_clone(estimator)
     if param_grid is None:
         return [Candidate({}, estimator)]
@@ -56,9 +56,10 @@ def make_candidates(estimator: Any, param_grid: Any) -> list[Candidate]:
 
 
 def candidate_names(params: Sequence[dict[str, Any]]) -> list[str] | None:
-    """For every row of ``cv_results_`` what its candidate is called; None where there is one alone.
+    """Name the candidate of every row of ``cv_results_``; None where there is one alone.
 
-    That are its parameters but the level, without the names of pipeline steps where that is clear.
+    Its name lists its parameters except the level, without the names of pipeline steps where they
+    are not needed to tell parameters apart.
     """
     keys = dict.fromkeys(key for row in params for key in row)
     short = [key.rpartition("__")[2] for key in keys]
@@ -79,7 +80,7 @@ def candidate_names(params: Sequence[dict[str, Any]]) -> list[str] | None:
 
 
 def level_of(params: dict[str, Any]) -> float:
-    """The level in a row of ``cv_results_``."""
+    """Find the level in a row of ``cv_results_``."""
     (level,) = (value for key, value in params.items() if _is_level(key))
     return level
 
@@ -89,9 +90,9 @@ def _is_level(key: str) -> bool:
 
 
 def checked_clone(estimator: Any) -> Any:
-    """A clone of the estimator, which is refused if it has no path.
+    """Clone an estimator, and refuse it if it has no path.
 
-    Of a `TransformedTargetRegressor` that is fitted the parameter counts, not what was fitted.
+    In a fitted `TransformedTargetRegressor` the parameter counts, not the fitted regressor.
     """
     unfitted = clone(estimator, safe=False)
     if not isinstance(last_step(unfitted), BaseOBDMLP):

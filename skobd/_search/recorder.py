@@ -1,4 +1,4 @@
-"""The last step of a pipeline during a search: it makes a path instead of a fit."""
+"""The last step of a pipeline during a search, which makes a path instead of a fit."""
 
 from collections.abc import Callable, Sequence
 from inspect import signature
@@ -7,17 +7,14 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, MetaEstimatorMixin
 
-from .._mlp.path import PruningPath, last_step, put_last, replace_last
-from .._sklearn_compat import (
-    CallbackSupportMixin,
-    hand_down_callbacks,
-    take_callbacks,
-)
+from .._mlp.path import PruningPath
+from .._mlp.pipelines import last_step, put_last, replace_last
+from .._sklearn_compat import CallbackSupportMixin, hand_down_callbacks, take_callbacks
 from .._train.solvers import DivergenceError
 
 
 class PathRecorder(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
-    """Stands in for an estimator, and keeps its path as far as it was reached.
+    """Stand-in for an estimator that keeps its path as far as it was reached.
 
     Parameters
     ----------
@@ -25,8 +22,8 @@ class PathRecorder(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
     levels : tuple of float
         Fractions gone, ascending.
     check_inputs : callable or None
-        Called with the data when they get here, before training, and may refuse them. A plain
-        function, which `clone` leaves as it is.
+        Called with the data as the transformers hand them on, before training; it may refuse them.
+        A plain function, which `clone` leaves as it is.
 
     Attributes
     ----------
@@ -72,7 +69,7 @@ class PathRecorder(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
         return self.estimator.__sklearn_tags__()
 
     def get_metadata_routing(self) -> Any:
-        """What metadata the estimator asks for."""
+        """Get the metadata that the estimator asks for."""
         return self.estimator.get_metadata_routing()
 
 

@@ -1,4 +1,4 @@
-"""The table of a search, ``cv_results_``, from the results of its folds."""
+"""The table of a search, ``cv_results_``, from the results of its folds, and its failures."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -11,22 +11,25 @@ from sklearn.exceptions import FitFailedWarning
 
 from .._sklearn_compat import _yield_masked_array_for_each_param
 from .._warnings import warn_user
-from .folds import FoldResult, LevelResult, Scores
+from .candidates import candidate_names, level_of
+from .scoring import LevelResult, Scores
 from .selection import scored_folds, standard_errors
 
+Folds = Sequence[Sequence[LevelResult]]
 
-def score_names(folds: Sequence[FoldResult]) -> list[str] | None:
-    """Names of the scores; None for one without a name."""
+
+def score_names(folds: Folds) -> list[str] | None:
+    """List the names of the scores; None for one without a name."""
     for fold in folds:
-        for level in fold.levels:
+        for level in fold:
             if isinstance(level.test_scores, dict):
                 return list(level.test_scores)
     return None
 
 
-def warn_of_failures(folds: Sequence[FoldResult], error_score: Any) -> None:
-    """Say which fits failed and why; an error if all of them did."""
-    rows = [level for fold in folds for level in fold.levels]
+def warn_of_failures(folds: Folds, error_score: Any) -> None:
+    """Warn of the fits that failed and say why; raise an error if all of them did."""
+    rows = [level for fold in folds for level in fold]
     errors = Counter(row.error for row in rows if row.error is not None)
     if not errors:
         return
@@ -48,31 +51,19 @@ def warn_of_failures(folds: Sequence[FoldResult], error_score: Any) -> None:
     )
 
 
-def first_cause(folds: Sequence[FoldResult]) -> Exception | None:
-    """The first error of a fit or a score, fold by fold."""
-    causes = (level.cause for fold in folds for level in fold.levels)
+def first_cause(folds: Folds) -> Exception | None:
+    """Find the first error of a fit or a score, fold by fold."""
+    causes = (level.cause for fold in folds for level in fold)
     return next((cause for cause in causes if cause is not None), None)
 
 
 def describe(error: Exception | None) -> str:
-    """Its kind and its text."""
+    """Describe an error by its kind and its text."""
     return f"{type(error).__name__}: {error}"
 
 
-def join(candidates: Sequence[Sequence[FoldResult]]) -> list[FoldResult]:
-    """Folds whose levels are those of all candidates, one candidate after the other."""
-    return [
-        FoldResult(
-            levels=[level for fold in folds for level in fold.levels],
-            path=None,
-            warned=[warned for fold in folds for warned in fold.warned],
-        )
-        for folds in zip(*candidates, strict=True)
-    ]
-
-
-def tabulate(params: list[dict[str, Any]], folds: Sequence[FoldResult]) -> dict[str, Any]:
-    """`PruningSearchCV.cv_results_`, with the columns of `GridSearchCV` and those of pruning."""
+def tabulate(params: list[dict[str, Any]], folds: Folds) -> dict[str, Any]:
+    """Make ``cv_results_``, with the columns of `GridSearchCV` and those of pruning."""
     results: dict[str, Any] = {}
     for kind in ("fit_time", "score_time"):
         times = _column(folds, attrgetter(kind))
@@ -85,7 +76,7 @@ def tabulate(params: list[dict[str, Any]], folds: Sequence[FoldResult]) -> dict[
     }
     for score, scores in tests.items():
         _add_scores(results, f"test_{score}", scores)
-        if folds[0].levels[0].train_scores is not None:
+        if folds[0][0].train_scores is not None:
             _add_scores(results, f"train_{score}", _column(folds, _score_of("train_scores", score)))
     for name in _count_names(folds):
         counts = _column(folds, _count_of(name), dtype=None)
@@ -97,10 +88,10 @@ def tabulate(params: list[dict[str, Any]], folds: Sequence[FoldResult]) -> dict[
 
 
 def _column(
-    folds: Sequence[FoldResult], get: Callable[[LevelResult], float], dtype: Any = np.float64
+    folds: Folds, get: Callable[[LevelResult], float], dtype: Any = np.float64
 ) -> np.ndarray:
-    """A number of each level (row) and fold (column)."""
-    return np.array([[get(level) for level in fold.levels] for fold in folds], dtype=dtype).T
+    """Gather a number of each level (row) and fold (column)."""
+    return np.array([[get(level) for level in fold] for fold in folds], dtype=dtype).T
 
 
 def _score_of(kind: str, name: str) -> Callable[[LevelResult], float]:
@@ -112,9 +103,9 @@ def _score_of(kind: str, name: str) -> Callable[[LevelResult], float]:
     return get
 
 
-def _count_names(folds: Sequence[FoldResult]) -> list[str]:
-    """What was counted at any level; the weights always."""
-    names = [name for fold in folds for level in fold.levels for name in level.counts]
+def _count_names(folds: Folds) -> list[str]:
+    """List what was counted at any level; the weights always are."""
+    names = [name for fold in folds for level in fold for name in level.counts]
     return list(dict.fromkeys(["n_weights", *names]))
 
 
@@ -128,7 +119,7 @@ def _add_splits(results: dict[str, Any], name: str, values: np.ndarray) -> None:
 
 
 def _add_scores(results: dict[str, Any], name: str, scores: np.ndarray) -> None:
-    """Scores of the folds and their statistics, from which folds without any are left out."""
+    """Add the scores of the folds and their statistics; folds without any score do not count."""
     _add_splits(results, name, scores)
     with np.errstate(invalid="ignore"):
         overall = scores.mean(axis=1)
@@ -143,7 +134,20 @@ def _add_scores(results: dict[str, Any], name: str, scores: np.ndarray) -> None:
 
 
 def _mean_and_std(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Over the folds."""
+    """Compute mean and standard deviation over the folds."""
     with np.errstate(invalid="ignore"):  # infinite scores have no spread
         mean = values.mean(axis=1)
         return mean, np.sqrt(((values - mean[:, np.newaxis]) ** 2).mean(axis=1))
+
+
+def print_levels(results: dict[str, Any], metric: str, best_index: int) -> None:
+    """Print a line for every row of ``cv_results_`` and mark the chosen one."""
+    columns = ("mean_n_weights", f"mean_test_{metric}", f"sem_test_{metric}")
+    rows = zip(*(results[name] for name in columns), strict=True)
+    names = candidate_names(results["params"])
+    for index, (n_weights, mean, error) in enumerate(rows):
+        name = f"level {level_of(results['params'][index]):g}"
+        if names is not None:
+            name = f"{names[index]}, {name}"
+        mark = "  <- chosen" if index == best_index else ""
+        print(f"{name}: {n_weights:.0f} weights, {metric} {mean:.4f} +- {error:.4f}{mark}")

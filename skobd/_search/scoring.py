@@ -1,64 +1,258 @@
-"""What the parameter ``scoring`` of a search asks for."""
+"""Scores at every level of a path, by one scorer or by several."""
 
-from dataclasses import dataclass
+import pickle
+import time
+from dataclasses import dataclass, field, replace
+from numbers import Number
+from traceback import format_exc, format_exception
 from typing import Any
 
+import numpy as np
+from sklearn import get_config
 from sklearn.metrics import check_scoring
 
+from .._mlp.path import PruningPath
+from .._mlp.pipelines import steps_before, without_transformers
+from .._prune.granularity import GRANULARITIES
 from .._sklearn_compat import accepts_sample_weight
 from .._warnings import warn_user
+from .subsets import Subset
+
+# Columns of a path that say how many of what it deletes are left.
+_COUNTS = tuple(f"n_{granularity.unit}" for granularity in GRANULARITIES.values())
+
+
+def is_routing() -> bool:
+    """Whether scikit-learn routes metadata."""
+    return get_config()["enable_metadata_routing"]
 
 
 @dataclass(frozen=True)
 class Scoring:
-    """One scorer, or several by name.
+    """How levels are scored: by one scorer, or by several with names.
 
     Attributes
     ----------
     scorer : callable
-        ``scorer(estimator, X, y)`` returns a number, or for several scorers a dict of them.
-    by_name : dict of str to callable
-        Several scorers; a single one is called "score".
-    are_several : bool
-        A single callable may still return several scores.
-    only_predict : bool
-        Whether all are scikit-learn's, which do nothing with an estimator but predict.
+        ``scorer(estimator, X, y)`` returns a number, or for several scorers a dict of them. A
+        single callable may return several scores, too.
+    shown : callable or dict of str to callable
+        The attribute ``scorer_``: the scorer, or several by name.
+    only_predicts : bool
+        Whether an estimator is only asked to predict: all scorers are scikit-learn's, and no
+        pipeline hands metadata to its transformers.
+    error_score : float or "raise"
+    return_train_score : bool
     """
 
     scorer: Any
-    by_name: dict[str, Any]
-    are_several: bool
-    only_predict: bool
+    shown: Any
+    only_predicts: bool
+    error_score: Any
+    return_train_score: bool
 
     @classmethod
-    def of(cls, estimator: Any, scoring: Any, error_score: Any) -> "Scoring":
-        """What the parameters of a search ask for."""
-        # Of several, one that fails returns its traceback unless errors are to be raised.
-        scorer = check_scoring(estimator, scoring, raise_exc=error_score == "raise")
-        are_several = isinstance(scoring, list | tuple | dict)
-        if not are_several:
-            scoring = {"score": scoring}
-        elif not isinstance(scoring, dict):
-            scoring = {name: name for name in scoring}
-        return cls(
-            scorer=scorer,
-            by_name={name: check_scoring(estimator, one) for name, one in scoring.items()},
-            are_several=are_several,
-            only_predict=all(one is None or isinstance(one, str) for one in scoring.values()),
-        )
-
-    @property
-    def scorer_or_scorers(self) -> Any:
-        """As searches show it to users."""
-        return self.by_name if self.are_several else self.scorer
+    def of(
+        cls,
+        estimator: Any,
+        scoring: Any,
+        error_score: Any = "raise",
+        return_train_score: bool = False,
+    ) -> "Scoring":
+        """Make the scorers that the parameters of a search ask for."""
+        # If one of several fails, it returns its traceback unless errors are to be raised.
+        scorer = shown = check_scoring(estimator, scoring, raise_exc=error_score == "raise")
+        asked = [scoring]
+        if isinstance(scoring, list | tuple | dict):
+            named = scoring if isinstance(scoring, dict) else {name: name for name in scoring}
+            shown = {name: check_scoring(estimator, one) for name, one in named.items()}
+            asked = list(named.values())
+        names_only = all(one is None or isinstance(one, str) for one in asked)
+        return cls(scorer, shown, names_only and not is_routing(), error_score, return_train_score)
 
     def accept_sample_weight(self) -> bool:
         """Whether any scorer does; warns of those that do not."""
-        accepting = {name: accepts_sample_weight(scorer) for name, scorer in self.by_name.items()}
-        for name, accepts in accepting.items():
-            if accepts is False:
-                warn_user(
-                    f"The scorer {self.by_name[name]} does not support sample_weight: rows count "
-                    "alike in its scores, but not in the fit."
-                )
-        return any(accepting.values())
+        scorers = list(self.shown.values()) if isinstance(self.shown, dict) else [self.shown]
+        accepting = [accepts_sample_weight(scorer) for scorer in scorers]
+        refusing = [str(one) for one, does in zip(scorers, accepting, strict=True) if does is False]
+        if refusing:
+            warn_user(
+                f"The scorer {' and the scorer '.join(refusing)} does not support sample_weight: "
+                "rows count alike in its scores, but not in the fit."
+            )
+        return any(accepting)
+
+
+# By name, or one without a name; also where the names are not known because scoring failed.
+Scores = dict[str, float] | float
+
+
+@dataclass(frozen=True)
+class LevelResult:
+    """Scores at a level, and the effort to get there.
+
+    Attributes
+    ----------
+    test_scores : dict of str to float, or float
+    train_scores : dict of str to float, float, or None
+        Only if asked for.
+    fit_time, score_time : float
+        Seconds.
+    counts : dict of str to float
+        "n_weights", and "n_units" or "n_features" where those are deleted; empty where the level
+        was not reached.
+    error : str or None
+        Traceback of the error because of which the level was not reached.
+    cause : Exception or None
+        That error, or the first one of scoring.
+    """
+
+    test_scores: Scores
+    train_scores: Scores | None
+    fit_time: float
+    score_time: float = 0.0
+    counts: dict[str, float] = field(default_factory=dict)
+    error: str | None = None
+    cause: Exception | None = None
+
+
+def score_levels(
+    scoring: Scoring,
+    path: PruningPath | None,
+    levels: tuple[float, ...],
+    subsets: tuple[Subset, Subset],
+    seconds: float,
+    error: Exception | None,
+) -> list[LevelResult]:
+    """Score a path at each of the levels.
+
+    Parameters
+    ----------
+    scoring : Scoring
+    path : PruningPath or None
+        As far as it was reached.
+    levels : tuple of float
+    subsets : tuple of two Subset
+        Training and test rows.
+    seconds : float
+        Duration of the fit.
+    error : Exception or None
+        The error that ended the fit.
+    """
+    # A level that a callback left out has no score; one that an error left out has `error_score`.
+    missing = np.nan if error is None else scoring.error_score
+    train_missing = missing if scoring.return_train_score else None
+    unreached = LevelResult(missing, train_missing, seconds)
+    if error is not None:
+        text = "".join(format_exception(error))
+        unreached = replace(unreached, error=text, cause=_picklable(error))
+    if path is None:
+        return [unreached for _ in levels]
+    # Time spent before training, in the transformers, counts for every level.
+    overhead = seconds - path["fit_time"][-1]
+    if scoring.only_predicts:
+        path, subsets = _transform_once(path, subsets, scoring.return_train_score)
+    reached = {level: index for index, level in enumerate(path["prune_fractions"])}
+    return [
+        _score_level(scoring, path, reached[level], subsets, overhead)
+        if level in reached
+        else unreached
+        for level in levels
+    ]
+
+
+def _transform_once(
+    path: PruningPath, subsets: tuple[Subset, Subset], with_train: bool
+) -> tuple[PruningPath, tuple[Subset, Subset]]:
+    """Take the transformers, which all levels share, off the path, and apply them to the rows.
+
+    Text, for instance, takes longer to transform than a network of any level to predict.
+    """
+    steps = steps_before(path["estimator"])
+    train, test = subsets
+    try:
+        test = test.transformed(steps)
+        train = train.transformed(steps) if with_train else train
+    except Exception:
+        # It fails again at every level, where it is reported.
+        return path, subsets
+    estimator = without_transformers(path["estimator"])
+    return PruningPath(**{**path, "estimator": estimator}), (train, test)
+
+
+def _score_level(
+    scoring: Scoring,
+    path: PruningPath,
+    index: int,
+    subsets: tuple[Subset, Subset],
+    overhead: float,
+) -> LevelResult:
+    estimator = path.estimator_at(index)
+    train, test = subsets
+    start = time.perf_counter()
+    test_scores, cause = _score(scoring, estimator, test)
+    score_time = time.perf_counter() - start
+    train_scores = None
+    if scoring.return_train_score:
+        train_scores, train_cause = _score(scoring, estimator, train)
+        cause = cause or train_cause
+    return LevelResult(
+        test_scores=test_scores,
+        train_scores=train_scores,
+        fit_time=overhead + path["fit_time"][index],
+        score_time=score_time,
+        counts={name: path[name][index] for name in _COUNTS if name in path},
+        cause=cause,
+    )
+
+
+def _score(scoring: Scoring, estimator: Any, subset: Subset) -> tuple[Scores, Exception | None]:
+    """Score on some rows; ``error_score`` replaces scores that fail, and the cause is returned."""
+    raises = scoring.error_score == "raise"
+    try:
+        scores = scoring.scorer(estimator, subset.X, subset.y, **subset.score_params)
+    except Exception as error:
+        if raises:
+            raise
+        _warn_of_failure(scoring, format_exc())
+        return scoring.error_score, _picklable(error)
+    if not isinstance(scores, dict):
+        return _number(scores, scoring.scorer), None
+    # Among several scorers, scikit-learn returns the traceback in place of one that fails.
+    failed = {name: text for name, text in scores.items() if isinstance(text, str) and not raises}
+    cause = None
+    if failed:
+        _warn_of_failure(scoring, "\n".join(failed.values()))
+        cause = RuntimeError(next(iter(failed.values())).strip().rpartition("\n")[2])
+    numbers = {
+        name: scoring.error_score if name in failed else _number(score, name)
+        for name, score in scores.items()
+    }
+    return numbers, cause
+
+
+def _warn_of_failure(scoring: Scoring, details: str) -> None:
+    warn_user(
+        "Scoring failed. The score on this train-test partition for these parameters will be "
+        f"set to {scoring.error_score}. Details: \n{details}"
+    )
+
+
+def _number(score: Any, scorer: Any) -> Any:
+    """Return a score as a plain number."""
+    if hasattr(score, "item") and np.size(score) == 1:
+        score = score.item()
+    if not isinstance(score, Number):
+        raise ValueError(
+            f"scoring must return a number, got {score} ({type(score)}) instead. (scorer={scorer})"
+        )
+    return score
+
+
+def _picklable(error: Exception) -> Exception:
+    """Return the error if it can come back from another process, or else one with its text."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error

@@ -1,48 +1,29 @@
-"""Choosing the pruning level by cross-validation, with one path for each fold.
+"""The search for the pruning level by cross-validation, with one path for each fold.
 
 With a grid of parameters there is one path for each of its candidates and each fold.
 """
 
-import os
 import time
 from collections.abc import Callable
-from copy import deepcopy
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from joblib import cpu_count, effective_n_jobs
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
-from sklearn.utils import get_tags, indexable
-from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
-from sklearn.utils.parallel import Parallel, delayed
-from sklearn.utils.validation import check_is_fitted
+from sklearn.base import BaseEstimator, clone
+from sklearn.utils import get_tags
 
-from .._mlp.data import check_targets_of
-from .._mlp.messages import about
-from .._mlp.path import last_step, replace_last
+from .._mlp.pipelines import last_step, replace_last
 from .._prune.schedule import check_levels
-from .._sklearn_compat import (
-    API_PAGE,
-    CallbackSupportMixin,
-    StrOptions,
-    _fit_context,
-    available_if,
-    parallel_block,
-    root_context,
-    take_callbacks,
-)
-from .candidates import Candidate, make_candidates
-from .exports import ExportsOfBestMixin
-from .folds import Fold, FoldResult, FoldTask, Rows, fit_task, run_fold
-from .meta import Routed, check_metadata, fit_anew, is_routing, pass_on_warnings
-from .progress import print_levels, print_refit
+from .._sklearn_compat import API_PAGE, StrOptions, _fit_context, root_context, take_callbacks
+from .candidates import make_candidates
+from .delegating import DelegatingMixin
+from .folds import FoldSettings, fit_task, format_effort, run_folds
 from .recorder import with_recorder
-from .results import describe, first_cause, join, score_names, tabulate, warn_of_failures
+from .results import describe, first_cause, print_levels, score_names, tabulate, warn_of_failures
 from .scoring import Scoring
 from .selection import select_level
-from .splits import make_splits
+from .subsets import Subset, make_splits
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -51,19 +32,7 @@ if TYPE_CHECKING:
 DEFAULT_LEVELS = (0.0, 0.3, 0.5, 0.65, 0.75, 0.82, 0.88, 0.92, 0.95, 0.97)
 
 
-def _best_has(name: str) -> Callable[[Any], bool]:
-    """Condition of a method that the best estimator, or the one to be fitted, must have."""
-
-    def check(search: Any) -> bool:
-        if not search.refit:
-            raise AttributeError(f"{name} needs best_estimator_, which refit=False does not make.")
-        getattr(getattr(search, "best_estimator_", search.estimator), name)
-        return True
-
-    return check
-
-
-class PruningSearchCV(ExportsOfBestMixin, CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
+class PruningSearchCV(DelegatingMixin, BaseEstimator):
     """Search for the pruning level by cross-validation, training once for each fold.
 
     The levels lie on one path: a network pruned to 90 % was pruned to 50 % before. So each fold
@@ -78,10 +47,10 @@ class PruningSearchCV(ExportsOfBestMixin, CallbackSupportMixin, MetaEstimatorMix
     Parameters
     ----------
     estimator : OBDMLPClassifier, OBDMLPRegressor, Pipeline or TransformedTargetRegressor
-        What is fitted; of a `Pipeline`, the last step is pruned and the transformers are fitted
-        on the training rows of each fold. A `TransformedTargetRegressor`, around the pipeline or
-        as its last step, is scored on the scale of ``y``. ``prune_fraction``, ``n_rounds`` and
-        ``prune_tol`` are ignored: one round is made for each level.
+        The model to search for; in a `Pipeline`, the last step is pruned and the transformers are
+        fitted on the training rows of each fold. A `TransformedTargetRegressor`, around the
+        pipeline or as its last step, is scored on the scale of ``y``. ``prune_fraction``,
+        ``n_rounds`` and ``prune_tol`` are ignored: one round is made for each level.
     param_grid : dict or list of dict, default=None
         Parameters of the estimator and their values, as in `GridSearchCV`; None for the level
         alone. All levels of all combinations are compared.
@@ -99,12 +68,12 @@ class PruningSearchCV(ExportsOfBestMixin, CallbackSupportMixin, MetaEstimatorMix
         Whether to fit all data along the path to the chosen level. With several scores the name
         of the one that chooses the level, or False.
     selection : {"one_standard_error", "best"} or callable, default="one_standard_error"
-        "one_standard_error": of all levels (of all candidates) whose mean score is within one
-        standard error of the best one's, that with the fewest weights; of equally small networks
-        the best. The standard error is the median over all levels and candidates: with few
-        folds that of a single row is a matter of chance. "best": the level
-        (of any candidate) with the best mean score, the smallest network of equal ones. A
-        callable is given ``cv_results_`` and returns the index of the row, as in
+        "one_standard_error" chooses, among all levels (of all candidates) whose mean score is
+        within one standard error of the best one's, the one with the fewest weights; among
+        equally small networks the best. The standard error is the median over all levels and
+        candidates, since with few folds the one of a single row is a matter of chance. "best"
+        chooses the level (of any candidate) with the best mean score; among equals the smallest
+        network. A callable is given ``cv_results_`` and returns the index of the row, as in
         ``GridSearchCV(refit=callable)``.
     verbose : int, default=0
         1 prints a line for each fold, with its score at every level, and in the end one for
@@ -114,8 +83,6 @@ class PruningSearchCV(ExportsOfBestMixin, CallbackSupportMixin, MetaEstimatorMix
         failed keep their scores.
     return_train_score : bool, default=False
         Whether to compute scores on the training rows as well.
-    store_path : bool, default=False
-        Whether to keep the networks of every fold and level in ``paths_``.
 
     Attributes
     ----------
@@ -145,9 +112,6 @@ class PruningSearchCV(ExportsOfBestMixin, CallbackSupportMixin, MetaEstimatorMix
         Whether there are several scores.
     n_splits_ : int
         Number of folds.
-    paths_ : list of PruningPath or None
-        The path of every fold, None for one that failed before its first level; with a
-        ``param_grid`` such a list for each candidate. With ``store_path`` only.
     classes_ : ndarray of shape (n_classes,)
         Class labels. Classifiers with ``refit`` only.
     n_features_in_ : int
@@ -204,8 +168,8 @@ class PruningSearchCV(ExportsOfBestMixin, CallbackSupportMixin, MetaEstimatorMix
         "verbose": ["verbose"],
         "error_score": [StrOptions({"raise"}), Real],
         "return_train_score": ["boolean"],
-        "store_path": ["boolean"],
     }
+    _network_name = "best_estimator_"
 
     def __init__(
         self,
@@ -221,7 +185,6 @@ class PruningSearchCV(ExportsOfBestMixin, CallbackSupportMixin, MetaEstimatorMix
         verbose: int = 0,
         error_score: float | str = np.nan,
         return_train_score: bool = False,
-        store_path: bool = False,
     ) -> None:
         self.estimator = estimator
         self.param_grid = param_grid
@@ -234,7 +197,6 @@ class PruningSearchCV(ExportsOfBestMixin, CallbackSupportMixin, MetaEstimatorMix
         self.verbose = verbose
         self.error_score = error_score
         self.return_train_score = return_train_score
-        self.store_path = store_path
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: Any, y: Any = None, **params: Any) -> "Self":
@@ -257,109 +219,50 @@ class PruningSearchCV(ExportsOfBestMixin, CallbackSupportMixin, MetaEstimatorMix
         self : object
             The fitted search.
         """
-        fit_anew(self, lambda: self._fit(X, y, params))
+        self._fit_from_scratch(X, y, params)
         return self
 
     def _fit(self, X: Any, y: Any, params: dict[str, Any]) -> None:
         levels = check_levels(self.prune_fractions)
         candidates = make_candidates(self.estimator, self.param_grid)
         scoring = self._scoring()
-        check_targets_of(type(self).__name__, self.estimator, y)
-        with about("X and y"):
-            X, y = indexable(X, y)
-        routed = self._split_metadata(check_metadata(X, params), scoring)
-        rows = Rows(X, y, routed.fit, routed.score)
+        data, split_params = self._check_data(X, y, params, scoring)
+        splits = make_splits(self.cv, data, self.estimator, split_params)
+        self.n_splits_, self.scorer_ = len(splits), scoring.shown
         root = root_context(self, max_subtasks=1 + (self.refit is not False))
-        root.call_on_fit_task_begin(**rows.shown(self))
-        results = self._run_folds(rows, candidates, levels, scoring, routed.split, root)
-        folds = join(results)
-        pass_on_warnings(folds)
+        root.call_on_fit_task_begin(**data.as_shown(self))
+        settings = FoldSettings(self, data, levels, scoring)
+        folds = run_folds(settings, candidates, splits, root)
         warn_of_failures(folds, self.error_score)
         names = score_names(folds)
         self.multimetric_ = names is not None
         if names is not None:
             self._check_refit_is_among(names)
-        self.cv_results_ = tabulate(
-            [row for candidate in candidates for row in candidate.at(levels)], folds
-        )
-        self.scorer_ = scoring.scorer_or_scorers
-        if self.store_path:
-            paths = [[fold.path for fold in of_candidate] for of_candidate in results]
-            self.paths_ = paths[0] if self.param_grid is None else paths
+        rows = [row for candidate in candidates for row in candidate.at(levels)]
+        self.cv_results_ = tabulate(rows, folds)
         if self.refit or not self.multimetric_:
             self._choose(str(self.refit) if self.multimetric_ else "score", first_cause(folds))
         if self.refit:
-            candidate, level = divmod(self.best_index_, len(levels))
-            self._refit(rows, candidates[candidate].estimator, levels[: level + 1], root)
-        root.call_on_fit_task_end(**rows.shown(self))
+            number, level = divmod(self.best_index_, len(levels))
+            self._refit(data, candidates[number].estimator, levels[: level + 1], root)
+        root.call_on_fit_task_end(**data.as_shown(self))
 
     def _scoring(self) -> Scoring:
-        scoring = Scoring.of(self.estimator, self.scoring, self.error_score)
-        if scoring.are_several:
-            self._check_refit_is_among(scoring.by_name)
+        scoring = Scoring.of(
+            self.estimator, self.scoring, self.error_score, self.return_train_score
+        )
+        if isinstance(scoring.shown, dict):
+            self._check_refit_is_among(scoring.shown)
         return scoring
 
     def _check_refit_is_among(self, names: Any) -> None:
-        """Of several scores one must choose the level, or the user later."""
+        """Check that one of several scores chooses the level, or that the user will."""
         if self.refit is not False and self.refit not in names:
             raise ValueError(
                 "For multi-metric scoring, the parameter refit must be set to the scorer key that "
                 f"chooses the level, one of {sorted(names)}, or to False if there is to be no "
                 f"best_estimator_; got refit={self.refit!r}."
             )
-
-    def _run_folds(
-        self,
-        rows: Rows,
-        candidates: list[Candidate],
-        levels: tuple[float, ...],
-        scoring: Scoring,
-        split_params: dict[str, Any],
-        root: Any,
-    ) -> list[list[FoldResult]]:
-        """One path for each candidate and fold, in parallel; a list of folds for each candidate."""
-        splits = make_splits(self.cv, rows, self.estimator, split_params)
-        self.n_splits_ = len(splits)
-        n_folds = len(candidates) * len(splits)
-        task = self._task(rows, levels, scoring, n_folds)
-        context = root.subcontext(
-            task_name="search", max_subtasks=n_folds, sequential_subtasks=False
-        )
-        context.call_on_fit_task_begin(estimator=self)
-        # Made before the parallel loop, which pickles the tree that their contexts are part of.
-        folds = [
-            Fold(
-                index=index,
-                name=_name(number if len(candidates) > 1 else None, index),
-                estimator=clone(candidate.estimator),
-                train=train,
-                test=test,
-                context=context.subcontext(task_name="fold", task_id=number * len(splits) + index),
-            )
-            for number, candidate in enumerate(candidates)
-            for index, (train, test) in enumerate(splits)
-        ]
-        results = Parallel(n_jobs=self.n_jobs)(delayed(run_fold)(task, fold) for fold in folds)
-        context.call_on_fit_task_end(estimator=self)
-        return [results[start : start + len(splits)] for start in range(0, n_folds, len(splits))]
-
-    def _task(
-        self, rows: Rows, levels: tuple[float, ...], scoring: Scoring, n_folds: int
-    ) -> FoldTask:
-        return FoldTask(
-            caller=self,
-            everything=rows,
-            levels=levels,
-            scorer=scoring.scorer,
-            # With metadata routing, the pipeline may hand metadata to its transformers.
-            only_predicts=scoring.only_predict and not is_routing(),
-            return_train_score=self.return_train_score,
-            error_score=self.error_score,
-            store_path=self.store_path,
-            verbose=int(self.verbose),
-            n_threads=max(1, cpu_count() // min(effective_n_jobs(self.n_jobs), n_folds)),
-            pid=os.getpid(),
-        )
 
     def _choose(self, metric: str, cause: Exception | None) -> None:
         """Set ``best_index_`` and what follows from it."""
@@ -380,142 +283,21 @@ class PruningSearchCV(ExportsOfBestMixin, CallbackSupportMixin, MetaEstimatorMix
         if self.verbose:
             print_levels(results, metric, self.best_index_)
 
-    def _refit(self, rows: Rows, estimator: Any, levels: tuple[float, ...], root: Any) -> None:
+    def _refit(self, data: Subset, estimator: Any, levels: tuple[float, ...], root: Any) -> None:
         """Fit all data along the path to the chosen level, which is the last of these."""
         estimator = with_recorder(clone(estimator), levels)
-        context = root.subcontext(task_name="refit")
         start = time.perf_counter()
-        with fit_task(context, estimator, rows.shown(self)):
-            estimator.fit(*rows.data, **rows.fit_params)
+        fit_task(root.subcontext(task_name="refit"), estimator, data, self)
         self.refit_time_ = time.perf_counter() - start
         path = last_step(estimator).path_
         if self.verbose:
-            print_refit(path, self.refit_time_)
+            left = f"{path['n_weights'][-1]} weights left ({path['sparsity'][-1]:.1%} deleted)"
+            print(f"refit: {left} in {format_effort(path, self.refit_time_)}")
         mlp = path.estimator_at(-1)
         take_callbacks(last_step(estimator), mlp)
         # The level that was chosen, should a callback have ended the fit before.
         mlp.prune_fraction = levels[-1]
         self.best_estimator_ = replace_last(estimator, mlp)
-
-    # ------------------------------------------------------------------ metadata
-
-    def _split_metadata(self, params: dict[str, Any], scoring: Scoring) -> Routed:
-        """Who gets which parameters of ``fit``."""
-        if is_routing():
-            routed = process_routing(self, "fit", **params)
-            return Routed(routed.estimator.fit, routed.scorer.score, routed.splitter.split)
-        to_fit = {name: value for name, value in params.items() if name != "groups"}
-        to_score = {}
-        if params.get("sample_weight") is not None and scoring.accept_sample_weight():
-            to_score["sample_weight"] = params["sample_weight"]
-        return Routed(to_fit, to_score, {"groups": params.get("groups")})
-
-    def get_metadata_routing(self) -> MetadataRouter:
-        """Get who may ask for metadata: the estimator, the scorer and the splitter.
-
-        Returns
-        -------
-        routing : MetadataRouter
-            As scikit-learn's routers give it.
-        """
-        to_fit = MethodMapping().add(caller="fit", callee="fit")
-        to_split = MethodMapping().add(caller="fit", callee="split")
-        to_score = MethodMapping()
-        for caller in ("fit", "score"):
-            to_score.add(caller=caller, callee="score")
-        return (
-            MetadataRouter(owner=self)
-            .add(estimator=self.estimator, method_mapping=to_fit)
-            .add(scorer=self._scoring().scorer, method_mapping=to_score)
-            .add(splitter=self.cv, method_mapping=to_split)
-        )
-
-    # ------------------------------------------------------------------ the best estimator
-
-    @available_if(_best_has("predict"))
-    def predict(self, X: Any) -> NDArray[Any]:
-        """Predict with ``best_estimator_``.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows to predict; columns as in ``fit``.
-
-        Returns
-        -------
-        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Predicted classes or targets.
-        """
-        check_is_fitted(self)
-        return self.best_estimator_.predict(X)
-
-    @available_if(_best_has("predict_proba"))
-    def predict_proba(self, X: Any) -> NDArray[Any]:
-        """Predict probabilities of the classes with ``best_estimator_``.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows to predict; columns as in ``fit``.
-
-        Returns
-        -------
-        p : ndarray of shape (n_samples, n_classes)
-            Columns in the order of ``classes_``.
-        """
-        check_is_fitted(self)
-        return self.best_estimator_.predict_proba(X)
-
-    @available_if(_best_has("predict_log_proba"))
-    def predict_log_proba(self, X: Any) -> NDArray[Any]:
-        """Predict logarithms of the probabilities of the classes with ``best_estimator_``.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows to predict; columns as in ``fit``.
-
-        Returns
-        -------
-        log_p : ndarray of shape (n_samples, n_classes)
-            Columns in the order of ``classes_``.
-        """
-        check_is_fitted(self)
-        return self.best_estimator_.predict_log_proba(X)
-
-    @available_if(_best_has("score"))
-    def score(self, X: Any, y: Any = None, **params: Any) -> float:
-        """Score ``best_estimator_`` by the scorer that chose the level.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows to predict.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
-            Targets.
-        **params : dict of str -> object
-            Metadata for the scorer; with scikit-learn's metadata routing only.
-
-        Returns
-        -------
-        score : float
-            The higher the better.
-        """
-        check_is_fitted(self)
-        if params and not is_routing():
-            raise ValueError(
-                f"score takes {sorted(params)} only with enable_metadata_routing=True; see "
-                "sklearn.set_config."
-            )
-        to_score = process_routing(self, "score", **params).scorer.score
-        scorer = self.scorer_[self.refit] if isinstance(self.scorer_, dict) else self.scorer_
-        score = scorer(self.best_estimator_, X, y, **to_score)
-        return score[self.refit] if isinstance(score, dict) else score
-
-    @property
-    def classes_(self) -> NDArray[Any]:
-        """Class labels; classifiers with ``refit`` only."""
-        return self.best_estimator_.classes_
 
     @property
     def n_features_in_(self) -> int:
@@ -528,21 +310,6 @@ class PruningSearchCV(ExportsOfBestMixin, CallbackSupportMixin, MetaEstimatorMix
         return self.best_estimator_.feature_names_in_
 
     def __sklearn_tags__(self):
-        tags, own = super().__sklearn_tags__(), get_tags(self.estimator)
-        tags.estimator_type = own.estimator_type
-        tags.classifier_tags = deepcopy(own.classifier_tags)
-        tags.regressor_tags = deepcopy(own.regressor_tags)
-        tags.input_tags.pairwise = own.input_tags.pairwise
-        tags.input_tags.sparse = own.input_tags.sparse
+        tags = super().__sklearn_tags__()
+        tags.input_tags.pairwise = get_tags(self.estimator).input_tags.pairwise
         return tags
-
-    def _sk_visual_block_(self):
-        """What notebooks show."""
-        name = "best_estimator_" if hasattr(self, "best_estimator_") else "estimator"
-        return parallel_block(name, getattr(self, name))
-
-
-def _name(candidate: int | None, fold: int) -> str:
-    """What a fold is called where progress is printed."""
-    name = f"fold {fold + 1:2d}"
-    return name if candidate is None else f"candidate {candidate + 1:2d}, {name}"

@@ -7,7 +7,7 @@ import numpy as np
 
 
 def scored_folds(values: np.ndarray) -> np.ndarray:
-    """The columns (folds) that are not NaN in every row; all of them where none has a value.
+    """Select the columns (folds) that are not NaN in every row; all of them if none has a value.
 
     A fold that failed at every level says nothing about the levels, but a NaN in every mean
     would let it decide everything.
@@ -17,9 +17,9 @@ def scored_folds(values: np.ndarray) -> np.ndarray:
 
 
 def standard_errors(scores: np.ndarray) -> np.ndarray:
-    """Standard error of the mean over folds, shape (n_rows,), from (n_rows, n_folds).
+    """Compute standard errors of the mean over folds, shape (n_rows,), from (n_rows, n_folds).
 
-    With a single fold there is none to be had, and 0 is returned.
+    With a single fold it cannot be estimated, and 0 is returned.
     """
     n_folds = scores.shape[1]
     if n_folds < 2:
@@ -29,14 +29,14 @@ def standard_errors(scores: np.ndarray) -> np.ndarray:
 
 
 def _smallest(rows: np.ndarray, sizes: np.ndarray, means: np.ndarray) -> int:
-    """Of some rows that of the smallest network, then the best score, then the first."""
-    # A size that is not known is no argument for a network.
+    """Find the row of the smallest network; among equals the best score, then the first."""
+    # A network of unknown size counts as the largest.
     known = np.where(np.isfinite(sizes[rows]), sizes[rows], np.inf)
     return int(rows[np.lexsort((-means[rows], known))[0]])
 
 
 def median_error(means: np.ndarray, errors: np.ndarray) -> float:
-    """Median of the standard errors of all rows whose mean score is finite.
+    """Compute the median of the standard errors of all rows whose mean score is finite.
 
     With few folds the error of a single row is a matter of chance, and the rows are scored on the
     same folds; a candidate that diverges in one of them must not widen it.
@@ -48,10 +48,10 @@ def median_error(means: np.ndarray, errors: np.ndarray) -> float:
 def best_and_threshold(
     means: np.ndarray, errors: np.ndarray, sizes: np.ndarray
 ) -> tuple[int, float]:
-    """The row of the best mean score, and the least score within one standard error of it.
+    """Find the row of the best mean score, and the least score within one standard error of it.
 
-    The standard error is the median over all rows, `median_error`. Of equal means that of the
-    smallest network counts as the best; means that are not finite do not count.
+    The standard error is the median over all rows, `median_error`. Among equal means the smallest
+    network counts as the best; means that are not finite do not count.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def best_and_threshold(
 
 
 def select_level(results: dict, metric: str, selection: str | Callable) -> int:
-    """Index of the chosen row of ``cv_results_``: a candidate at a level.
+    """Choose a row of ``cv_results_``: a candidate at a level.
 
     Rows whose mean score is not finite cannot be chosen.
 

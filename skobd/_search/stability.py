@@ -1,4 +1,4 @@
-"""Stability selection: how often an input is selected on subsamples of the data.
+"""Stability selection by the frequency of each input on random halves of the data.
 
 With q inputs selected on each of many random halves of the data, and those kept whose frequency
 reaches a threshold pi > 1/2, the expected number V of inputs kept by chance is bounded by
@@ -9,22 +9,20 @@ of p inputs (Meinshausen & Buehlmann, 2010, theorem 1; it assumes that all input
 are equally likely to be selected, and a selection better than guessing).
 """
 
-import os
+from functools import partial
 from numbers import Integral
 from typing import Any
 
 import numpy as np
-from joblib import cpu_count, effective_n_jobs
 from sklearn.base import clone, is_classifier
 from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 from sklearn.utils import Bunch, check_random_state, indexable
 from sklearn.utils.multiclass import type_of_target
-from sklearn.utils.parallel import Parallel, delayed
 
 from .._mlp.data import check_targets_of
 from .._mlp.messages import about
 from .._mlp.names import default_names
-from .._mlp.path import last_step
+from .._mlp.pipelines import last_step
 from .._sklearn_compat import (
     Interval,
     RealNotInt,
@@ -33,24 +31,24 @@ from .._sklearn_compat import (
     validate_parameter_constraints,
     without_callback_state,
 )
-from .feature_selector import (
+from .._warnings import warnings_given_once
+from .folds import in_parallel
+from .input_levels import (
     SELECTION_CONSTRAINTS,
-    along_columns,
+    clone_for_inputs,
     column_masks,
     count_columns,
-    counts_along,
-    deletes_inputs,
-    levels_of,
-    n_deletable,
+    count_inputs,
+    input_counts,
+    levels_at,
+    with_input_recorder,
 )
-from .folds import Rows, worker_threads
-from .meta import check_metadata
 from .recorder import recorded_path
+from .subsets import Subset, check_metadata
 
 _CONSTRAINTS = {
     **SELECTION_CONSTRAINTS,
     "n_subsamples": [Interval(Integral, 1, None, closed="left")],
-    "subsample": [Interval(RealNotInt, 0, 1, closed="neither")],
     "threshold": [Interval(RealNotInt, 0.5, 1, closed="right")],
     "n_jobs": [Integral, None],
     "random_state": ["random_state"],
@@ -63,9 +61,7 @@ def stability_selection(
     y: Any,
     *,
     n_features_to_select: float | None = None,
-    step: float = 0.35,
     n_subsamples: int = 100,
-    subsample: float = 0.5,
     threshold: float = 0.75,
     n_jobs: int | None = None,
     random_state: int | np.random.RandomState | None = None,
@@ -73,9 +69,10 @@ def stability_selection(
 ) -> Bunch:
     """Select the inputs that survive pruning on most subsamples of the data.
 
-    On each subsample, drawn without replacement, one pruning path is fitted that deletes whole
-    inputs, as in `OBDFeatureSelector`. Where inputs are correlated or there are few samples, one
-    path keeps some of them by chance; the frequencies tell which.
+    Each subsample is a random half of the data, in which classes keep their proportions. On each,
+    one pruning path is fitted that deletes whole inputs, as in `OBDFeatureSelector`. Where inputs
+    are correlated or there are few samples, one path keeps some of them by chance; the
+    frequencies tell which.
 
     Parameters
     ----------
@@ -89,12 +86,8 @@ def stability_selection(
     n_features_to_select : int or float, default=None
         How many inputs are left at the last level of each path, or which fraction of all; None
         for half of them.
-    step : int or float, default=0.35
-        How many inputs go at each level, as in `OBDFeatureSelector`.
     n_subsamples : int, default=100
         Number of subsamples.
-    subsample : float, default=0.5
-        Fraction of the samples in each, in (0, 1). Of classes the proportions are kept.
     threshold : float, default=0.75
         Least frequency of a selected input, in (0.5, 1].
     n_jobs : int or None, default=None
@@ -118,7 +111,7 @@ def stability_selection(
             Where the frequency reaches the threshold.
         error_bound : ndarray of shape (n_levels,)
             Upper bound of the expected number of inputs selected by chance, from the number of
-            inputs left at the level (of random halves; see the reference).
+            inputs left at the level (see the reference).
         feature_names : ndarray of str of shape (n_features,)
             Column names of ``X``, or x0, x1, ...
         masks : ndarray of bool of shape (n_subsamples, n_levels, n_features)
@@ -151,35 +144,28 @@ def stability_selection(
     """
     given = {
         "n_features_to_select": n_features_to_select,
-        "step": step,
         "n_subsamples": n_subsamples,
-        "subsample": subsample,
         "threshold": threshold,
         "n_jobs": n_jobs,
         "random_state": random_state,
     }
     validate_parameter_constraints(_CONSTRAINTS, given, caller_name="stability_selection")
-    estimator = deletes_inputs(estimator)
+    estimator = clone_for_inputs(estimator)
     without_callback_state(last_step(estimator))
     n_columns = count_columns(X)
     check_targets_of("stability_selection", estimator, y)
     with about("X and y"):
         X, y = indexable(X, y)
-    n_total = n_deletable(estimator, n_columns)
-    counts = counts_along(n_total, n_features_to_select, step)
-    rows = Rows(X, y, check_metadata(X, fit_params), {})
+    n_total = count_inputs(estimator, n_columns)
+    counts = input_counts(n_total, n_features_to_select)
+    data = Subset(X, y, check_metadata(X, fit_params), {})
     rng = check_random_state(random_state)
-    subsamples = _draw(estimator, rows, n_subsamples, subsample, rng)
-    seeds = rng.randint(np.iinfo(np.int32).max, size=n_subsamples)
-    n_threads = max(1, cpu_count() // min(effective_n_jobs(n_jobs), n_subsamples))
-    masks = np.array(
-        Parallel(n_jobs=n_jobs)(
-            delayed(_masks_of_path)(
-                clone(estimator), rows, drawn, levels_of(counts), seed, (n_threads, os.getpid())
-            )
-            for drawn, seed in zip(subsamples, seeds.tolist(), strict=True)
-        )
-    )
+    halves = _draw_halves(estimator, data, n_subsamples, rng)
+    seeds = rng.randint(np.iinfo(np.int32).max, size=n_subsamples).tolist()
+    find_masks = partial(_masks_of_path, estimator, data, levels_at(counts))
+    with warnings_given_once():
+        found = in_parallel(find_masks, list(zip(halves, seeds, strict=True)), n_jobs)
+    masks = np.array(found)
     frequencies = masks.mean(axis=0)
     names = _get_feature_names(X)
     return Bunch(
@@ -192,31 +178,30 @@ def stability_selection(
     )
 
 
-def _draw(
-    estimator: Any, rows: Rows, n_subsamples: int, subsample: float, rng: np.random.RandomState
+def _draw_halves(
+    estimator: Any, data: Subset, n_subsamples: int, rng: np.random.RandomState
 ) -> list[np.ndarray]:
-    """Rows of each subsample."""
-    is_stratified = is_classifier(estimator) and type_of_target(rows.y) in ("binary", "multiclass")
+    """Draw the rows of each subsample, without replacement."""
+    is_stratified = is_classifier(estimator) and type_of_target(data.y) in ("binary", "multiclass")
     kind = StratifiedShuffleSplit if is_stratified else ShuffleSplit
-    splitter = kind(n_subsamples, train_size=subsample, random_state=rng)
+    splitter = kind(n_subsamples, train_size=0.5, random_state=rng)
     with about("subsample"):
-        return [drawn for drawn, _ in splitter.split(rows.X, rows.y)]
+        return [drawn for drawn, _ in splitter.split(data.X, data.y)]
 
 
 def _masks_of_path(
-    estimator: Any,
-    rows: Rows,
-    drawn: np.ndarray,
-    levels: tuple[float, ...],
-    seed: int,
-    threads: tuple[int, int],
+    estimator: Any, data: Subset, levels: tuple[float, ...], drawn: tuple[np.ndarray, int]
 ) -> np.ndarray:
-    """Which inputs are left at each level on a subsample, shape (n_levels, n_features)."""
-    seen = rows.take(estimator, drawn)
+    """Mark the inputs left at each level on a subsample, shape (n_levels, n_features).
+
+    ``drawn`` has the rows of the subsample and the seed of the network.
+    """
+    rows, seed = drawn
+    estimator = clone(estimator)
+    subset = data.take(estimator, rows)
     last_step(estimator).set_params(random_state=seed)
-    estimator = along_columns(estimator, levels, rows.X)
-    with worker_threads(*threads):
-        estimator.fit(*seen.data, **seen.fit_params)
+    estimator = with_input_recorder(estimator, levels, data.X)
+    subset.fit(estimator)
     path = recorded_path(estimator)
     assert path is not None
-    return column_masks(path, _num_features(rows.X))
+    return column_masks(path, _num_features(data.X))

@@ -9,7 +9,7 @@ import pytest
 from joblib import parallel_config
 from models import digest
 from scipy.stats import rankdata
-from searches import LEVELS, make_classifier, make_search
+from searches import LEVELS, KeepsNetworks, make_classifier, make_search
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.exceptions import FitFailedWarning
 from sklearn.metrics import make_scorer
@@ -32,7 +32,9 @@ pytestmark = pytest.mark.filterwarnings(
 def test_scores_and_networks_are_those_made_by_hand(iris, params):
     X, y = iris
     estimator = make_classifier(**params)
-    search = make_search(estimator, return_train_score=True, store_path=True).fit(X, y)
+    search = make_search(estimator, return_train_score=True).fit(X, y)
+    keeper = KeepsNetworks()
+    make_search(estimator, scoring=keeper, refit=False).fit(X, y)
     for fold, (train, test) in enumerate(StratifiedKFold(3).split(X, y)):
         path = clone(estimator).pruning_path(X[train], y[train], prune_fractions=LEVELS)
         for index in range(len(LEVELS)):
@@ -42,15 +44,17 @@ def test_scores_and_networks_are_those_made_by_hand(iris, params):
             column = f"split{fold}_train_score"
             assert search.cv_results_[column][index] == at_step.score(X[train], y[train])
             assert search.cv_results_[f"split{fold}_n_weights"][index] == at_step.n_weights_
-            assert digest(search.paths_[fold].estimator_at(index)) == digest(at_step)
+            assert digest(keeper.by_fold()[fold][index]) == digest(at_step)
 
 
 def test_pipeline_fits_its_transformers_on_the_training_rows_only(iris):
     X, y = iris
     estimator = make_pipeline(StandardScaler(), make_classifier())
-    search = make_search(estimator, store_path=True).fit(X, y)
+    keeper = KeepsNetworks()
+    search = make_search(estimator).fit(X, y)
+    make_search(estimator, scoring=keeper, refit=False).fit(X, y)
     for fold, (train, test) in enumerate(StratifiedKFold(3).split(X, y)):
-        pipeline = search.paths_[fold].estimator_at(1)
+        pipeline = keeper.by_fold()[fold][1]
         np.testing.assert_array_equal(pipeline[0].mean_, X[train].mean(axis=0))
         score = search.cv_results_[f"split{fold}_test_score"][1]
         assert score == pipeline.score(X[test], y[test])
@@ -77,10 +81,9 @@ class Counter(TransformerMixin, BaseEstimator):
 def test_rows_are_transformed_once_for_all_levels(iris, monkeypatch):
     monkeypatch.setattr(Counter, "n_rows", [])
     estimator = make_pipeline(Counter(), Pipeline([("c", Counter()), ("mlp", make_classifier())]))
-    search = make_search(estimator, return_train_score=True, store_path=True).fit(*iris)
+    make_search(estimator, return_train_score=True).fit(*iris)
     # Both transformers: for the fit, the held-out rows and the training rows of each fold; refit.
     assert sorted(Counter.n_rows) == [50] * 6 + [100] * 12 + [150] * 2
-    assert "transform" not in vars(search.paths_[0].estimator[0])
 
 
 @pytest.mark.parametrize("kind", ["mutates a copy", "mutates its rows", "pickles"])
@@ -101,11 +104,17 @@ def test_scorers_may_do_anything_with_the_pipeline(iris, kind):
 
     pipeline = make_pipeline(StandardScaler(), make_classifier())
     search = PruningSearchCV(pipeline, prune_fractions=LEVELS, cv=3, scoring=scorer)
-    search.set_params(store_path=True, error_score="raise").fit(*iris)
+    search.set_params(error_score="raise").fit(*iris)
     X, y = iris
-    for index, (_, test) in enumerate(StratifiedKFold(3).split(X, y)):
-        path = search.paths_[index]
-        expected = [scorer(path.estimator_at(i), X[test].copy(), y[test]) for i in range(3)]
+    for index, (train, test) in enumerate(StratifiedKFold(3).split(X, y)):
+        scaler = StandardScaler().fit(X[train])
+        path = make_classifier().pruning_path(
+            scaler.transform(X[train]), y[train], prune_fractions=LEVELS
+        )
+        expected = [
+            scorer(make_pipeline(scaler, path.estimator_at(i)), X[test].copy(), y[test])
+            for i in range(3)
+        ]
         np.testing.assert_allclose(search.cv_results_[f"split{index}_test_score"], expected)
 
 
@@ -137,8 +146,7 @@ def test_threads_of_one_process_divide_the_cores(iris, monkeypatch, n_cores, n_e
         limits.append(n_threads)
         return nullcontext()
 
-    for module in ("folds", "search"):
-        monkeypatch.setattr(f"skobd._search.{module}.cpu_count", lambda: n_cores)
+    monkeypatch.setattr("skobd._search.folds.cpu_count", lambda: n_cores)
     monkeypatch.setattr("skobd._search.folds.reproducible_threads", reproducible_threads)
     with parallel_config(backend="threading"):
         make_search(n_jobs=2, refit=False).fit(*iris)

@@ -12,7 +12,13 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from skobd._warnings import PendingWarning, collected_warnings, warn_once, warn_user
+from skobd._warnings import (
+    PendingWarning,
+    collected_warnings,
+    give_warnings,
+    warn_user,
+    warnings_given_once,
+)
 
 
 def caught_of(search, *data, **params):
@@ -77,8 +83,8 @@ def test_what_was_collected_is_told_when_the_context_fails():
 
     def fail():
         with collected_warnings():
-            warn_user("Layer 1 is empty.")
-            warn_user("Layer 27 is empty.")
+            for layer in (1, 27):
+                warn_user(f"Layer {layer} is empty.")
             warn_user("Layer 3 is empty.", RuntimeWarning)
             raise KeyError
 
@@ -95,27 +101,42 @@ def test_what_was_collected_is_told_when_the_context_fails():
 
 def test_warnings_within_warnings_are_collected_by_the_outer_one():
     with collected_warnings() as outer:
-        with collected_warnings() as inner:
+        with warnings_given_once(), collected_warnings() as inner:
             warn_user("one")
         assert outer == []
-        warn_once(inner + inner)
-    assert outer == [PendingWarning("one (The first of 2 such warnings.)", UserWarning)]
+        with warnings_given_once():
+            give_warnings(inner + inner)
+    (given,) = outer
+    assert (given.message, given.category) == ("one (The first of 2 such warnings.)", UserWarning)
 
 
-@pytest.mark.parametrize(
-    ("one", "other", "are_alike"),
-    [
-        ("after 20 iterations", "after 3 iterations", True),
-        ("loss 1.5e-07.", "loss 20.", True),
-        ("after round 1.", "after round 1, 2, 3.", True),
-        ("after round 1, 2.", "in dense training.", False),
-        ("'x3' is off scale", "'x12' is off scale", True),
-    ],
-)
-def test_kinds_of_warnings(one, other, are_alike):
-    first, second = PendingWarning(one, UserWarning), PendingWarning(other, UserWarning)
-    assert (first.kind == second.kind) == are_alike
-    assert first.kind != PendingWarning(one, ConvergenceWarning).kind
+def test_warnings_are_of_one_kind_if_one_line_gives_them():
+    lines = [("a.py", 1), ("a.py", 1), ("a.py", 2), ("b.py", 1)]
+    pending = [PendingWarning(f"{n} rows", UserWarning, line) for n, line in enumerate(lines)]
+    pending.append(PendingWarning("5 rows", RuntimeWarning, lines[0]))
+    with collected_warnings() as collected, warnings_given_once():
+        give_warnings(pending)
+    assert [(one.message, one.category) for one in collected] == [
+        ("0 rows (The first of 2 such warnings.)", UserWarning),
+        ("2 rows", UserWarning),
+        ("3 rows", UserWarning),
+        ("5 rows", RuntimeWarning),
+    ]
+
+
+def test_every_scorer_that_fails_is_reported(iris):
+    def first(estimator, X, y):
+        raise RuntimeError("first is out of order")
+
+    def second(estimator, X, y):
+        raise KeyError("second is out of order")
+
+    scoring = {"accuracy": "accuracy", "first": first, "second": second}
+    search = make_search(scoring=scoring, refit="accuracy", error_score=-1.0)
+    search.set_params(estimator__max_iter=500)
+    (warning,) = caught_of(search, *iris)
+    for message in ("first is out", "second is out", "(The first of 9 such warnings.)"):
+        assert message in str(warning.message)
 
 
 # ---------------------------------------------------------------------- causes

@@ -83,10 +83,20 @@ def test_subsamples_are_halves_with_all_classes(informative, monkeypatch):
         assert len(labels) == len(set(weights)) == 150
         assert abs(labels.mean() - y.mean()) < 0.01
     assert len({seed for seed, _, _ in seen}) == 6
-    quarter = stability_selection(make_classifier(), X, y, subsample=0.25, **SMALL,
-                                  sample_weight=weight)  # fmt: skip
-    assert len(seen[-1][1]) == 75
-    assert quarter.masks.shape == result.masks.shape
+
+
+@pytest.mark.parametrize(("backend", "n_jobs"), [("loky", 2), ("threading", 2), ("loky", 1)])
+def test_warnings_of_all_subsamples_are_given_once(informative, backend, n_jobs):
+    with (
+        parallel_config(backend=backend),
+        pytest.warns(UserWarning, match=r"far off scale.*\(The first of 6 such") as caught,
+    ):
+        stability_selection(
+            make_classifier(tol=0.1), 1e3 * informative[0], informative[1], **SMALL, n_jobs=n_jobs
+        )
+    # Some of the subsamples do not converge, too.
+    assert {warning.filename for warning in caught} == {__file__}
+    assert len(caught) == len({warning.category for warning in caught})
 
 
 def test_regression_in_a_pipeline(diabetes):
@@ -104,9 +114,7 @@ def test_regression_in_a_pipeline(diabetes):
     ("params", "message"),
     [
         ({"n_subsamples": 0}, "The 'n_subsamples' parameter"),
-        ({"subsample": 1.0}, "The 'subsample' parameter"),
         ({"threshold": 0.5}, "The 'threshold' parameter"),
-        ({"step": 0}, "The 'step' parameter"),
         ({"n_features_to_select": 0}, "The 'n_features_to_select' parameter"),
         ({"random_state": "x"}, "The 'random_state' parameter"),
     ],

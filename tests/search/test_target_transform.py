@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import sklearn
 from models import digest
-from searches import LEVELS, make_search
+from searches import LEVELS, KeepsNetworks, make_search
 from sklearn.base import clone
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.linear_model import LinearRegression, Ridge
@@ -96,10 +96,12 @@ def test_levels_are_scored_on_the_scale_of_the_targets(diabetes, case, scoring):
         def scoring(estimator, X, y):
             return -mean_absolute_error(y, estimator.predict(X))
 
-    search = make_search(estimator, scoring=scoring, cv=KFold(3), store_path=True).fit(X, y)
+    search = make_search(estimator, scoring=scoring, cv=KFold(3), refit=False).fit(X, y)
+    keeper = KeepsNetworks()
+    make_search(estimator, scoring=keeper, cv=KFold(3), refit=False).fit(X, y)
     for index, (_, test) in enumerate(KFold(3).split(X)):
         for level in range(len(LEVELS)):
-            at_level = search.paths_[index].estimator_at(level)
+            at_level = keeper.by_fold()[index][level]
             assert innermost(at_level).prune_fraction == LEVELS[level]
             if scoring is None:
                 expected = at_level.score(X[test], y[test])

@@ -5,7 +5,7 @@ from typing import Any
 from .._export import onnx
 from .._mlp.estimators import OBDMLPClassifier, OBDMLPRegressor
 from .._mlp.exports import converted
-from .._mlp.path import last_step
+from .._mlp.pipelines import last_step
 from .search import PruningSearchCV
 
 
@@ -13,7 +13,7 @@ def register_onnx_converters() -> None:
     """Tell skl2onnx how the estimators are converted, for pipelines that end in one.
 
     Call it once before ``skl2onnx.to_onnx(pipeline, X)``; the estimators' own ``to_onnx`` needs
-    no such call. Of a `PruningSearchCV` the ``best_estimator_`` is converted.
+    no such call. A `PruningSearchCV` is converted as its ``best_estimator_``.
 
     Raises
     ------
@@ -43,11 +43,11 @@ def register_onnx_converters() -> None:
 
 
 def _parse_search(scope: Any, search: Any, inputs: Any, custom_parsers: Any = None) -> Any:
-    """A search is what it found, with the options that were given for the search."""
+    """Parse the best estimator, with the options that were given for the search."""
     from skl2onnx._parse import parse_sklearn
 
     if not hasattr(search, "best_estimator_"):
-        raise ValueError("Of a search best_estimator_ is converted: call fit, with refit.")
+        raise ValueError("A search is converted as its best_estimator_: call fit, with refit.")
     if options := scope.get_options(search, fail=False):
         scope.add_options(id(last_step(search.best_estimator_)), options)
     return parse_sklearn(scope, search.best_estimator_, inputs, custom_parsers=custom_parsers)
