@@ -10,7 +10,6 @@ from .._prune.granularity import GRANULARITIES
 from .._prune.importances import input_importances
 from .._prune.recipe import Recipe, Step, prune
 from .._prune.rounds import Round
-from .._train.compiled import take_complaint
 from .._train.objective import Objective
 from .._train.solvers import Training
 from .._train.updates import UPDATES
@@ -124,7 +123,6 @@ class Run:
 
     def _warn(self) -> None:
         """Say what the user should know about how training went."""
-        tell_of_numba()
         if self.is_interrupted:
             warn_user(INTERRUPTED)
         self._warn_of_what_is_left()
@@ -212,10 +210,3 @@ class Run:
         if rounds:
             places.append(f"retraining after round {rounds}")
         return f" In {' and in '.join(places)}."
-
-
-def tell_of_numba() -> None:
-    """Say, once in a process, where numba is installed and of no or little use."""
-    complaint = take_complaint()
-    if complaint is not None:
-        warn_user(complaint)

@@ -25,8 +25,9 @@ from .rounds import Cycle, Round
 
 # Of the survivors, exchanged in the first cycle of regrowth; falls linearly to 0.
 _EXCHANGED = 0.3
-# Adam's retraining is short: its second moment must forget faster than in dense training.
-_RETRAIN_BETA_2 = 0.95
+# Where the learning rate of short retraining starts; elsewhere than here, at the user's. The second
+# moment must forget faster than in dense training. See benchmarks/default.py.
+_RETRAIN_RATES, _RETRAIN_BETA_2 = {"adam": 0.03}, 0.95
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,10 +47,8 @@ class Recipe:
     ----------
     deletion : DeletionSettings
     retrain_max_iter : int or None
-        Epochs or iterations after a deletion; None for the solver's ``max_iter``, 0 for none.
-    retrain_learning_rate_init : float or None
-        Where the cosine schedule of the stochastic solvers starts; None: dense training's
-        settings are those of retraining, too.
+        Epochs or iterations after a deletion, 0 for none; stochastic solvers then have a schedule
+        of their own. None to retrain as dense training trains.
     retrain_alpha : float or None
         Strength of the penalty from the first deletion on; None for that of dense training.
     n_regrow : int
@@ -66,7 +65,6 @@ class Recipe:
 
     deletion: DeletionSettings
     retrain_max_iter: int | None = None
-    retrain_learning_rate_init: float | None = None
     retrain_alpha: float | None = None
     n_regrow: int = 0
     prune_tol: float | None = None
@@ -76,18 +74,18 @@ class Recipe:
 
     def retraining(self, training: Training) -> Training:
         """How to train after a deletion, given dense training."""
-        settings = training.settings
-        if self.retrain_max_iter is not None:
-            settings = replace(settings, max_iter=self.retrain_max_iter)
-        if self.retrain_learning_rate_init is None or settings.solver not in UPDATES:
-            return replace(training, settings=settings)
-        settings = replace(
-            settings,
-            learning_rate="cosine",
-            learning_rate_init=self.retrain_learning_rate_init,
-            beta_2=min(settings.beta_2, _RETRAIN_BETA_2),
-        )
-        return replace(training, settings=settings, rate_name="retrain_learning_rate_init")
+        if self.retrain_max_iter is None:
+            return training
+        settings = replace(training.settings, max_iter=self.retrain_max_iter)
+        solver, has_users_rate = settings.solver, settings.solver not in _RETRAIN_RATES
+        if solver in UPDATES:
+            settings = replace(
+                settings,
+                learning_rate="cosine",
+                learning_rate_init=_RETRAIN_RATES.get(solver, settings.learning_rate_init),
+                beta_2=min(settings.beta_2, _RETRAIN_BETA_2),
+            )
+        return replace(training, settings=settings, has_users_rate=has_users_rate)
 
     def prunable(self, pruned: PrunedNetwork) -> Mask:
         """What of a network may still be deleted."""

@@ -22,7 +22,7 @@ from .compiled import epochs_or_none
 from .objective import Objective
 from .penalty import axpy_for
 from .rows import Rows, gather
-from .updates import SolverSettings, Survivors, Update
+from .updates import Survivors, Update
 
 # A chunk is worth a thread from about this many multiply-adds of a phase on, in double precision:
 # threads wait for one another twice in a step, and take turns in running Python.
@@ -41,15 +41,13 @@ class Epochs(Protocol):
         """
 
 
-def make_epochs(
-    objective: Objective, batch_size: int, settings: SolverSettings = SolverSettings()
-) -> Epochs:
-    """The fastest kind of epochs that can do it, of the compiled ones where they are wanted."""
+def make_epochs(objective: Objective, batch_size: int, solver: str) -> Epochs:
+    """Make epochs of the fastest kind that can do it, compiled ones where they are wanted."""
     X = objective.X
     is_small = batch_size * max(objective.network.layer_sizes) <= _MAX_MINIBATCH_ELEMENTS
     if not (is_small and isinstance(X, np.ndarray | Rows)):
         return BlockEpochs(objective, batch_size)
-    return epochs_or_none(objective, batch_size, settings) or DenseEpochs(objective, batch_size)
+    return epochs_or_none(objective, batch_size, solver) or DenseEpochs(objective, batch_size)
 
 
 class BlockEpochs:

@@ -53,14 +53,14 @@ class Training:
     settings : SolverSettings
     rng : RandomState
     monitor : Monitor
-    rate_name : str
-        The user's parameter that sets the initial learning rate, for error messages.
+    has_users_rate : bool
+        Whether the learning rate is the user's ``learning_rate_init``.
     """
 
     settings: SolverSettings
     rng: np.random.RandomState
     monitor: Monitor = field(default_factory=Monitor)
-    rate_name: str = "learning_rate_init"
+    has_users_rate: bool = True
 
 
 class DivergenceError(ValueError):
@@ -141,7 +141,7 @@ def solve_stochastic(
     best_theta = survivors.theta.copy() if settings.early_stopping else None
     order = np.arange(objective.n_samples)
     batch_size = min(batch_size_of(settings.batch_size), objective.n_samples)
-    epochs = make_epochs(objective, batch_size, settings)
+    epochs = make_epochs(objective, batch_size, settings.solver)
     loss, status, message = np.inf, "max_iter", ""
     try:
         for _ in range(settings.max_iter):
@@ -272,18 +272,20 @@ def check_finite(result: SolverResult, training: Training, objective: Objective)
             "Solver produced non-finite parameter weights. The input data may contain large "
             f"values and need to be preprocessed. Training with solver="
             f"{training.settings.solver!r} diverged after {result.n_iter} iterations: "
-            f"{result.message or 'overflow'}. {_cure(training)}"
+            f"{result.message or 'overflow'}. {_advice(training)}"
         )
 
 
 def check_objective(value: float, training: Training, when: str) -> None:
     """Raise `DivergenceError` if the objective, looked at ``when``, is not finite."""
     if not np.isfinite(value):
-        raise DivergenceError(f"The objective is {value} {when}. {_cure(training)}")
+        raise DivergenceError(f"The objective is {value} {when}. {_advice(training)}")
 
 
-def _cure(training: Training) -> str:
-    cure, settings = "standardise the input (and the y of a regressor), ", training.settings
-    if settings.solver in UPDATES:
-        cure += f"lower {training.rate_name} (now {settings.learning_rate_init}), "
-    return f"To cure this, {cure}or raise alpha."
+def _advice(training: Training) -> str:
+    advice, settings = "standardise the input (and the y of a regressor), ", training.settings
+    if settings.solver in UPDATES and training.has_users_rate:
+        advice += f"lower learning_rate_init (now {settings.learning_rate_init}), "
+    elif settings.solver in UPDATES:
+        advice += "retrain as in dense training (retrain_max_iter=None), "
+    return f"To cure this, {advice}or raise alpha."

@@ -129,6 +129,8 @@ def test_interrupt_keeps_what_was_learnt(name):
 
 @pytest.mark.parametrize("name", SOLVERS)
 def test_interrupt_before_anything_was_learnt_is_raised(name, monkeypatch):
+    monkeypatch.setenv("SKOBD_ENGINE", "numpy")
+
     def interrupt(*args):
         raise KeyboardInterrupt
 
