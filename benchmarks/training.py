@@ -366,7 +366,7 @@ def threads(repeats: int) -> None:
                 products.append(a @ b)
         n_different += not np.array_equal(*products)
     with reproducible_threads():
-        call = {"two chunks": lambda: [run_chunks(lambda chunk: 0.0, 2) for _ in range(200)]}
+        call = {"two chunks": lambda: [run_chunks(lambda chunk: 0.0, range(2)) for _ in range(200)]}
         seconds = median_times(call, repeats)["two chunks"] / 200
     print("Threads")
     rows = [

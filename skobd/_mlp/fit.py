@@ -22,7 +22,8 @@ from .._prune.schedule import survivor_schedule, survivors_at
 from .._sklearn_compat import validate_parameter_constraints
 from .._train.compiled import check_engine
 from .._train.objective import Objective
-from .._train.solvers import Monitor, Training, check_finite, solve
+from .._train.solvers import SOLVERS, Monitor, Training, check_finite
+from .._train.state import Status
 from .._train.updates import UPDATES, SolverSettings, batch_size_of
 from .._warnings import warn_user
 from .callbacks import FitTasks
@@ -147,9 +148,10 @@ def train_epoch(mlp: Any, known: Fitted | None, given: Given, targets: Targets) 
         settings = replace(settings, learning_rate="constant")
     objective, pruned = _objective(mlp, fitted, data), fitted.pruned
     training = Training(settings, rng)
+    solve = SOLVERS[settings.solver]
     result = solve(objective, pruned.theta, pruned.mask, fitted.state, training)
     check_finite(result, training, objective)
-    if result.status == "interrupted":
+    if result.status is Status.INTERRUPTED:
         warn_user(INTERRUPTED)
     return fitted.trained(result)
 

@@ -12,6 +12,7 @@ from .._prune.recipe import Recipe, Step, prune
 from .._prune.rounds import Round
 from .._train.objective import Objective
 from .._train.solvers import Training
+from .._train.state import Status
 from .._train.updates import UPDATES
 from .._warnings import NothingLeftWarning, warn_user
 from .callbacks import FitTasks
@@ -89,7 +90,7 @@ class Run:
             self.is_interrupted = True
         if not is_path:
             yield self._completed_fit()
-        self.is_interrupted |= self._completed[-1].status == "interrupted"
+        self.is_interrupted |= self._completed[-1].status is Status.INTERRUPTED
         self._warn()
 
     def _keep(self, step: Step) -> None:
@@ -129,7 +130,7 @@ class Run:
         self._warn_of_nothing_left()
         self._warn_of_a_constant()
         trained = [record for record in self._completed if record.n_iter]
-        short = [record for record in trained if record.status == "max_iter"]
+        short = [record for record in trained if record.status is Status.MAX_ITER]
         if self.recipe.retrain_max_iter is not None:
             # A small number of retraining iterations was asked for.
             short = [record for record in short if record.round == 0]

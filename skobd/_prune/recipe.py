@@ -13,8 +13,8 @@ import numpy as np
 from .._net.network import Array, Indices, Mask
 from .._net.pruned import PrunedNetwork
 from .._train.objective import Objective
-from .._train.solvers import DivergenceError, Training, check_finite, check_objective, solve
-from .._train.state import SolverResult, TrainingState
+from .._train.solvers import SOLVERS, DivergenceError, Training, check_finite, check_objective
+from .._train.state import SolverResult, Status, TrainingState
 from .._train.updates import UPDATES
 from .active import ActiveObjective
 from .deletion import Deletion
@@ -200,7 +200,7 @@ def _train_dense(
             check_objective(loss, training, "before any deletion")
         validation = _validate(training, result.theta)
     except KeyboardInterrupt:
-        result = replace(result, status="interrupted")
+        result = replace(result, status=Status.INTERRUPTED)
     trained = PrunedNetwork(start.network, result.theta, start.mask)
     refined = _Refinement(trained, result, loss, ())
     return _step(recipe, 0, refined, 0.0, (np.nan, np.nan, loss), validation)
@@ -211,20 +211,20 @@ def _train(
 ) -> SolverResult:
     """Train the survivors; the result is over all parameters."""
     theta, mask = pruned.theta, pruned.mask
-    result = solve(
+    result = SOLVERS[training.settings.solver](
         active.objective,
         active.gather(theta),
         active.gather(mask),
         state,
         replace(training, monitor=active.monitor(training.monitor, theta)),
     )
-    if result.n_iter == 0 and result.status == "converged":
+    if result.n_iter == 0 and result.status is Status.CONVERGED:
         return replace(result, theta=theta)
     try:
         check_finite(result, training, active.objective)
     except KeyboardInterrupt:
         # What has been trained is not lost to an interrupt that comes while it is being judged.
-        result = replace(result, status="interrupted")
+        result = replace(result, status=Status.INTERRUPTED)
     active.spread(result.state, mask)
     return replace(result, theta=active.scatter(result.theta, theta))
 
@@ -282,7 +282,7 @@ def _refine(
     present, cycles, n_iter = best, [], best.result.n_iter
     try:
         for c in range(n_cycles):
-            if present.result.status in ("interrupted", "stopped"):
+            if present.result.status in (Status.INTERRUPTED, Status.STOPPED):
                 break
             n_exchanged = min(n_left, max(1, round(_EXCHANGED * (1 - c / n_cycles) * n_left)))
             exchanged = _exchange(whole, present.pruned, n_exchanged, recipe, rng)
@@ -305,7 +305,7 @@ def _refine(
             if is_best:
                 best = present
     except KeyboardInterrupt:
-        status, message = "interrupted", "interrupted by the user"
+        status, message = Status.INTERRUPTED, "interrupted by the user"
         interrupted = replace(present.result, status=status, message=message)
         present = replace(present, result=interrupted)
     except DivergenceError:
