@@ -50,7 +50,6 @@ OPENML_IDS = {
 PAPERS_RECIPE: dict[str, Any] = {
     "n_regrow": 0,
     "retrain_max_iter": None,
-    "retrain_learning_rate_init": None,
 }
 _N_TRAIN_ON_OPENML = {"letter": 16000, "optdigits": 3823, "mnist": 60000}
 

@@ -58,14 +58,14 @@ REGRESSORS = {
 ABLATIONS: dict[str, dict[str, Any]] = {
     "skobd": {},
     "no regrowth": {"n_regrow": 0, "retrain_max_iter": 39},
-    "no schedule": {"retrain_learning_rate_init": None},
+    "no schedule": {"retrain_max_iter": None, "max_iter": 15},
     "no stronger penalty": {"retrain_alpha": 1e-4},
     "one round": {"n_rounds": 1, "n_regrow": 12},
     "none of these": {
         "n_regrow": 0,
-        "retrain_learning_rate_init": None,
+        "retrain_max_iter": None,
+        "max_iter": 39,
         "retrain_alpha": 1e-4,
-        "retrain_max_iter": 39,
     },
     "unit_obs": {"criterion": "unit_obs"},
     "magnitude": {"criterion": "magnitude"},

@@ -34,7 +34,7 @@ from sklearn.utils.validation import validate_data
 
 from skobd import OBDMLPClassifier
 from skobd._prune.active import ActiveObjective
-from skobd._threads import single_threaded_blas
+from skobd._threads import reproducible_threads
 
 SETS = ("usps", "mnist", "adult", "satimage", "spambase")
 LEVELS = (0.3, 0.5, 0.7, 0.8, 0.85, 0.9, 0.925, 0.95, 0.965, 0.975, 0.985, 0.99)
@@ -192,7 +192,7 @@ def compare_products(repeats: int) -> None:
                     name: lambda f=f, n=n_repeats: [f() for _ in range(n)]
                     for name, f in functions.items()
                 }
-                with single_threaded_blas():
+                with reproducible_threads(1):
                     times = median_times(many, repeats)
                 ratios += [times["dense"] / times["plain"], times["dense"] / times["blocks"]]
             table.append(["x".join(map(str, shape)), f"{zeros:.0%}", *ratios])

@@ -31,9 +31,9 @@ SETTINGS: dict[str, Any] = {
     "alpha": 0.03,
     "max_iter": 30,
     "prune_fraction": 0,
-    # Retraining.
+    # Retraining, by the same schedule.
     "criterion": "magnitude",
-    "retrain_learning_rate_init": 0.003,
+    "retrain_max_iter": None,
     "retrain_alpha": 0.03,
     "n_regrow": 0,
 }
@@ -94,7 +94,7 @@ def run(options: Any) -> pd.DataFrame:
         n_weights = model.n_weights_
         record(seed, 1, model, start)
         for ratio, n_rounds, n_epochs in LEVELS:
-            model.set_params(retrain_max_iter=n_epochs, n_regrow=options.regrow)
+            model.set_params(max_iter=n_epochs, learning_rate_init=0.003, n_regrow=options.regrow)
             fraction = 1 - round(n_weights / ratio) / n_weights
             model.prune(X_train, y_train, prune_fraction=fraction, n_rounds=n_rounds)
             record(seed, ratio, model, start)

@@ -82,8 +82,8 @@ SOLVERS: dict[str, dict[str, Any]] = {
 # One deletion a level, 30 iterations after it, with the settings of dense training.
 PLAIN: dict[str, Any] = {
     "n_regrow": 0,
-    "retrain_max_iter": 30,
-    "retrain_learning_rate_init": None,
+    "retrain_max_iter": None,
+    "max_iter": 30,
 }
 # What `pruning_path` does by default is "obd": a round of 15 iterations and eight cycles of
 # regrowth at every level. The others change what they name.

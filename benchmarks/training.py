@@ -200,7 +200,7 @@ import numpy as np
 from skobd import OBDMLPClassifier
 warnings.simplefilter("ignore")
 X = np.random.default_rng(0).normal(size=(1000, 20)).astype("{dtype}")
-model = OBDMLPClassifier(max_iter=2, prune_fraction=0, engine="{engine}")
+model = OBDMLPClassifier(max_iter=2, prune_fraction=0)
 start = time.perf_counter()
 model.fit(X, X[:, 0] > 0)
 print(time.perf_counter() - start)
@@ -251,14 +251,20 @@ def engines(repeats: int) -> None:
         _first_fits()
 
 
+def fit_by(engine: str, model: Any, X: np.ndarray, y: np.ndarray) -> None:
+    """Fit by the step in NumPy or by the compiled one."""
+    os.environ["SKOBD_ENGINE"] = engine
+    model.fit(X, y)
+
+
 def _ten_epochs(
     case: Case, dtype: str, names: list[str], n_threads: int, repeats: int
 ) -> dict[str, float]:
     X, y = case.data(dtype)
     calls: dict[str, Callable[[], Any]] = {}
     for name in names:
-        model = OBDMLPClassifier(**settings(case), prune_fraction=0, engine=name)
-        calls[name] = lambda m=model: m.fit(X, y)
+        model = OBDMLPClassifier(**settings(case), prune_fraction=0)
+        calls[name] = lambda m=model, name=name: fit_by(name, m, X, y)
     theirs = MLPClassifier(**settings(case))
     calls["sklearn"] = lambda: theirs.fit(X, y)
     if HAS_TORCH:
@@ -292,11 +298,11 @@ def _first_fits() -> None:
             ("compiled on disk", "numba", "float64"),
         ):
             process = subprocess.run(
-                [sys.executable, "-c", FIRST_FIT.format(dtype=dtype, engine=engine)],
+                [sys.executable, "-c", FIRST_FIT.format(dtype=dtype)],
                 capture_output=True,
                 text=True,
                 check=True,
-                env=os.environ | {"NUMBA_CACHE_DIR": folder},
+                env=os.environ | {"NUMBA_CACHE_DIR": folder, "SKOBD_ENGINE": engine},
             )
             rows.append([what, dtype, float(process.stdout)])
     print_table(rows, ["what", "dtype", "seconds"])
@@ -319,17 +325,18 @@ def default(repeats: int, data_dir: str | None = None) -> None:
     for what, (hidden, X, y) in problems.items():
         models: dict[str, Any] = {"sklearn": MLPClassifier(hidden, random_state=0)}
         for name in names:
-            models[name] = OBDMLPClassifier(hidden, random_state=0, engine=name)
+            models[name] = OBDMLPClassifier(hidden, random_state=0)
         seconds = {}
         for name, model in models.items():
             # What numba has on the disk is loaded before.
-            copy.deepcopy(model).set_params(max_iter=1).fit(X[:500], y[:500])
+            engine = "auto" if name == "sklearn" else name
+            fit_by(engine, copy.deepcopy(model).set_params(max_iter=1), X[:500], y[:500])
             times = []
             # Fits of minutes need no repetition.
             for _ in range(repeats if X.size < 10**6 else 1):
                 time.sleep(0.15)
                 start = time.perf_counter()
-                model.fit(X, y)
+                fit_by(engine, model, X, y)
                 times.append(time.perf_counter() - start)
             seconds[name] = statistics.median(times)
         for name in names:
@@ -359,7 +366,7 @@ def threads(repeats: int) -> None:
                 products.append(a @ b)
         n_different += not np.array_equal(*products)
     with reproducible_threads():
-        call = {"two chunks": lambda: [run_chunks(lambda chunk: 0.0, 2) for _ in range(200)]}
+        call = {"two chunks": lambda: [run_chunks(lambda chunk: 0.0, range(2)) for _ in range(200)]}
         seconds = median_times(call, repeats)["two chunks"] / 200
     print("Threads")
     rows = [

@@ -17,7 +17,6 @@ def plain(**params):
     defaults = {
         "prune_fraction": 0.5,
         "retrain_max_iter": None,
-        "retrain_learning_rate_init": None,
         "retrain_alpha": params.get("alpha", 1e-4),
         "n_regrow": 0,
     }

@@ -13,6 +13,7 @@ import skobd
 ROOT = Path(skobd.__file__).parent
 # What a package may import, besides itself and the ground floor.
 MAY_IMPORT = {
+    "_chunks": (),
     "_threads": (),
     "_sklearn_compat": (),
     "_warnings": (),
@@ -25,7 +26,7 @@ MAY_IMPORT = {
     "_displays": ("_net", "_train", "_prune", "_export", "_mlp", "_search"),
     "__init__": ("_export", "_mlp", "_search", "_displays"),
 }
-GROUND_FLOOR = {"_threads", "_sklearn_compat", "_warnings"}
+GROUND_FLOOR = {"_chunks", "_threads", "_sklearn_compat", "_warnings"}
 # Words that mean something to nobody but us; see the vocabulary in docs/development.md.
 HOUSE_WORDS = {
     *("lane", "lanes", "stretch", "stretches", "share", "shares", "able", "rise", "rises"),

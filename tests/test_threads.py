@@ -1,9 +1,9 @@
-"""Threads that divide chunks and phases, never change a result, and survive interrupts."""
+"""Threads that divide chunks and phases, and never change a result."""
 
+import contextlib
 import contextvars
 import os
 import signal
-import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -14,19 +14,9 @@ from joblib import Parallel, delayed
 from sklearn.datasets import make_classification
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
-import skobd._threads
 from skobd import OBDMLPClassifier
-from skobd._threads import (
-    count_chunks,
-    count_threads,
-    reproducible_threads,
-    row_blocks,
-    run_chunks,
-    run_phases,
-    run_threads,
-    single_threaded_blas,
-    split_evenly,
-)
+from skobd._chunks import count_chunks, row_blocks, split_evenly
+from skobd._threads import count_threads, reproducible_threads, run_chunks, run_phases
 
 BLAS = ThreadpoolController().select(user_api="blas").lib_controllers
 
@@ -56,62 +46,6 @@ def nothing_is_left():
     assert blas_threads() == limits
     # The workers of joblib's pool end a little later than it.
     assert wait_until(lambda: threading.enumerate() == threads)
-
-
-def cores_of_two_threads(work=lambda: None):
-    """The cores that each of two threads may use while it works."""
-    cores = [set(), set()]
-
-    def look(thread):
-        work()
-        cores[thread] = os.sched_getaffinity(0)
-
-    with threadpool_limits(2, user_api="blas"), reproducible_threads():
-        run_threads(look, 2, lambda: None)
-    return cores
-
-
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cores are Linux's to give")
-class TestCores:
-    def test_each_thread_has_its_own_for_as_long_as_it_works(self):
-        allowed = os.sched_getaffinity(0)
-        for _ in range(20):
-            first, second = cores_of_two_threads()
-            assert len(first) == len(second) == 1
-            assert first != second or len(allowed) == 1
-            assert first | second <= allowed
-        # The threads of the next job may go anywhere again.
-        seen = []
-        with threadpool_limits(2, user_api="blas"), reproducible_threads():
-            run_threads(lambda thread: None, 2, lambda: None)
-            run_phases([lambda step, chunk: seen.append(os.sched_getaffinity(0))], 1, 2)
-        assert seen == [allowed] * 2
-
-    def test_one_thread_stays_free(self):
-        seen = []
-        run_threads(lambda thread: seen.append(os.sched_getaffinity(0)), 1, lambda: None)
-        assert seen == [os.sched_getaffinity(0)]
-
-    @pytest.mark.parametrize("what", ["refused", "unknown"])
-    def test_where_it_cannot_be_told(self, monkeypatch, what):
-        def refuse(*args):
-            raise PermissionError
-
-        if what == "refused":
-            monkeypatch.setattr(os, "sched_setaffinity", refuse)
-        else:
-            monkeypatch.setattr(skobd._threads, "_find_core", lambda: None)
-        allowed = os.sched_getaffinity(0)
-        assert cores_of_two_threads() == [allowed] * 2
-
-    def test_an_error_gives_the_cores_back(self):
-        def fail():
-            raise ZeroDivisionError
-
-        with pytest.raises(ZeroDivisionError):
-            cores_of_two_threads(fail)
-        first, second = cores_of_two_threads()
-        assert len(first) == len(second) == 1
 
 
 class TestNumbers:
@@ -147,8 +81,8 @@ class TestChunks:
         expected = [index**2 for index in range(n_chunks)]
         with reproducible_threads():
             for _ in range(5):
-                assert run_chunks(lambda index: index**2, n_chunks) == expected
-        assert run_chunks(lambda index: index**2, n_chunks) == expected
+                assert run_chunks(lambda index: index**2, range(n_chunks)) == expected
+        assert run_chunks(lambda index: index**2, range(n_chunks)) == expected
 
     def test_as_many_threads_as_blas_has(self, n_threads):
         together = threading.Barrier(n_threads, timeout=30)
@@ -161,9 +95,8 @@ class TestChunks:
 
         with reproducible_threads():
             assert count_threads(8) == n_threads
-            run_chunks(work, n_threads)
+            run_chunks(work, range(n_threads))
         assert len(seen) == n_threads
-        assert threading.get_ident() in seen
 
     def test_limit_of_threads_is_a_limit(self):
         with threadpool_limits(4, user_api="blas"):
@@ -187,8 +120,8 @@ class TestChunks:
         with reproducible_threads():
             for _ in range(3):
                 with pytest.raises(error, match="chunk"):
-                    run_chunks(work, 8)
-                assert run_chunks(lambda index: 1.0, 3) == [1.0] * 3
+                    run_chunks(work, range(8))
+                assert run_chunks(lambda index: 1.0, range(3)) == [1.0] * 3
 
     def test_the_context_is_that_of_the_caller(self, n_threads):
         variable = contextvars.ContextVar("variable", default=0)
@@ -197,9 +130,12 @@ class TestChunks:
             np.array([1e300]) * 1e300
             return float(variable.get())
 
+        def run_on_chunks(work, n):
+            return run_chunks(work, range(n))
+
         variable.set(3)
         with reproducible_threads():
-            for run in (run_chunks, lambda work, n: run_phases((work,), 2, n)):
+            for run in (run_on_chunks, lambda work, n: run_phases((work,), 2, n)):
                 with np.errstate(over="ignore"):
                     assert run(overflow, 8) in ([3.0] * 8, None)
                 with np.errstate(over="raise"), pytest.raises(FloatingPointError):
@@ -209,21 +145,20 @@ class TestChunks:
         before = threading.enumerate()
         with threadpool_limits(4, user_api="blas"):
             with reproducible_threads():
-                assert run_chunks(lambda index: 1.0, 1) == [1.0]
+                assert run_chunks(lambda index: 1.0, range(1)) == [1.0]
                 assert threading.enumerate() == before
                 run_phases((lambda step, index: None,), 1, 3)
-                # Three, and one that leads them.
-                assert len(threading.enumerate()) <= len(before) + 4
-            with single_threaded_blas():
+                assert len(threading.enumerate()) <= len(before) + 3
+            with reproducible_threads(1):
                 run_phases((lambda step, index: None,), 1, 3)
                 assert threading.enumerate() == before
 
     def test_no_other_thread_has_ours(self):
         with threadpool_limits(4, user_api="blas"), reproducible_threads():
-            run_chunks(lambda index: 1.0, 3)
+            run_chunks(lambda index: 1.0, range(3))
             context = contextvars.copy_context()
             assert in_thread(lambda: context.run(count_threads, 8)) == 1
-            assert run_chunks(lambda index: float(count_threads(8)), 8)[1:].count(4.0) <= 8
+            assert run_chunks(lambda index: float(count_threads(8)), range(8))[1:].count(4.0) <= 8
 
 
 class TestPhases:
@@ -262,7 +197,7 @@ class TestPhases:
             done = []
             run_phases((lambda step, chunk: done.append(step),), 2, 5)
             assert sorted(done) == [0] * 5 + [1] * 5
-            assert run_chunks(lambda index: 1.0, 3) == [1.0] * 3
+            assert run_chunks(lambda index: 1.0, range(3)) == [1.0] * 3
 
     def test_nothing_to_do(self, n_threads):
         with reproducible_threads():
@@ -274,14 +209,14 @@ class TestPhases:
 class TestLimits:
     """One BLAS limit, whichever threads ask for it."""
 
-    @pytest.mark.parametrize("hold", [reproducible_threads, single_threaded_blas])
-    def test_nested_use(self, hold):
+    @pytest.mark.parametrize("n_threads", [None, 1])
+    def test_nested_use(self, n_threads):
         before = blas_threads()
-        with hold():
+        with reproducible_threads(n_threads):
             assert set(blas_threads()) == {1}
-            for inner in (reproducible_threads, single_threaded_blas):
-                with inner():
-                    assert run_chunks(lambda index: 1.0, 3) == [1.0] * 3
+            for n_inner in (None, 1):
+                with reproducible_threads(n_inner):
+                    assert run_chunks(lambda index: 1.0, range(3)) == [1.0] * 3
                 assert set(blas_threads()) == {1}
         assert blas_threads() == before
 
@@ -319,17 +254,16 @@ class TestLimits:
 
     def test_threads_that_come_and_go(self):
         # BLAS has one thread whenever somebody is inside.
-        def come_and_go(hold):
+        def come_and_go(n_threads):
             for _ in range(100):
-                with hold():
-                    if set(blas_threads()) != {1} or run_chunks(float, 3) != [0.0, 1.0, 2.0]:
+                with reproducible_threads(n_threads):
+                    if set(blas_threads()) != {1} or run_chunks(float, range(3)) != [0.0, 1.0, 2.0]:
                         return False
             return True
 
         before = blas_threads()
         with ThreadPoolExecutor(6) as executor:
-            holds = [reproducible_threads, single_threaded_blas] * 3
-            assert all(executor.map(come_and_go, holds))
+            assert all(executor.map(come_and_go, [None, 1] * 3))
         assert blas_threads() == before
 
     @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -380,20 +314,20 @@ class TestFork:
                 free = blas_threads() == before and count_threads(8) == 1
                 with reproducible_threads():
                     held = set(blas_threads()) == {1} and count_threads(8) == 3
-                    ran = run_chunks(float, 3) == [0.0, 1.0, 2.0]
+                    ran = run_chunks(float, range(3)) == [0.0, 1.0, 2.0]
                     run_phases((lambda step, chunk: None,), 3, 3)
                 return free and held and ran and blas_threads() == before
 
             with reproducible_threads():
-                run_chunks(float, 3)
+                run_chunks(float, range(3))
                 assert self.in_child(works)
                 assert set(blas_threads()) == {1}
-                assert run_chunks(float, 3) == [0.0, 1.0, 2.0]
+                assert run_chunks(float, range(3)) == [0.0, 1.0, 2.0]
 
     def test_which_leaves_the_block_itself(self):
         def leaves():
             with reproducible_threads():
-                run_chunks(float, 3)
+                run_chunks(float, range(3))
                 pid = os.fork()
             # Both have left it.
             if pid == 0:
@@ -409,7 +343,7 @@ class TestFork:
         def come_and_go():
             while not stop.is_set():
                 with reproducible_threads():
-                    run_chunks(float, 3)
+                    run_chunks(float, range(3))
 
         before = blas_threads()
         with ThreadPoolExecutor(2) as executor:
@@ -422,52 +356,6 @@ class TestFork:
                 stop.set()
 
 
-class ByteCodes:
-    """Raise KeyboardInterrupt before one of the byte codes of some files, in any thread."""
-
-    def __init__(self, at, *files):
-        self.left, self.files = at, files
-        # Python 3.12 has to see this before a trace is set.
-        sys._getframe().f_trace_opcodes = True
-
-    def __call__(self, frame, event, arg):
-        if frame.f_code.co_filename not in self.files:
-            return None
-        frame.f_trace_opcodes = True
-        return self.step
-
-    def step(self, frame, event, arg):
-        if event == "opcode":
-            self.left -= 1
-            if self.left == 0:
-                raise KeyboardInterrupt
-        return self.step
-
-
-def use_one():
-    with single_threaded_blas():
-        len("")
-
-
-def use_chunks():
-    with reproducible_threads():
-        run_chunks(float, 3)
-
-
-def use_phases():
-    with reproducible_threads():
-        run_phases((use_phase,), 2, 3)
-
-
-def use_phase(step, chunk):
-    pass
-
-
-def use_nested():
-    with reproducible_threads(), single_threaded_blas():
-        run_chunks(float, 3)
-
-
 def wait_until(condition):
     for _ in range(2000):
         if condition():
@@ -476,86 +364,78 @@ def wait_until(condition):
     return False
 
 
+@pytest.mark.parametrize("error", [ArithmeticError, KeyboardInterrupt, SystemExit])
+def test_errors_give_blas_its_threads_back(error, n_threads):
+    before, threads = blas_threads(), threading.enumerate()
+
+    def fail():
+        with reproducible_threads():
+            run_chunks(float, range(3))
+            raise error
+
+    with pytest.raises(error):
+        fail()
+    assert blas_threads() == before
+    assert threading.enumerate() == threads
+
+
 class TestInterrupts:
-    """Whatever interrupts, BLAS gets its threads back, and ours end."""
+    """An interrupt leaves no thread at work, and BLAS gets its threads back."""
 
-    @pytest.mark.parametrize("use", [use_one, use_chunks, use_phases, use_nested])
-    def test_at_every_byte_code_of_the_calling_thread(self, use):
-        files = skobd._threads.__file__, __file__
-        with threadpool_limits(3, user_api="blas"):
-            limits, threads = blas_threads(), threading.enumerate()
-            use()
-            n_interrupts, error = 0, None
-            while n_interrupts == 0 or error is not None:
-                error, previous = None, sys.gettrace()
-                sys.settrace(ByteCodes(n_interrupts + 1, *files))
-                try:
-                    use()
-                except KeyboardInterrupt as interrupt:
-                    # Its frames are kept, as an interactive session does.
-                    error = interrupt
-                finally:
-                    sys.settrace(previous)
-                assert blas_threads() == limits, n_interrupts
-                assert wait_until(lambda: threading.enumerate() == threads), n_interrupts
-                n_interrupts += 1
-                if n_interrupts % 10 == 0:
-                    use()
-        assert n_interrupts > 100
-
-    @pytest.mark.skipif(sys.version_info[:2] == (3, 12), reason="tracing threads crashes it")
-    @pytest.mark.parametrize("use", [use_chunks, use_phases])
-    def test_at_every_byte_code_of_the_other_threads(self, use, monkeypatch):
-        # What ends a thread would be printed.
-        monkeypatch.setattr(threading, "excepthook", lambda arguments: None)
-        with threadpool_limits(3, user_api="blas"):
-            limits, threads = blas_threads(), threading.enumerate()
-            for at in range(1, 400):
-                threading.settrace(ByteCodes(at, skobd._threads.__file__))
-                try:
-                    use()
-                except (KeyboardInterrupt, RuntimeError):
-                    pass
-                finally:
-                    threading.settrace(None)
-                assert blas_threads() == limits, at
-                assert wait_until(lambda: threading.enumerate() == threads), at
+    @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers on this system")
+    @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+    @pytest.mark.filterwarnings("ignore:Training interrupted")
+    @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+    def test_during_training(self, solver, monkeypatch):
+        """At moments spread over fits that two threads share: the next fit is as ever."""
+        monkeypatch.setenv("SKOBD_ENGINE", "numpy")
+        X, y = make_classification(1000, 300, n_informative=20, random_state=0)
+        model = OBDMLPClassifier((200, 90), solver=solver, batch_size=300, random_state=0)
+        model.set_params(max_iter=2, prune_fraction=0)
+        before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+        try:
+            with threadpool_limits(2, user_api="blas"):
+                limits, threads = blas_threads(), threading.enumerate()
+                start = time.perf_counter()
+                expected = model.fit(X, y).coefs_[0]
+                seconds = time.perf_counter() - start
+                for part in np.linspace(0.02, 0.98, 20):
+                    signal.setitimer(signal.ITIMER_REAL, part * seconds)
+                    with contextlib.suppress(KeyboardInterrupt):
+                        model.fit(X, y)
+                    signal.setitimer(signal.ITIMER_REAL, 0)
+                    assert blas_threads() == limits
+                    assert wait_until(lambda: threading.enumerate() == threads)
+                np.testing.assert_array_equal(model.fit(X, y).coefs_[0], expected)
+        finally:
+            signal.signal(signal.SIGALRM, before)
 
     @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers on this system")
     @pytest.mark.parametrize("kind", ["chunks", "phases"])
-    @pytest.mark.parametrize("interval", [0.0, 0.01])
-    def test_no_thread_is_left_at_work(self, kind, interval):
-        main = threading.main_thread()
+    def test_no_thread_is_left_at_work(self, kind):
         running = []
 
         def slow(*args):
-            # The calling thread is done long before the others.
             running.append(args)
-            time.sleep(0.01 if threading.current_thread() is main else 0.4)
+            time.sleep(0.4)
             running.remove(args)
             return 1.0
 
         def run():
-            run_chunks(slow, 3) if kind == "chunks" else run_phases((slow,), 1, 3)
+            run_chunks(slow, range(3)) if kind == "chunks" else run_phases((slow,), 1, 3)
 
         before = signal.signal(signal.SIGALRM, signal.default_int_handler)
         try:
             with threadpool_limits(3, user_api="blas"), reproducible_threads():
-                run_chunks(float, 3)
-                signal.setitimer(signal.ITIMER_REAL, 0.2, interval)
+                run_chunks(float, range(3))
+                signal.setitimer(signal.ITIMER_REAL, 0.2)
                 try:
                     with pytest.raises(KeyboardInterrupt):
                         run()
                     assert not running
                 finally:
-                    while True:
-                        # A repeated timer may interrupt even this.
-                        try:
-                            signal.setitimer(signal.ITIMER_REAL, 0)
-                            break
-                        except KeyboardInterrupt:
-                            pass
+                    signal.setitimer(signal.ITIMER_REAL, 0)
                 for _ in range(3):
-                    assert run_chunks(lambda chunk: 1.0, 4) == [1.0] * 4
+                    assert run_chunks(lambda chunk: 1.0, range(4)) == [1.0] * 4
         finally:
             signal.signal(signal.SIGALRM, before)

@@ -92,11 +92,9 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
         feature_groups,
         prune_intercepts,
         retrain_max_iter,
-        retrain_learning_rate_init,
         retrain_alpha,
         n_regrow,
         prune_tol,
-        engine,
     ):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -129,11 +127,9 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
         self.feature_groups = feature_groups
         self.prune_intercepts = prune_intercepts
         self.retrain_max_iter = retrain_max_iter
-        self.retrain_learning_rate_init = retrain_learning_rate_init
         self.retrain_alpha = retrain_alpha
         self.n_regrow = n_regrow
         self.prune_tol = prune_tol
-        self.engine = engine
 
     def __getstate__(self):
         state = super().__getstate__()

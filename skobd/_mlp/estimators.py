@@ -131,13 +131,11 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
     prune_intercepts : bool, default=False
         Whether intercepts can be deleted too; they then count as weights.
     retrain_max_iter : int or None, default=15
-        Iterations or epochs of retraining after each deletion and in each cycle of regrowth; None
-        means ``max_iter``, 0 none.
-    retrain_learning_rate_init : float, "auto" or None, default="auto"
-        Where the learning rate of each retraining starts to fall to 0, as in
-        ``learning_rate="cosine"``; Adam's ``beta_2`` is at most .95 there. "auto" means 0.03 for
-        "adam" and ``learning_rate_init`` for "sgd". None retrains by the schedule of dense
-        training. "lbfgs" has no learning rate.
+        Iterations or epochs of retraining after each deletion and in each cycle of regrowth; 0 for
+        none. The stochastic solvers retrain by a schedule of their own: the learning rate falls to
+        0 as in ``learning_rate="cosine"``, from 0.03 for "adam" and from ``learning_rate_init`` for
+        "sgd", and Adam's ``beta_2`` is at most .95. None retrains exactly as dense training trains,
+        with its ``max_iter``, learning rate and schedule.
     retrain_alpha : float or "auto", default="auto"
         ``alpha`` from the first deletion on: sparse networks want a stronger penalty. "auto" means
         ``max(alpha, a)`` for "lbfgs", with a = 3 for classifiers and 1 for regressors, and as
@@ -155,12 +153,6 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         there are validation data) is within this of the dense one's; ``prune_fraction`` is then
         the upper limit. `prune`, and ``fit`` with ``warm_start=True``, compare with the network
         that they begin with. None: no such limit.
-    engine : {"auto", "numpy", "numba"}, default="auto"
-        What takes the steps of the stochastic solvers: NumPy, or functions compiled by numba
-        (``pip install "skobd[fast]"``); "auto" is numba where it is installed and works. The two
-        differ by rounding. Sparse ``X``, minibatches of more than 2**21 values in the widest layer
-        and ``solver="lbfgs"`` are computed in NumPy in any case. The first fit of a floating type
-        on a machine compiles for several seconds; what is compiled is kept on disk.
     class_weight : dict, list of dict, "balanced" or None, default=None
         Weights of the classes, multiplied into the sample weights; "balanced" makes them
         inversely proportional to the class frequencies.
@@ -306,11 +298,9 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         feature_groups: Any = None,
         prune_intercepts: bool = False,
         retrain_max_iter: int | None = 15,
-        retrain_learning_rate_init: float | str | None = "auto",
         retrain_alpha: float | str = "auto",
         n_regrow: int = 8,
         prune_tol: float | None = None,
-        engine: str = "auto",
         class_weight: Any = None,
     ) -> None:
         super().__init__(
@@ -345,11 +335,9 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
             feature_groups=feature_groups,
             prune_intercepts=prune_intercepts,
             retrain_max_iter=retrain_max_iter,
-            retrain_learning_rate_init=retrain_learning_rate_init,
             retrain_alpha=retrain_alpha,
             n_regrow=n_regrow,
             prune_tol=prune_tol,
-            engine=engine,
         )
         self.class_weight = class_weight
 
@@ -578,13 +566,11 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
     prune_intercepts : bool, default=False
         Whether intercepts can be deleted too; they then count as weights.
     retrain_max_iter : int or None, default=15
-        Iterations or epochs of retraining after each deletion and in each cycle of regrowth; None
-        means ``max_iter``, 0 none.
-    retrain_learning_rate_init : float, "auto" or None, default="auto"
-        Where the learning rate of each retraining starts to fall to 0, as in
-        ``learning_rate="cosine"``; Adam's ``beta_2`` is at most .95 there. "auto" means 0.03 for
-        "adam" and ``learning_rate_init`` for "sgd". None retrains by the schedule of dense
-        training. "lbfgs" has no learning rate.
+        Iterations or epochs of retraining after each deletion and in each cycle of regrowth; 0 for
+        none. The stochastic solvers retrain by a schedule of their own: the learning rate falls to
+        0 as in ``learning_rate="cosine"``, from 0.03 for "adam" and from ``learning_rate_init`` for
+        "sgd", and Adam's ``beta_2`` is at most .95. None retrains exactly as dense training trains,
+        with its ``max_iter``, learning rate and schedule.
     retrain_alpha : float or "auto", default="auto"
         ``alpha`` from the first deletion on: sparse networks want a stronger penalty. "auto" means
         ``max(alpha, a)`` for "lbfgs", with a = 3 for classifiers and 1 for regressors, and as
@@ -602,12 +588,6 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
         there are validation data) is within this of the dense one's; ``prune_fraction`` is then
         the upper limit. `prune`, and ``fit`` with ``warm_start=True``, compare with the network
         that they begin with. None: no such limit.
-    engine : {"auto", "numpy", "numba"}, default="auto"
-        What takes the steps of the stochastic solvers: NumPy, or functions compiled by numba
-        (``pip install "skobd[fast]"``); "auto" is numba where it is installed and works. The two
-        differ by rounding. Sparse ``X``, minibatches of more than 2**21 values in the widest layer
-        and ``solver="lbfgs"`` are computed in NumPy in any case. The first fit of a floating type
-        on a machine compiles for several seconds; what is compiled is kept on disk.
 
     Attributes
     ----------
@@ -748,11 +728,9 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
         feature_groups: Any = None,
         prune_intercepts: bool = False,
         retrain_max_iter: int | None = 15,
-        retrain_learning_rate_init: float | str | None = "auto",
         retrain_alpha: float | str = "auto",
         n_regrow: int = 8,
         prune_tol: float | None = None,
-        engine: str = "auto",
     ) -> None:
         super().__init__(
             hidden_layer_sizes=hidden_layer_sizes,
@@ -786,11 +764,9 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
             feature_groups=feature_groups,
             prune_intercepts=prune_intercepts,
             retrain_max_iter=retrain_max_iter,
-            retrain_learning_rate_init=retrain_learning_rate_init,
             retrain_alpha=retrain_alpha,
             n_regrow=n_regrow,
             prune_tol=prune_tol,
-            engine=engine,
         )
         self.loss = loss
 

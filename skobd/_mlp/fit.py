@@ -22,7 +22,8 @@ from .._prune.schedule import survivor_schedule, survivors_at
 from .._sklearn_compat import validate_parameter_constraints
 from .._train.compiled import check_engine
 from .._train.objective import Objective
-from .._train.solvers import Monitor, Training, check_finite, solve
+from .._train.solvers import SOLVERS, Monitor, Training, check_finite
+from .._train.state import Status
 from .._train.updates import UPDATES, SolverSettings, batch_size_of
 from .._warnings import warn_user
 from .callbacks import FitTasks
@@ -39,11 +40,10 @@ from .feature_groups import groups_of_parameters
 from .fitted import Fitted
 from .names import feature_names
 from .parameters import PRUNE_CONSTRAINTS
-from .run import INTERRUPTED, Run, tell_of_numba
+from .run import INTERRUPTED, Run
 from .targets import Targets
 
 # What "auto" means; see benchmarks/default.py.
-_RETRAIN_RATES = {"adam": 0.03}
 _RETRAIN_ALPHA_OF_CLASSES, _RETRAIN_ALPHA_OF_NUMBERS = 3.0, 1.0
 
 
@@ -68,7 +68,7 @@ def begin(
         Fractions gone, each of which is reached and refined; None for what ``prune_fraction`` and
         ``n_rounds`` ask for.
     """
-    check_engine(mlp.engine)
+    check_engine()
     is_path = levels is not None
     n_rounds = mlp.n_rounds if mlp.prune_fraction > 0 else 0
     tasks = _begin_tasks(mlp, given, n_rounds if levels is None else len(levels))
@@ -98,7 +98,7 @@ def begin_pruning(
     n_rounds: int | None,
 ) -> Run:
     """Begin to prune a fitted network further; None stands for the estimator's parameter."""
-    check_engine(mlp.engine)
+    check_engine()
     fraction = mlp.prune_fraction if prune_fraction is None else prune_fraction
     rounds = mlp.n_rounds if n_rounds is None else n_rounds
     validate_parameter_constraints(
@@ -135,7 +135,7 @@ def train_epoch(mlp: Any, known: Fitted | None, given: Given, targets: Targets) 
     """Train for one epoch over the given data, with the present masks."""
     if mlp.early_stopping:
         raise ValueError("partial_fit does not support early_stopping=True")
-    check_engine(mlp.engine)
+    check_engine()
     dtype = FLOATS if known is None else known.pruned.theta.dtype
     data, targets = validate(mlp, given, targets, dtype, reset=known is None)
     rng = check_random_state(mlp.random_state)
@@ -148,10 +148,10 @@ def train_epoch(mlp: Any, known: Fitted | None, given: Given, targets: Targets) 
         settings = replace(settings, learning_rate="constant")
     objective, pruned = _objective(mlp, fitted, data), fitted.pruned
     training = Training(settings, rng)
+    solve = SOLVERS[settings.solver]
     result = solve(objective, pruned.theta, pruned.mask, fitted.state, training)
     check_finite(result, training, objective)
-    tell_of_numba()
-    if result.status == "interrupted":
+    if result.status is Status.INTERRUPTED:
         warn_user(INTERRUPTED)
     return fitted.trained(result)
 
@@ -351,9 +351,7 @@ def _settings(mlp: Any) -> SolverSettings:
 
 def _recipe(mlp: Any, start: Fitted, n_samples: int) -> Recipe:
     """The recipe that the parameters describe."""
-    rate, alpha = mlp.retrain_learning_rate_init, mlp.retrain_alpha
-    if rate == "auto":
-        rate = _RETRAIN_RATES.get(mlp.solver, mlp.learning_rate_init)
+    alpha = mlp.retrain_alpha
     if alpha == "auto":
         is_numeric = start.targets.is_numeric
         auto = _RETRAIN_ALPHA_OF_NUMBERS if is_numeric else _RETRAIN_ALPHA_OF_CLASSES
@@ -361,7 +359,6 @@ def _recipe(mlp: Any, start: Fitted, n_samples: int) -> Recipe:
     return Recipe(
         deletion=_record(DeletionSettings, mlp),
         retrain_max_iter=mlp.retrain_max_iter,
-        retrain_learning_rate_init=rate,
         retrain_alpha=alpha,
         n_regrow=mlp.n_regrow,
         prune_tol=mlp.prune_tol,

@@ -12,7 +12,7 @@ from .._prune.granularity import GRANULARITIES
 from .._prune.problem import prunable
 from .._prune.recipe import Step
 from .._prune.rounds import Cycle, Round
-from .._train.state import Log, SolverResult, TrainingState
+from .._train.state import Log, SolverResult, Status, TrainingState
 from .targets import Targets, unpack
 
 HISTORY_COLUMNS = (
@@ -196,14 +196,14 @@ class Fitted:
 
     def pack(self) -> dict[str, Any]:
         """Arrays and plain data that are all of it; see `TrainingState.pack`."""
-        rounds = [asdict(record) for record in self.rounds]
+        rounds = [_plain(record) for record in self.rounds]
         return {
             **{field.name: getattr(self, field.name) for field in fields(self)},
             "pruned": self.pruned.pack(),
             "targets": self.targets.pack(),
             "state": self.state.pack(),
             "rounds": {name: [record[name] for record in rounds] for name in _ROUND_FIELDS},
-            "latest": None if self.latest is None else asdict(self.latest),
+            "latest": None if self.latest is None else _plain(self.latest),
         }
 
     @classmethod
@@ -230,8 +230,13 @@ class Fitted:
 _ROUND_FIELDS = tuple(field.name for field in fields(Round))
 
 
+def _plain(record: Round) -> dict[str, Any]:
+    return asdict(record) | {"status": record.status.value}
+
+
 def _round(packed: dict[str, Any]) -> Round:
-    return Round(**packed | {"cycles": tuple(Cycle(**cycle) for cycle in packed["cycles"])})
+    cycles = tuple(Cycle(**cycle) for cycle in packed["cycles"])
+    return Round(**packed | {"status": Status(packed["status"]), "cycles": cycles})
 
 
 def history(rounds: Iterable[Round], granularity: str = "weight") -> dict[str, np.ndarray]:

@@ -9,7 +9,6 @@ from .._prune.criteria import CRITERIA
 from .._prune.curvature import UNIT_CURVATURES
 from .._prune.granularity import GRANULARITIES
 from .._sklearn_compat import Interval, Options, StrOptions
-from .._train.compiled import ENGINES
 from .._train.solvers import SOLVERS
 
 PARAMETER_CONSTRAINTS: dict = {
@@ -47,15 +46,9 @@ PARAMETER_CONSTRAINTS: dict = {
     "feature_groups": ["array-like", dict, None],
     "prune_intercepts": ["boolean"],
     "retrain_max_iter": [Interval(Integral, 0, None, closed="left"), None],
-    "retrain_learning_rate_init": [
-        StrOptions({"auto"}),
-        Interval(Real, 0, None, closed="neither"),
-        None,
-    ],
     "retrain_alpha": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
     "n_regrow": [Interval(Integral, 0, None, closed="left")],
     "prune_tol": [Interval(Real, 0, None, closed="left"), None],
-    "engine": [StrOptions(set(ENGINES))],
 }
 # Of the arguments of `prune`.
 PRUNE_CONSTRAINTS: dict = {

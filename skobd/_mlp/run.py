@@ -10,9 +10,9 @@ from .._prune.granularity import GRANULARITIES
 from .._prune.importances import input_importances
 from .._prune.recipe import Recipe, Step, prune
 from .._prune.rounds import Round
-from .._train.compiled import take_complaint
 from .._train.objective import Objective
 from .._train.solvers import Training
+from .._train.state import Status
 from .._train.updates import UPDATES
 from .._warnings import NothingLeftWarning, warn_user
 from .callbacks import FitTasks
@@ -90,7 +90,7 @@ class Run:
             self.is_interrupted = True
         if not is_path:
             yield self._completed_fit()
-        self.is_interrupted |= self._completed[-1].status == "interrupted"
+        self.is_interrupted |= self._completed[-1].status is Status.INTERRUPTED
         self._warn()
 
     def _keep(self, step: Step) -> None:
@@ -124,14 +124,13 @@ class Run:
 
     def _warn(self) -> None:
         """Say what the user should know about how training went."""
-        tell_of_numba()
         if self.is_interrupted:
             warn_user(INTERRUPTED)
         self._warn_of_what_is_left()
         self._warn_of_nothing_left()
         self._warn_of_a_constant()
         trained = [record for record in self._completed if record.n_iter]
-        short = [record for record in trained if record.status == "max_iter"]
+        short = [record for record in trained if record.status is Status.MAX_ITER]
         if self.recipe.retrain_max_iter is not None:
             # A small number of retraining iterations was asked for.
             short = [record for record in short if record.round == 0]
@@ -212,10 +211,3 @@ class Run:
         if rounds:
             places.append(f"retraining after round {rounds}")
         return f" In {' and in '.join(places)}."
-
-
-def tell_of_numba() -> None:
-    """Say, once in a process, where numba is installed and of no or little use."""
-    complaint = take_complaint()
-    if complaint is not None:
-        warn_user(complaint)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._threads import row_blocks
+from .._chunks import row_blocks
 from .activations import ACTIVATIONS, Activation
 
 Array = NDArray[np.floating]
@@ -135,7 +135,11 @@ class Network:
         activations = [X]
         for index, (layer, buffer) in enumerate(zip(layers, buffers, strict=True)):
             a = buffer[: X.shape[0]]
-            multiply(activations[-1], layer[:-1], a)
+            x = activations[-1]
+            if isinstance(x, np.ndarray):
+                np.matmul(x, layer[:-1], out=a)
+            else:
+                a[...] = x @ layer[:-1]
             a += layer[-1]
             if index < len(layers) - 1:
                 self.f.apply(a)
@@ -172,14 +176,6 @@ class Network:
         for rows in row_blocks(slice(0, n_samples), n_rows):
             raw[rows] = self.forward(layers, X[rows], buffers)[-1]
         return raw
-
-
-def multiply(x: Any, weights: Array, out: Array) -> None:
-    """``out[...] = x @ weights`` for dense or sparse ``x``."""
-    if isinstance(x, np.ndarray):
-        np.matmul(x, weights, out=out)
-    else:
-        out[...] = x @ weights
 
 
 def multiply_transposed(x: Any, delta: Array, out: Array) -> None:

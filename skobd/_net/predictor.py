@@ -7,14 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import sparse
 
-from .._threads import (
-    count_chunks,
-    reproducible_threads,
-    row_blocks,
-    run_chunks,
-    single_threaded_blas,
-    split_evenly,
-)
+from .._chunks import count_chunks, row_blocks, split_evenly
+from .._threads import reproducible_threads, run_chunks
 from .compaction import compact
 from .network import Array, Mask, Network
 
@@ -130,7 +124,7 @@ class Predictor:
         out = np.empty((n_samples, self.network.layer_sizes[-1]), dtype=self._layers[0].dtype)
         if n_samples <= n_rows:
             small = n_samples * self._largest < _SMALL_PRODUCT
-            with nullcontext() if small else single_threaded_blas():
+            with nullcontext() if small else reproducible_threads(1):
                 self._block(X, out, link)
             return out
         n_chunks = count_chunks(
@@ -142,14 +136,14 @@ class Predictor:
         )
         chunks = split_evenly(n_samples, n_chunks)
 
-        def work(index: int) -> float:
-            for rows in row_blocks(chunks[index], n_rows):
+        def work(chunk: slice) -> float:
+            for rows in row_blocks(chunk, n_rows):
                 self._block(X[rows], out[rows], link)
             return 0.0
 
         # Starting threads pays for many rows only; the number of chunks does not depend on them.
-        with reproducible_threads() if n_chunks > 1 else single_threaded_blas():
-            run_chunks(work, n_chunks)
+        with reproducible_threads():
+            run_chunks(work, chunks)
         return out
 
     def _block(self, X: Any, out: Array, link: Link | None) -> None:

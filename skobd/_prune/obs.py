@@ -62,7 +62,7 @@ def obs_saliencies(blocks: HessianBlocks, theta: Array) -> Array:
             saliencies[positions] = values / (2 * np.einsum("aa->a", inverse))
         return 0.0
 
-    run_chunks(work, len(blocks.batches))
+    run_chunks(work, range(len(blocks.batches)))
     return saliencies
 
 
@@ -92,7 +92,7 @@ def joint_saliencies(blocks: HessianBlocks, theta: Array, sets: Sequence[Indices
                 totals[i, numbers] += 0.5 * (outer * solution).sum(axis=(1, 2))
         return 0.0
 
-    run_chunks(work, len(blocks.batches))
+    run_chunks(work, range(len(blocks.batches)))
     return totals.sum(axis=0)
 
 
@@ -137,7 +137,7 @@ def elimination_order(
             results[i] = _eliminate(blocks, i, theta, prunable, n_steps[i], limit)
             return 0.0
 
-        run_chunks(work, len(which))
+        run_chunks(work, range(len(which)))
 
     samples = list(range(0, len(sizes), _ONE_IN))
     extend(samples, some, np.inf)
@@ -205,7 +205,7 @@ def corrected(blocks: HessianBlocks, theta: Array, deleted: Mask) -> tuple[Array
             new[positions] = np.where(out, 0, new[positions] + change)
         return increase
 
-    increase = sum(run_chunks(work, len(blocks.batches)))
+    increase = sum(run_chunks(work, range(len(blocks.batches))))
     return new.astype(theta.dtype), increase
 
 

@@ -13,8 +13,8 @@ import numpy as np
 from .._net.network import Array, Indices, Mask
 from .._net.pruned import PrunedNetwork
 from .._train.objective import Objective
-from .._train.solvers import DivergenceError, Training, check_finite, check_objective, solve
-from .._train.state import SolverResult, TrainingState
+from .._train.solvers import SOLVERS, DivergenceError, Training, check_finite, check_objective
+from .._train.state import SolverResult, Status, TrainingState
 from .._train.updates import UPDATES
 from .active import ActiveObjective
 from .deletion import Deletion
@@ -25,8 +25,9 @@ from .rounds import Cycle, Round
 
 # Of the survivors, exchanged in the first cycle of regrowth; falls linearly to 0.
 _EXCHANGED = 0.3
-# Adam's retraining is short: its second moment must forget faster than in dense training.
-_RETRAIN_BETA_2 = 0.95
+# Where the learning rate of short retraining starts; elsewhere than here, at the user's. The second
+# moment must forget faster than in dense training. See benchmarks/default.py.
+_RETRAIN_RATES, _RETRAIN_BETA_2 = {"adam": 0.03}, 0.95
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,10 +47,8 @@ class Recipe:
     ----------
     deletion : DeletionSettings
     retrain_max_iter : int or None
-        Epochs or iterations after a deletion; None for the solver's ``max_iter``, 0 for none.
-    retrain_learning_rate_init : float or None
-        Where the cosine schedule of the stochastic solvers starts; None: dense training's
-        settings are those of retraining, too.
+        Epochs or iterations after a deletion, 0 for none; stochastic solvers then have a schedule
+        of their own. None to retrain as dense training trains.
     retrain_alpha : float or None
         Strength of the penalty from the first deletion on; None for that of dense training.
     n_regrow : int
@@ -66,7 +65,6 @@ class Recipe:
 
     deletion: DeletionSettings
     retrain_max_iter: int | None = None
-    retrain_learning_rate_init: float | None = None
     retrain_alpha: float | None = None
     n_regrow: int = 0
     prune_tol: float | None = None
@@ -76,18 +74,18 @@ class Recipe:
 
     def retraining(self, training: Training) -> Training:
         """How to train after a deletion, given dense training."""
-        settings = training.settings
-        if self.retrain_max_iter is not None:
-            settings = replace(settings, max_iter=self.retrain_max_iter)
-        if self.retrain_learning_rate_init is None or settings.solver not in UPDATES:
-            return replace(training, settings=settings)
-        settings = replace(
-            settings,
-            learning_rate="cosine",
-            learning_rate_init=self.retrain_learning_rate_init,
-            beta_2=min(settings.beta_2, _RETRAIN_BETA_2),
-        )
-        return replace(training, settings=settings, rate_name="retrain_learning_rate_init")
+        if self.retrain_max_iter is None:
+            return training
+        settings = replace(training.settings, max_iter=self.retrain_max_iter)
+        solver, has_users_rate = settings.solver, settings.solver not in _RETRAIN_RATES
+        if solver in UPDATES:
+            settings = replace(
+                settings,
+                learning_rate="cosine",
+                learning_rate_init=_RETRAIN_RATES.get(solver, settings.learning_rate_init),
+                beta_2=min(settings.beta_2, _RETRAIN_BETA_2),
+            )
+        return replace(training, settings=settings, has_users_rate=has_users_rate)
 
     def prunable(self, pruned: PrunedNetwork) -> Mask:
         """What of a network may still be deleted."""
@@ -202,7 +200,7 @@ def _train_dense(
             check_objective(loss, training, "before any deletion")
         validation = _validate(training, result.theta)
     except KeyboardInterrupt:
-        result = replace(result, status="interrupted")
+        result = replace(result, status=Status.INTERRUPTED)
     trained = PrunedNetwork(start.network, result.theta, start.mask)
     refined = _Refinement(trained, result, loss, ())
     return _step(recipe, 0, refined, 0.0, (np.nan, np.nan, loss), validation)
@@ -213,20 +211,20 @@ def _train(
 ) -> SolverResult:
     """Train the survivors; the result is over all parameters."""
     theta, mask = pruned.theta, pruned.mask
-    result = solve(
+    result = SOLVERS[training.settings.solver](
         active.objective,
         active.gather(theta),
         active.gather(mask),
         state,
         replace(training, monitor=active.monitor(training.monitor, theta)),
     )
-    if result.n_iter == 0 and result.status == "converged":
+    if result.n_iter == 0 and result.status is Status.CONVERGED:
         return replace(result, theta=theta)
     try:
         check_finite(result, training, active.objective)
     except KeyboardInterrupt:
         # What has been trained is not lost to an interrupt that comes while it is being judged.
-        result = replace(result, status="interrupted")
+        result = replace(result, status=Status.INTERRUPTED)
     active.spread(result.state, mask)
     return replace(result, theta=active.scatter(result.theta, theta))
 
@@ -284,7 +282,7 @@ def _refine(
     present, cycles, n_iter = best, [], best.result.n_iter
     try:
         for c in range(n_cycles):
-            if present.result.status in ("interrupted", "stopped"):
+            if present.result.status in (Status.INTERRUPTED, Status.STOPPED):
                 break
             n_exchanged = min(n_left, max(1, round(_EXCHANGED * (1 - c / n_cycles) * n_left)))
             exchanged = _exchange(whole, present.pruned, n_exchanged, recipe, rng)
@@ -307,7 +305,7 @@ def _refine(
             if is_best:
                 best = present
     except KeyboardInterrupt:
-        status, message = "interrupted", "interrupted by the user"
+        status, message = Status.INTERRUPTED, "interrupted by the user"
         interrupted = replace(present.result, status=status, message=message)
         present = replace(present, result=interrupted)
     except DivergenceError:

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .._train.state import Status
+
 
 @dataclass(frozen=True)
 class Cycle:
@@ -52,7 +54,8 @@ class Round:
         NaN without validation data.
     loss : float
         Objective as the solver last saw it.
-    status, message : str
+    status : Status
+    message : str
         How the (re)training ended; see `SolverResult`.
     cycles : tuple of Cycle
     within_tol : bool
@@ -72,7 +75,7 @@ class Round:
     validation_loss: float
     validation_score: float
     loss: float
-    status: str
+    status: Status
     message: str
     cycles: tuple[Cycle, ...] = ()
     within_tol: bool = True
@@ -80,7 +83,7 @@ class Round:
     @property
     def ended_early(self) -> bool:
         """Whether the user or a callback ended the training of this round."""
-        return self.status in ("interrupted", "stopped")
+        return self.status in (Status.INTERRUPTED, Status.STOPPED)
 
     def describe(self) -> str:
         """One line, as ``verbose=1`` prints it."""

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .._chunks import count_chunks
 from .._net.network import Array, Indices
-from .._threads import count_chunks
 from .objective import Objective
 
 _MIN_CHUNK_ROWS = 96

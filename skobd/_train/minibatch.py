@@ -15,14 +15,15 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from .._chunks import split_evenly
 from .._net.network import Array
-from .._threads import run_phases, split_evenly
+from .._threads import run_phases
 from .batches import Batches, chunks_of_batch
 from .compiled import epochs_or_none
 from .objective import Objective
 from .penalty import axpy_for
 from .rows import Rows, gather
-from .updates import SolverSettings, Survivors, Update
+from .updates import Survivors, Update
 
 # A chunk is worth a thread from about this many multiply-adds of a phase on, in double precision:
 # threads wait for one another twice in a step, and take turns in running Python.
@@ -41,15 +42,13 @@ class Epochs(Protocol):
         """
 
 
-def make_epochs(
-    objective: Objective, batch_size: int, settings: SolverSettings = SolverSettings()
-) -> Epochs:
-    """The fastest kind of epochs that can do it, of the compiled ones where they are wanted."""
+def make_epochs(objective: Objective, batch_size: int, solver: str) -> Epochs:
+    """Make epochs of the fastest kind that can do it, compiled ones where they are wanted."""
     X = objective.X
     is_small = batch_size * max(objective.network.layer_sizes) <= _MAX_MINIBATCH_ELEMENTS
     if not (is_small and isinstance(X, np.ndarray | Rows)):
         return BlockEpochs(objective, batch_size)
-    return epochs_or_none(objective, batch_size, settings) or DenseEpochs(objective, batch_size)
+    return epochs_or_none(objective, batch_size, solver) or DenseEpochs(objective, batch_size)
 
 
 class BlockEpochs:
@@ -133,9 +132,15 @@ class DenseEpochs:
         numbers = update.begin_steps(len(batches))
 
         def back_to_deltas(step: int, index: int) -> None:
-            rows, scale = batches[step], 1 / float(weights[step])
-            row_chunks, _ = views[len(rows)]
-            losses[index, step] = self._deltas_of_rows(row_chunks[index], layers, rows, scale)
+            row_chunks, _ = views[len(batches[step])]
+            chunk = row_chunks[index]
+            rows, delta = batches[step][chunk.rows], chunk.deltas[-1]
+            gather(self._X, rows, chunk.inputs)
+            activations = self._network.forward(layers, chunk.inputs, chunk.activations)
+            weight = None if self._sample_weight is None else self._sample_weight[rows]
+            losses[index, step] = self._loss.value_and_gradient(delta, self._Y[rows], weight)
+            delta *= 1 / float(weights[step])
+            self._network.backward(layers, activations, chunk.deltas)
 
         def descend(step: int, index: int) -> None:
             decay = self._penalty.decay(float(weights[step]))
@@ -196,20 +201,6 @@ class DenseEpochs:
                     )
                 )
         return row_chunks, parameter_chunks
-
-    def _deltas_of_rows(
-        self, chunk: _RowChunk, layers: list[Array], rows: NDArray[np.intp], scale: float
-    ) -> float:
-        """Phase 1 for some rows of a minibatch; returns their summed loss."""
-        rows = rows[chunk.rows]
-        gather(self._X, rows, chunk.inputs)
-        activations = self._network.forward(layers, chunk.inputs, chunk.activations)
-        delta = chunk.deltas[-1]
-        weight = None if self._sample_weight is None else self._sample_weight[rows]
-        loss = self._loss.value_and_gradient(delta, self._Y[rows], weight)
-        delta *= scale
-        self._network.backward(layers, activations, chunk.deltas)
-        return loss
 
     def _gradient_of(self, chunk: _ParameterChunk, decay: float) -> float:
         """Gradient of a chunk; returns the squared norm of its weights if they decay."""

@@ -6,16 +6,18 @@ with S the sum of the sample weights s_n and W the weights without intercepts: s
 Rows are visited in blocks that fit the cache, so memory does not grow with the data.
 """
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .._chunks import count_chunks, row_blocks, split_evenly
 from .._net.losses import Loss
 from .._net.network import Array, Network, multiply_transposed
-from .._threads import count_chunks, row_blocks, run_chunks, split_evenly
+from .._threads import run_chunks
 from .penalty import Penalty
 from .rows import Rows, gather, largest
 
@@ -233,17 +235,11 @@ class Objective:
         chunks = self._chunks(rows)
         n_rows = max(_n_rows(rows) for chunk in chunks for rows in chunk)
         workspaces = self._get_workspaces(len(chunks), n_rows)
-
-        def work(index: int) -> float:
-            workspace, value = workspaces[index], 0.0
-            for position, block_rows in enumerate(chunks[index]):
-                out = workspace.scratch if position else workspace.total
-                value += kernel(self._block(block_rows, workspace), workspace, out)
-                if position and wants_total:
-                    workspace.total += workspace.scratch
-            return value
-
-        value = sum(run_chunks(work, len(chunks)))
+        calls = [
+            itertools.starmap(kernel, self._blocks(chunk, workspace, wants_total))
+            for chunk, workspace in zip(chunks, workspaces, strict=True)
+        ]
+        value = sum(run_chunks(sum, calls))
         total = workspaces[0].total
         if wants_total:
             for workspace in workspaces[1:]:
@@ -273,6 +269,16 @@ class Objective:
         if self.sample_weight is None:
             return float(self.n_samples if isinstance(rows, slice) else len(rows))
         return float(self.sample_weight[rows].sum(dtype=np.float64))
+
+    def _blocks(
+        self, chunk: list[Where], workspace: Workspace, wants_total: bool
+    ) -> Iterator[tuple[Block, Workspace, Array]]:
+        """Yield the arguments of a kernel for each block; then add what it has written."""
+        for position, rows in enumerate(chunk):
+            out = workspace.scratch if position else workspace.total
+            yield self._block(rows, workspace), workspace, out
+            if position and wants_total:
+                workspace.total += workspace.scratch
 
     def _block(self, rows: Where, workspace: Workspace) -> Block:
         if isinstance(rows, slice) or not isinstance(self.X, np.ndarray | Rows):

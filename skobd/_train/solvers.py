@@ -2,7 +2,7 @@
 
 All three have one signature and return one record:
 
-    solve(objective, theta, mask, state, training) -> SolverResult
+    SOLVERS[name](objective, theta, mask, state, training) -> SolverResult
 
 They work on the vector ``theta[mask]``, so a deleted parameter cannot move. An interrupt (Ctrl-C)
 ends training gently once there is an epoch, or iteration, to keep; before that it is raised.
@@ -18,7 +18,7 @@ from scipy import optimize
 from .._net.network import Array, Mask
 from .minibatch import make_epochs
 from .objective import Objective
-from .state import SolverResult, TrainingState
+from .state import SolverResult, Status, TrainingState
 from .updates import UPDATES, SolverSettings, Survivors, batch_size_of, resume
 
 
@@ -53,14 +53,14 @@ class Training:
     settings : SolverSettings
     rng : RandomState
     monitor : Monitor
-    rate_name : str
-        The user's parameter that sets the initial learning rate, for error messages.
+    has_users_rate : bool
+        Whether the learning rate is the user's ``learning_rate_init``.
     """
 
     settings: SolverSettings
     rng: np.random.RandomState
     monitor: Monitor = field(default_factory=Monitor)
-    rate_name: str = "learning_rate_init"
+    has_users_rate: bool = True
 
 
 class DivergenceError(ValueError):
@@ -135,14 +135,16 @@ def solve_stochastic(
 ) -> SolverResult:
     """Minimise by minibatches; see `SolverSettings` and `SolverResult`."""
     settings, monitor, rng = training.settings, training.monitor, training.rng
+    if _is_nothing_to_train(mask, settings):
+        return SolverResult(theta, np.nan, 0, state, Status.CONVERGED)
     survivors = Survivors(theta, mask)
     update = resume(state.optimizer, settings, survivors.values.size, theta.dtype)
     recorder = _Recorder(state, training)
     best_theta = survivors.theta.copy() if settings.early_stopping else None
     order = np.arange(objective.n_samples)
     batch_size = min(batch_size_of(settings.batch_size), objective.n_samples)
-    epochs = make_epochs(objective, batch_size, settings)
-    loss, status, message = np.inf, "max_iter", ""
+    epochs = make_epochs(objective, batch_size, settings.solver)
+    loss, status, message = np.inf, Status.MAX_ITER, ""
     try:
         for _ in range(settings.max_iter):
             if settings.shuffle:
@@ -158,7 +160,7 @@ def solve_stochastic(
             if recorder.judge() and settings.early_stopping:
                 best_theta = survivors.theta.copy()
             if not np.isfinite(loss):
-                status, message = "diverged", f"the training loss became {loss}"
+                status, message = Status.DIVERGED, f"the training loss became {loss}"
                 break
             update.end_epoch(recorder.n_samples_seen)
             # A cosine schedule ends where it ends, but for early stopping.
@@ -166,21 +168,25 @@ def solve_stochastic(
             if may_stop and recorder.n_no_improvement > settings.n_iter_no_change:
                 reason = update.plateau()
                 if reason is not None:
-                    status, message = "converged", _plateau_message(settings, reason)
+                    status, message = Status.CONVERGED, _plateau_message(settings, reason)
                     break
                 recorder.n_no_improvement = 0
             if monitor.on_epoch is not None and monitor.on_epoch(survivors.theta):
-                status, message = "stopped", "a callback asked to stop"
+                status, message = Status.STOPPED, "a callback asked to stop"
                 break
     except KeyboardInterrupt:
         if not recorder.n_iter:
             raise
-        status, message = "interrupted", "interrupted by the user"
-    if status == "max_iter" and settings.learning_rate == "cosine":
-        status, message = "converged", "the learning rate has come down to 0"
+        status, message = Status.INTERRUPTED, "interrupted by the user"
+    if status is Status.MAX_ITER and settings.learning_rate == "cosine":
+        status, message = Status.CONVERGED, "the learning rate has come down to 0"
     theta = survivors.theta if best_theta is None else best_theta
     state = replace(recorder.state(), optimizer=update)
     return SolverResult(theta, loss, recorder.n_iter, state, status, message)
+
+
+def _is_nothing_to_train(mask: Mask, settings: SolverSettings) -> bool:
+    return settings.max_iter == 0 or not mask.any()
 
 
 def _plateau_message(settings: SolverSettings, reason: str) -> str:
@@ -199,6 +205,8 @@ def solve_lbfgs(
 ) -> SolverResult:
     """Minimise by SciPy's L-BFGS-B; see `SolverSettings` and `SolverResult`."""
     settings, monitor = training.settings, training.monitor
+    if _is_nothing_to_train(mask, settings):
+        return SolverResult(theta, np.nan, 0, state, Status.CONVERGED)
     survivors = Survivors(theta, mask)
     recorder = _Recorder(state, training)
     best, loss, is_stopped = survivors.theta.copy(), np.inf, False
@@ -232,15 +240,16 @@ def solve_lbfgs(
     except KeyboardInterrupt:
         if not recorder.n_iter:
             raise
-        message = "interrupted by the user"
-        return SolverResult(best, loss, recorder.n_iter, recorder.state(), "interrupted", message)
+        status, message = Status.INTERRUPTED, "interrupted by the user"
+        return SolverResult(best, loss, recorder.n_iter, recorder.state(), status, message)
     survivors.assign(found.x)
     loss, n_iter = float(found.fun), min(found.nit, settings.max_iter)
-    status, message = "converged" if found.status == 0 else "max_iter", str(found.message)
+    status = Status.CONVERGED if found.status == 0 else Status.MAX_ITER
+    message = str(found.message)
     if not (np.isfinite(loss) and np.isfinite(survivors.theta).all()):
-        status, message = "diverged", f"the objective became {loss}"
+        status, message = Status.DIVERGED, f"the objective became {loss}"
     elif is_stopped:
-        status, message = "stopped", "a callback asked to stop"
+        status, message = Status.STOPPED, "a callback asked to stop"
     return SolverResult(survivors.theta, loss, n_iter, recorder.state(), status, message)
 
 
@@ -252,38 +261,30 @@ SOLVERS: dict[str, Solver] = {
 }
 
 
-def solve(
-    objective: Objective, theta: Array, mask: Mask, state: TrainingState, training: Training
-) -> SolverResult:
-    """Train by the solver in the settings, if there is anything to train."""
-    settings = training.settings
-    if settings.max_iter == 0 or not mask.any():
-        return SolverResult(theta, np.nan, 0, state, "converged")
-    return SOLVERS[settings.solver](objective, theta, mask, state, training)
-
-
 def check_finite(result: SolverResult, training: Training, objective: Objective) -> None:
     """Raise `DivergenceError` if there is no finite network to keep.
 
     The objective is looked at anew, because the last update comes after the last loss.
     """
-    if result.status == "diverged" or not objective.is_finite_at(result.theta):
+    if result.status is Status.DIVERGED or not objective.is_finite_at(result.theta):
         raise DivergenceError(
             "Solver produced non-finite parameter weights. The input data may contain large "
             f"values and need to be preprocessed. Training with solver="
             f"{training.settings.solver!r} diverged after {result.n_iter} iterations: "
-            f"{result.message or 'overflow'}. {_cure(training)}"
+            f"{result.message or 'overflow'}. {_advice(training)}"
         )
 
 
 def check_objective(value: float, training: Training, when: str) -> None:
     """Raise `DivergenceError` if the objective, looked at ``when``, is not finite."""
     if not np.isfinite(value):
-        raise DivergenceError(f"The objective is {value} {when}. {_cure(training)}")
+        raise DivergenceError(f"The objective is {value} {when}. {_advice(training)}")
 
 
-def _cure(training: Training) -> str:
-    cure, settings = "standardise the input (and the y of a regressor), ", training.settings
-    if settings.solver in UPDATES:
-        cure += f"lower {training.rate_name} (now {settings.learning_rate_init}), "
-    return f"To cure this, {cure}or raise alpha."
+def _advice(training: Training) -> str:
+    advice, settings = "standardise the input (and the y of a regressor), ", training.settings
+    if settings.solver in UPDATES and training.has_users_rate:
+        advice += f"lower learning_rate_init (now {settings.learning_rate_init}), "
+    elif settings.solver in UPDATES:
+        advice += "retrain as in dense training (retrain_max_iter=None), "
+    return f"To cure this, {advice}or raise alpha."

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from enum import Enum
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -141,6 +142,16 @@ class TrainingState:
         return cls(**packed | curves | {"optimizer": optimizer})
 
 
+class Status(str, Enum):
+    """Why a solver, or a round, has ended."""
+
+    CONVERGED = "converged"
+    MAX_ITER = "max_iter"
+    INTERRUPTED = "interrupted"
+    STOPPED = "stopped"
+    DIVERGED = "diverged"
+
+
 @dataclass(frozen=True)
 class SolverResult:
     """Outcome of one call of a solver.
@@ -153,7 +164,7 @@ class SolverResult:
     n_iter : int
         Epochs or iterations of this call.
     state : TrainingState
-    status : {"converged", "max_iter", "interrupted", "stopped", "diverged"}
+    status : Status
     message : str
         Why the solver ended, in words.
     """
@@ -162,5 +173,5 @@ class SolverResult:
     loss: float
     n_iter: int
     state: TrainingState
-    status: str = "max_iter"
+    status: Status = Status.MAX_ITER
     message: str = ""

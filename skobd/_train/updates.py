@@ -17,10 +17,7 @@ _CACHE_ELEMENTS = 2**17
 
 @dataclass(frozen=True)
 class SolverSettings:
-    """Hyper-parameters of training; names, defaults and meanings are scikit-learn's.
-
-    Of ``engine`` the default is the step that is always there.
-    """
+    """Hyper-parameters of training; names, defaults and meanings are scikit-learn's."""
 
     solver: str = "adam"
     batch_size: int | str = "auto"
@@ -39,7 +36,6 @@ class SolverSettings:
     epsilon: float = 1e-8
     n_iter_no_change: float = 10
     max_fun: int = 15000
-    engine: str = "numpy"
 
 
 def batch_size_of(batch_size: int | str) -> int:

@@ -309,9 +309,6 @@ class TestParameters:
             ("retrain_max_iter", -1),
             ("retrain_max_iter", 1.5),
             ("retrain_max_iter", "auto"),
-            ("retrain_learning_rate_init", 0),
-            ("retrain_learning_rate_init", np.nan),
-            ("retrain_learning_rate_init", "fast"),
             ("retrain_alpha", -0.1),
             ("retrain_alpha", np.nan),
             ("retrain_alpha", None),
@@ -368,7 +365,7 @@ class TestParameters:
         [
             *("alpha", "batch_size", "learning_rate_init", "power_t", "max_iter", "tol"),
             *("epsilon", "n_iter_no_change", "max_fun", "n_rounds", "retrain_max_iter"),
-            *("retrain_learning_rate_init", "retrain_alpha", "n_regrow", "prune_tol"),
+            *("retrain_alpha", "n_regrow", "prune_tol"),
         ],
     )
     def test_integers_beyond_all_floats(self, kind, name):
@@ -406,9 +403,6 @@ class TestParameters:
             make(kind, prune_fraction=1.5).fit(X, TARGETS[kind])
         with pytest.raises(ValueError, match=r"'n_rounds'.*an int in the range \[0, inf\).*Got -1"):
             make(kind, n_rounds=-1).fit(X, TARGETS[kind])
-        allowed = r"'retrain_learning_rate_init'.*'auto'.*range \(0(\.0)?, inf\).* or None\. Got 0"
-        with pytest.raises(ValueError, match=allowed):
-            make(kind, retrain_learning_rate_init=0).fit(X, TARGETS[kind])
         with pytest.raises(ValueError, match=r"'retrain_alpha'.*'auto'.*range \[0.*Got None"):
             make(kind, retrain_alpha=None).fit(X, TARGETS[kind])
 

@@ -58,9 +58,10 @@ class TestInterrupt:
     @pytest.mark.parametrize("solver", SOLVERS)
     def test_before_the_first_epoch(self, solver, iris, monkeypatch):
         """There is nothing to keep, and the estimator is as it was."""
-        fitted = make("classifier", solver=solver, engine="numpy", warm_start=True).fit(*iris)
+        monkeypatch.setenv("SKOBD_ENGINE", "numpy")
+        fitted = make("classifier", solver=solver, warm_start=True).fit(*iris)
         before, n_iter, loss = digest(fitted), fitted.n_iter_, fitted.loss_
-        fresh = make("classifier", solver=solver, engine="numpy")
+        fresh = make("classifier", solver=solver)
         calls = [fresh.fit, fitted.fit, partial(fitted.prune, prune_fraction=0.9)]
         calls.append(clone(fitted).fit)
         if solver != "lbfgs":
@@ -80,7 +81,8 @@ class TestInterrupt:
 
     def test_before_the_first_epoch_of_retraining(self, iris, monkeypatch):
         """A network that was pruned, but not retrained, is not kept."""
-        dense = make("classifier", engine="numpy", prune_fraction=0).fit(*iris)
+        monkeypatch.setenv("SKOBD_ENGINE", "numpy")
+        dense = make("classifier", prune_fraction=0).fit(*iris)
         run, calls = DenseEpochs.run, 0
 
         def interrupting(*args):
@@ -91,7 +93,7 @@ class TestInterrupt:
             return run(*args)
 
         monkeypatch.setattr(DenseEpochs, "run", interrupting)
-        model = make("classifier", engine="numpy")
+        model = make("classifier")
         with pytest.warns(UserWarning, match="interrupted by user"):
             model.fit(*iris)
         assert digest(model) == digest(dense)
@@ -124,7 +126,7 @@ class TestInterrupt:
         """In an epoch of the last round of 3 + 4 x 3: the best network so far is kept."""
         X, y = data[kind]
         recipe = {"retrain_max_iter": 3, "retrain_alpha": 0.5, "n_regrow": 4}
-        recipe |= {"solver": solver, "retrain_learning_rate_init": 0.02, "tol": 0, "verbose": 2}
+        recipe |= {"solver": solver, "tol": 0, "verbose": 2}
         first = 10 + 3 + 3
         model = make(kind, **recipe)
         with (

@@ -26,7 +26,6 @@ DEFAULTS = {
     "prune_fraction": 0.875,
     "n_rounds": 5,
     "retrain_max_iter": 15,
-    "retrain_learning_rate_init": "auto",
     "retrain_alpha": "auto",
     "n_regrow": 8,
 }
@@ -309,9 +308,12 @@ class TestGoingOn:
     @pytest.mark.parametrize("solver", ["adam", "sgd"])
     def test_the_optimiser_is_that_of_the_network(self, solver, iris):
         """No cycle is the best at this rate: they delete, and hardly train."""
-        params = {"solver": solver, "retrain_learning_rate_init": 1e-7, "warm_start": True}
-        model = make_default("classifier", **params).fit(*iris)
-        shorter = make_default("classifier", n_regrow=0, **params).fit(*iris)
+        dense = make_default("classifier", solver=solver, prune_fraction=0, warm_start=True)
+        dense.fit(*iris)
+        rate = {"retrain_max_iter": None, "max_iter": 20, "learning_rate_init": 1e-7, "tol": 0}
+        model = copy.deepcopy(dense).set_params(**rate).prune(*iris, prune_fraction=0.9)
+        rate["n_regrow"] = 0
+        shorter = copy.deepcopy(dense).set_params(**rate).prune(*iris, prune_fraction=0.9)
         assert not model.regrowth_history_["is_best"].any()
         assert len(model.loss_curve_) == len(shorter.loss_curve_) + 80
         assert digest(model) == digest(shorter)

@@ -59,7 +59,8 @@ def test_point_at_the_users_line(kind, name, category, data):
 @pytest.mark.parametrize("kind", ESTIMATORS)
 def test_interrupts_point_at_the_users_line(kind, data, monkeypatch):
     X, y = data[kind]
-    model = make(kind, tol=1, n_iter_no_change=1, prune_fraction=0, engine="numpy").fit(X, y)
+    monkeypatch.setenv("SKOBD_ENGINE", "numpy")
+    model = make(kind, tol=1, n_iter_no_change=1, prune_fraction=0).fit(X, y)
 
     def interrupt(*args, **kwargs):
         raise KeyboardInterrupt

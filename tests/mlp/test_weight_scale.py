@@ -44,13 +44,14 @@ class TestScale:
     @pytest.mark.parametrize("kind", ESTIMATORS)
     @pytest.mark.parametrize("solver", SOLVERS)
     @pytest.mark.parametrize("engine", ["auto", "numpy"])
-    def test_networks(self, kind, solver, engine, data):
+    def test_networks(self, kind, solver, engine, data, monkeypatch):
         """Fitted, pruned further and trained further."""
+        monkeypatch.setenv("SKOBD_ENGINE", engine)
         X, y = data[kind]
         models = []
         for c in [1, *SCALES]:
             weight = c * real(len(y))
-            model = make(kind, solver=solver, engine=engine).fit(X, y, sample_weight=weight)
+            model = make(kind, solver=solver).fit(X, y, sample_weight=weight)
             model.prune(X, y, prune_fraction=0.9, sample_weight=weight)
             if solver != "lbfgs":
                 model.partial_fit(X, y, sample_weight=weight)

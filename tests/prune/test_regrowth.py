@@ -87,7 +87,6 @@ def run(n_regrow, survivors, solver="lbfgs", regrow_every_round=False, **setting
     recipe = Recipe(
         DeletionSettings(**settings),
         retrain_max_iter=20,
-        retrain_learning_rate_init=0.02,
         n_regrow=n_regrow,
         regrows_every_round=regrow_every_round,
     )
@@ -125,15 +124,19 @@ def test_on_a_path_every_level_is_refined():
 
 def test_retraining_by_adam_follows_a_cosine():
     """The last epochs of each retraining hardly move: the rate has come down."""
-    recipe = Recipe(DeletionSettings(), retrain_max_iter=7, retrain_learning_rate_init=0.02)
+    recipe = Recipe(DeletionSettings(), retrain_max_iter=7)
     rng = np.random.RandomState(0)
     training = recipe.retraining(Training(SolverSettings(solver="adam", beta_2=0.999), rng))
     settings = training.settings
     assert settings.learning_rate == "cosine"
-    assert settings.learning_rate_init == 0.02
+    assert settings.learning_rate_init == 0.03
     assert settings.max_iter == 7
     assert settings.beta_2 == 0.95
-    assert training.rate_name == "retrain_learning_rate_init"
+    assert not training.has_users_rate
+    sgd = recipe.retraining(Training(SolverSettings(solver="sgd", learning_rate_init=0.2), rng))
+    assert sgd.settings.learning_rate == "cosine"
+    assert sgd.settings.learning_rate_init == 0.2
+    assert sgd.has_users_rate
     lbfgs = recipe.retraining(Training(SolverSettings(solver="lbfgs"), rng))
     assert lbfgs == Training(SolverSettings(solver="lbfgs", max_iter=7), rng)
     plain = Recipe(DeletionSettings())

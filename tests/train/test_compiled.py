@@ -46,12 +46,15 @@ RULES = {
 }
 
 
-NUMBA = SolverSettings(engine="numba")
+@pytest.fixture(autouse=True)
+def numba_is_chosen(monkeypatch):
+    """Also for the processes that are started."""
+    monkeypatch.setenv("SKOBD_ENGINE", "numba")
 
 
 def CompiledEpochs(objective, batch_size, n_chunks=None):
     """The compiled epochs, whatever is worth it."""
-    step = find_step(objective.dtype.name, "numba")
+    step = find_step(objective.dtype.name)
     return EpochsOfStep(objective, batch_size, step, n_chunks)
 
 
@@ -145,7 +148,7 @@ class TestAgainstNumPy:
         """Rows of a larger array, and arrays that are read-only: without compiling again."""
         objective, theta, mask = problem("squared_error", 2)
         expected = run([CompiledEpochs] * 2, objective, theta, mask, RULES["adam"])
-        signatures = find_step("float64", "numba").run_steps.signatures
+        signatures = find_step("float64").run_steps.signatures
         assert len(signatures) == 1
         rows = np.random.default_rng(0).permutation(60)[:47]
         larger = np.zeros((60, 3))
@@ -157,11 +160,11 @@ class TestAgainstNumPy:
         values = [Rows(layout, rows) for layout in layouts]
         for data in (np.asfortranarray(X), np.load(tmp_path / "X.npy", mmap_mode="r"), *values):
             objective.X = data
-            assert isinstance(make_epochs(objective, 10, NUMBA), EpochsOfStep)
+            assert isinstance(make_epochs(objective, 10, "adam"), EpochsOfStep)
             values, after, _ = run([CompiledEpochs] * 2, objective, theta, mask, RULES["adam"])
             assert values == expected[0]
             assert_array_equal(after, expected[1])
-        assert find_step("float64", "numba").run_steps.signatures == signatures
+        assert find_step("float64").run_steps.signatures == signatures
 
     @pytest.mark.parametrize("layout", LAYOUTS)
     def test_any_layout_is_right(self, layout):
@@ -170,7 +173,7 @@ class TestAgainstNumPy:
         objective.X = in_row_order(LAYOUTS[layout](objective.X), max_copy_bytes=0)
 
         def made(*args):
-            epochs = make_epochs(objective, 10, NUMBA)
+            epochs = make_epochs(objective, 10, "adam")
             assert isinstance(epochs, EpochsOfStep)
             return epochs
 
@@ -180,18 +183,18 @@ class TestAgainstNumPy:
 
     @pytest.mark.parametrize("kind", ESTIMATORS)
     @pytest.mark.parametrize("solver", UPDATES)
-    def test_estimators(self, kind, solver, data):
+    def test_estimators(self, kind, solver, data, monkeypatch):
         X, y = data[kind]
-        both = [
-            make(kind, solver=solver, engine=engine, n_regrow=2, retrain_alpha=0.1).fit(X, y)
-            for engine in ("numpy", "numba")
-        ]
+        both = []
+        for engine in ("numpy", "numba"):
+            monkeypatch.setenv("SKOBD_ENGINE", engine)
+            both.append(make(kind, solver=solver, n_regrow=2, retrain_alpha=0.1).fit(X, y))
         assert_allclose(both[1].loss_curve_, both[0].loss_curve_, rtol=1e-6)
         for one, other in zip(*(model.coefs_ for model in both), strict=True):
             assert_allclose(other, one, atol=1e-6)
-        assert digest(make(kind, solver=solver).fit(X, y)) == digest(
-            make(kind, solver=solver, engine="numba").fit(X, y)
-        )
+        compiled = digest(make(kind, solver=solver).fit(X, y))
+        monkeypatch.delenv("SKOBD_ENGINE")
+        assert digest(make(kind, solver=solver).fit(X, y)) == compiled
 
 
 class TestElements:
@@ -252,7 +255,7 @@ def wide():
 
 def fitted(wide, seed=0, **parameters):
     defaults = {"max_iter": 4, "n_rounds": 2, "retrain_max_iter": 2, "n_regrow": 1}
-    model = OBDMLPClassifier((60,), random_state=seed, engine="numba", **defaults | parameters)
+    model = OBDMLPClassifier((60,), random_state=seed, **defaults | parameters)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return model.fit(*wide)
@@ -337,7 +340,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
 import numpy as np
 from models import digest
 from train.test_compiled import fitted
-from skobd._train.compiled.engine import find_step
+from skobd._train.compiled import engine
 
 def interrupt(*args):
     raise KeyboardInterrupt
@@ -352,11 +355,12 @@ try:
 except KeyboardInterrupt:
     print("interrupted")
 # While it compiles numba catches warnings, which must not be caught by two threads at once.
-find_step("float64", "numba")
+for task in list(engine._tasks.values()):
+    task.wait()
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     from skobd import OBDMLPClassifier
-    OBDMLPClassifier(max_iter=1, engine="auto", prune_fraction=0).fit(*wide)
+    OBDMLPClassifier(max_iter=1, prune_fraction=0).fit(*wide)
 print(sum("cannot be kept on disk" in str(warning.message) for warning in caught))
 print(digest(fitted(wide)))
 """
@@ -416,7 +420,7 @@ def test_interrupts_at_random_moments(wide, n_threads):
 
 def test_a_waiting_thread_ends_where_another_fails():
     state = np.zeros(kernels.STATE_SIZE, dtype=np.int64)
-    _, give_way = find_step("float64", "numba").addresses
+    _, give_way = find_step("float64").addresses
     with ThreadPoolExecutor(1) as executor:
         waiting = executor.submit(kernels.wait, state, 2, give_way, 1000)
         time.sleep(0.05)
@@ -427,7 +431,7 @@ def test_a_waiting_thread_ends_where_another_fails():
 
 def test_products():
     """BLAS is called, also from a buffer that holds anything."""
-    gemm, _ = find_step("float64", "numba").addresses
+    gemm, _ = find_step("float64").addresses
     a, b = np.arange(6.0).reshape(2, 3), np.arange(12.0).reshape(3, 4)
     for columns in (1, 4):
         out = np.zeros((2, columns))

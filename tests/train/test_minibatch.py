@@ -13,6 +13,11 @@ from skobd._train.updates import UPDATES, SolverSettings, Survivors
 SETTINGS = SolverSettings(learning_rate_init=0.01)
 
 
+@pytest.fixture(autouse=True)
+def numpy_is_chosen(monkeypatch):
+    monkeypatch.setenv("SKOBD_ENGINE", "numpy")
+
+
 def by_epochs(epochs, theta, mask, name, orders):
     """Mean objectives and the parameters after some epochs."""
     survivors = Survivors(theta, mask)
@@ -86,17 +91,17 @@ def test_epochs_by_blocks_are_their_steps_too(container, pruned):
 
 def test_buffers_are_for_small_minibatches_of_dense_rows():
     objective, _, _ = make_problem("squared_error", 1, n=20)
-    assert isinstance(make_epochs(objective, 10), DenseEpochs)
-    assert isinstance(make_epochs(objective, 2**21), BlockEpochs)
+    assert isinstance(make_epochs(objective, 10, "adam"), DenseEpochs)
+    assert isinstance(make_epochs(objective, 2**21, "adam"), BlockEpochs)
     objective.X = sp.csr_array(objective.X)
-    assert isinstance(make_epochs(objective, 10), BlockEpochs)
+    assert isinstance(make_epochs(objective, 10, "adam"), BlockEpochs)
 
 
 def test_float32_stays_float32():
     objective, _, theta = make_problem("multinomial_log_loss", 3, "relu", 2, True, 0.3, n=47)
     narrow = in_single_precision(objective)
     mask = np.ones(theta.size, dtype=bool)
-    epochs = make_epochs(narrow, 10)
+    epochs = make_epochs(narrow, 10, "adam")
     values, after = by_epochs(epochs, theta.astype(np.float32), mask, "adam", orders(47))
     expected, expected_after = by_steps(objective, theta, mask, "adam", 10, orders(47))
     assert after.dtype == np.float32

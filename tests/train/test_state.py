@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from problems import make_problem
 
-from skobd._train.solvers import Training, solve
+from skobd._train.solvers import SOLVERS, Training
 from skobd._train.state import N_KEPT, Log, TrainingState
 from skobd._train.updates import UPDATES, SolverSettings
 
@@ -106,7 +106,9 @@ def trained(name, **settings):
     training = Training(
         SolverSettings(solver=name, max_iter=3, **settings), np.random.RandomState(0)
     )
-    return solve(objective, theta, mask, TrainingState(), training).state
+    return SOLVERS[training.settings.solver](
+        objective, theta, mask, TrainingState(), training
+    ).state
 
 
 def test_forgetting_the_best_keeps_the_record():

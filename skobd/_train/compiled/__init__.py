@@ -7,33 +7,29 @@ does not work, there are no epochs here, and NumPy takes the steps.
 """
 
 from ..objective import Objective
-from ..updates import SolverSettings
-from .engine import ENGINES, check_engine, find_step, take_complaint
+from .engine import check_engine, chosen_engine, find_step
 from .epochs import CompiledEpochs, is_known
 
-__all__ = ["ENGINES", "check_engine", "epochs_or_none", "take_complaint"]
+__all__ = ["check_engine", "epochs_or_none"]
 
 
-def epochs_or_none(
-    objective: Objective, batch_size: int, settings: SolverSettings
-) -> CompiledEpochs | None:
-    """Epochs over dense rows by the compiled step, or None where NumPy is to take the steps.
+def epochs_or_none(objective: Objective, batch_size: int, solver: str) -> CompiledEpochs | None:
+    """Make epochs over dense rows by the compiled step; None where NumPy is to take the steps.
 
     Parameters
     ----------
     objective : Objective
     batch_size : int
-    settings : SolverSettings
-        ``engine`` and ``solver`` count.
+    solver : {"adam", "sgd"}
 
     Raises
     ------
     ImportError
-        If ``engine="numba"`` and numba does not work.
+        If ``SKOBD_ENGINE=numba`` and numba does not work.
     """
-    if settings.engine == "numpy":
+    if chosen_engine() == "numpy":
         return None
-    step = find_step(objective.dtype.name, settings.engine)
-    if step is None or not is_known(step, objective, settings.solver):
+    step = find_step(objective.dtype.name)
+    if step is None or not is_known(step, objective, solver):
         return None
     return CompiledEpochs(objective, batch_size, step)

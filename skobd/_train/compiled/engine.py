@@ -17,12 +17,13 @@ import numpy as np
 
 from ..._net.losses import LOSSES
 from ..._net.network import Network
+from ..._warnings import warn_user
 from ..objective import Objective
 from ..updates import UPDATES, SolverSettings, Survivors
 from .blas import gemm_address, sleep_address
 from .epochs import CompiledEpochs, Step
 
-ENGINES = ("auto", "numpy", "numba")
+VARIABLE, ENGINES = "SKOBD_ENGINE", ("auto", "numpy", "numba")
 OLDEST_NUMBA = (0, 61)
 # Seconds after which a fit looks again whether what it waits for is there.
 _LOOK_AGAIN = 0.003
@@ -62,7 +63,7 @@ class _Task:
 
 
 _tasks: dict[str, _Task] = {}
-_complaints: list[str] = []
+_warned: list[str] = []
 
 
 def _once(name: str, function: Callable[[], Any]) -> Any:
@@ -81,42 +82,55 @@ def _once(name: str, function: Callable[[], Any]) -> Any:
     return result
 
 
-def check_engine(engine: str) -> None:
+def chosen_engine() -> str:
+    """Return what is to take the steps, by the environment: "auto", "numpy" or "numba"."""
+    engine = os.environ.get(VARIABLE) or "auto"
+    if engine not in ENGINES:
+        raise ValueError(
+            f"The environment variable {VARIABLE} must be one of {', '.join(ENGINES)}, "
+            f"got {engine!r}."
+        )
+    return engine
+
+
+def check_engine() -> None:
     """Raise `ImportError` if numba is asked for by name and cannot be imported."""
-    if engine == "numba":
+    if chosen_engine() == "numba":
         try:
             _once("kernels", _import_kernels)
         except Exception as error:
             raise _unusable(error) from error
 
 
-def find_step(dtype: str, engine: str) -> Step | None:
-    """The compiled step for a floating type; None if "auto" is to do without."""
+def find_step(dtype: str) -> Step | None:
+    """Return the compiled step for a floating type; None if "auto" is to do without."""
     try:
         # An installation can be broken in any way.
         kernels = _once("kernels", _import_kernels)
-        return _once(dtype, lambda: _build_step(kernels, dtype))
+        step, trouble = _once(dtype, lambda: _build_step(kernels, dtype))
     except Exception as error:
-        if engine == "numba":
+        if chosen_engine() == "numba":
             raise _unusable(error) from error
         if not _is_absent(error):
-            _complain(
-                f"The steps of training are taken by NumPy, as numba does not work: "
-                f'{_describe(error)}. engine="numpy" says that this is meant.'
+            _warn_once(
+                "The steps of training are taken by NumPy, as numba does not work: "
+                f"{_describe(error)}. {VARIABLE}=numpy says that this is meant."
             )
         return None
+    if trouble is not None:
+        _warn_once(
+            "What numba has compiled cannot be kept on disk, so every process compiles it anew, "
+            f"for some 20 seconds: {_describe(trouble)}. Let the environment variable "
+            f"NUMBA_CACHE_DIR name a folder with room for it, or set {VARIABLE}=numpy."
+        )
+    return step
 
 
-def take_complaint() -> str | None:
-    """What the user should be told of numba: the first thing, once in a process."""
-    if _complaints and _complaints[0]:
-        complaint, _complaints[0] = _complaints[0], ""
-        return complaint
-    return None
-
-
-def _complain(complaint: str) -> None:
-    _complaints.append(complaint)
+def _warn_once(message: str) -> None:
+    """Say the first thing that the user should know of numba, once in a process."""
+    if not _warned:
+        _warned.append(message)
+        warn_user(message)
 
 
 def _describe(error: BaseException) -> str:
@@ -128,10 +142,10 @@ def _is_absent(error: BaseException) -> bool:
 
 
 def _unusable(error: Exception) -> ImportError:
-    cure = 'Use engine="auto" or "numpy".'
+    advice = f"Set {VARIABLE} to auto or numpy."
     if _is_absent(error):
-        cure = f'Install it with `pip install "skobd[fast]"`, or u{cure[1:]}'
-    return ImportError(f'engine="numba" cannot be used: {_describe(error)}. {cure}')
+        advice = f'Install it with `pip install "skobd[fast]"`, or s{advice[1:]}'
+    return ImportError(f"{VARIABLE}=numba cannot be used: {_describe(error)}. {advice}")
 
 
 def _import_kernels() -> ModuleType:
@@ -143,8 +157,8 @@ def _import_kernels() -> ModuleType:
     return importlib.import_module("skobd._train.compiled.kernels")
 
 
-def _build_step(kernels: ModuleType, dtype: str) -> Step:
-    """Compile the step, or load it from the disk; numba keeps it there if it can."""
+def _build_step(kernels: ModuleType, dtype: str) -> tuple[Step, Exception | None]:
+    """Compile the step, or load it from the disk; returns why it could not be kept there, if so."""
     addresses = gemm_address(dtype), sleep_address()
     try:
         step = Step(kernels, kernels.build_run_steps(keep=True), addresses)
@@ -153,13 +167,7 @@ def _build_step(kernels: ModuleType, dtype: str) -> Step:
         trouble = error
         step = Step(kernels, kernels.build_run_steps(keep=False), addresses)
         check_step(step, dtype)
-    if trouble is not None:
-        _complain(
-            "What numba has compiled cannot be kept on disk, so every process compiles it anew, "
-            f"for some 20 seconds: {_describe(trouble)}. Let the environment variable "
-            'NUMBA_CACHE_DIR name a folder with room for it, or use engine="numpy".'
-        )
-    return step
+    return step, trouble
 
 
 def _try_out(step: Step, dtype: str) -> Exception | None:

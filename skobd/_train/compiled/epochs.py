@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._chunks import split_evenly
 from ..._net.losses import LOSSES
 from ..._net.network import Array
-from ..._threads import count_threads, run_threads, split_evenly
+from ..._threads import count_threads, run_threads
 from ..batches import Batches, chunks_of_batch
 from ..objective import Objective
 from ..rows import Rows
