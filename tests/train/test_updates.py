@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skobd._train.updates import UPDATES, SolverSettings, Survivors, resume
+from skobd._train.settings import SolverSettings
+from skobd._train.survivors import Survivors
+from skobd._train.updates import UPDATES, resume
 
 GRADIENTS = np.random.default_rng(0).normal(size=(6, 5))
 
