@@ -25,9 +25,9 @@ from skobd import OBDMLPClassifier
 from skobd._net.losses import LOSSES
 from skobd._net.network import Network
 from skobd._train.objective import Objective
-from skobd._train.solvers import Training, solve
+from skobd._train.settings import SolverSettings, Training
+from skobd._train.solvers import solve
 from skobd._train.state import TrainingState
-from skobd._train.updates import SolverSettings
 
 CRITERIA = ("obd", "unit_obs", "obs", "magnitude", "random")
 METHODS: dict[str, dict[str, Any]] = {criterion: {"criterion": criterion} for criterion in CRITERIA}

@@ -181,7 +181,7 @@ def _output(graph: _Graph, operator: Any, model: Converted) -> str:
     """Nodes of the network up to the inverse link."""
     pruned = model.pruned
     compaction = compact(pruned.network, pruned.theta, pruned.mask)
-    network, inputs = compaction.network, compaction.kept[0]
+    network, inputs = compaction.network, compaction.kept_units[0]
     columns = [graph.node("Cast", v.full_name, to=graph.type) for v in operator.inputs]
     x = columns[0] if len(columns) == 1 else graph.node("Concat", *columns, axis=1)
     if len(inputs) < pruned.network.layer_sizes[0]:

@@ -202,7 +202,7 @@ def _formulas(described: Described, n_digits: int) -> list[list[Formula]]:
     layers = smaller.network.layers(smaller.theta)
     layers[-1] = layers[-1] * described.scales
     layers[-1][-1] += described.offsets
-    names = _unit_names(described, smaller.kept[1:])
+    names = _unit_names(described, smaller.kept_units[1:])
     function = _FUNCTIONS[network.activation]
     heads: list[list[tuple[str | None, str, str]]]
     heads = [[(name, name, function) for name in column] for column in names]

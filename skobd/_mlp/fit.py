@@ -22,9 +22,10 @@ from .._prune.schedule import survivor_schedule, survivors_at
 from .._sklearn_compat import validate_parameter_constraints
 from .._train.compiled import check_engine
 from .._train.objective import Objective
-from .._train.solvers import SOLVERS, Monitor, Training, check_finite
+from .._train.settings import Monitor, SolverSettings, Training, batch_size_of
+from .._train.solvers import SOLVERS, check_finite
 from .._train.state import Status
-from .._train.updates import UPDATES, SolverSettings, batch_size_of
+from .._train.updates import UPDATES
 from .._warnings import warn_user
 from .callbacks import FitTasks
 from .data import (

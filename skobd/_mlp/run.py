@@ -11,7 +11,7 @@ from .._prune.importances import input_importances
 from .._prune.recipe import Recipe, Step, prune
 from .._prune.rounds import Round
 from .._train.objective import Objective
-from .._train.solvers import Training
+from .._train.settings import Training
 from .._train.state import Status
 from .._train.updates import UPDATES
 from .._warnings import NothingLeftWarning, warn_user

@@ -18,14 +18,14 @@ class Compaction(NamedTuple):
     theta : ndarray of shape (network.n_parameters,)
     mask : ndarray of bool of shape (network.n_parameters,)
         An intercept that took over a constant survives.
-    kept : list of ndarray of int
+    kept_units : list of ndarray of int
         The inputs of the whole network that are kept, then the units of each hidden layer.
     """
 
     network: Network
     theta: Array
     mask: Mask
-    kept: list[Indices]
+    kept_units: list[Indices]
 
 
 def compact(network: Network, theta: Array, mask: Mask, keep_inputs: bool = False) -> Compaction:
@@ -49,12 +49,12 @@ def compact(network: Network, theta: Array, mask: Mask, keep_inputs: bool = Fals
     kept = [at_least_one(layer[:-1].any(axis=1)) for layer in network.layers(left)]
     if keep_inputs:
         kept[0] = np.arange(network.layer_sizes[0])
-    smaller, positions = select(network, kept)
+    smaller, positions = subnetwork(network, kept)
     small_mask = left[positions]
     return Compaction(smaller, np.where(small_mask, theta[positions], 0), small_mask, kept)
 
 
-def select(network: Network, kept: Sequence[Indices]) -> tuple[Network, Indices]:
+def subnetwork(network: Network, kept: Sequence[Indices]) -> tuple[Network, Indices]:
     """The network of the inputs ``kept[0]`` and hidden units ``kept[1:]``.
 
     Returns

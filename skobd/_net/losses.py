@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import expit, xlogy
 
-Array = NDArray[np.floating]
-Weights = NDArray[np.floating] | None
+from .activations import Array
+
+Weights = Array | None
 
 
 class Loss(NamedTuple):
@@ -68,7 +68,7 @@ class Loss(NamedTuple):
         return value
 
 
-def _keep(raw: Array) -> None:
+def identity_link(raw: Array) -> None:
     pass
 
 
@@ -134,7 +134,9 @@ def _softmax_factor(p: Array, v: Array) -> Array:
 
 
 LOSSES: dict[str, Loss] = {
-    "squared_error": Loss("identity", _keep, _half_squared_error, _ones, _separable_factor(_ones)),
+    "squared_error": Loss(
+        "identity", identity_link, _half_squared_error, _ones, _separable_factor(_ones)
+    ),
     "binary_log_loss": Loss(
         "logistic",
         _sigmoid,

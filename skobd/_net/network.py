@@ -6,17 +6,18 @@ shape (fan_in + 1, fan_out) whose last row holds the intercepts, and
     a_l = x_{l-1} M_l[:-1] + M_l[-1],        x_l = f(a_l),        raw output = a_L.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import get_blas_funcs
 
 from .._chunks import row_blocks
-from .activations import ACTIVATIONS, Activation
+from .activations import ACTIVATIONS, Activation, Array
 
-Array = NDArray[np.floating]
 Mask = NDArray[np.bool_]
 Indices = NDArray[np.intp]
 
@@ -193,3 +194,9 @@ def backpropagate(delta: Array, weights: Array, out: Array) -> None:
         np.multiply(delta, weights.T, out=out)
     else:
         np.matmul(delta, weights.T, out=out)
+
+
+@lru_cache(maxsize=4)
+def axpy_for(dtype: np.dtype) -> Callable[..., Array]:
+    """Return BLAS's ``y += a x`` of this precision."""
+    return get_blas_funcs("axpy", dtype=dtype)

@@ -66,7 +66,7 @@ class Predictor:
 
     def __init__(self, network: Network, theta: Array, mask: Mask, costs: Costs = Costs()) -> None:
         compaction = compact(network, theta, mask)
-        self.network, self.inputs = compaction.network, compaction.kept[0]
+        self.network, self.inputs = compaction.network, compaction.kept_units[0]
         self._layers = self.network.layers(compaction.theta)
         self._dense_layers = self._layers
         n_inputs, n_live, n_units = network.layer_sizes[0], *self.network.layer_sizes[:2]

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from .._net.compaction import at_least_one, select
+from .._net.compaction import at_least_one, subnetwork
 from .._net.network import Array, Indices, Mask
 from .._train.objective import Objective
-from .._train.rows import MAX_COPY_BYTES, Rows, take_columns
-from .._train.solvers import Monitor
+from .._train.rows import MAX_COPY_BYTES, LazyRows, take_columns
+from .._train.settings import Monitor
 from .._train.state import TrainingState
 
 # Inputs are left out of the training data if a quarter of them are dead and the copy is small.
@@ -66,7 +66,7 @@ class ActiveObjective:
             for layer, following in itertools.pairwise(layers)
         ]
         active = ActiveObjective(self.whole, inputs, X)
-        smaller, positions = select(network, [inputs, *units])
+        smaller, positions = subnetwork(network, [inputs, *units])
         if smaller.n_parameters < network.n_parameters:
             active._positions = positions
             active.objective = self.whole.replaced(network=smaller, X=X)
@@ -109,11 +109,11 @@ class ActiveObjective:
         if state.optimizer is not None and self._positions is not None:
             inside = np.zeros(mask.size, dtype=bool)
             inside[self._positions] = True
-            state.optimizer.spread(inside[mask])
+            state.optimizer.expand(inside[mask])
 
 
 def _copy_bytes(X: Any, n_columns: int) -> int:
     """Size of a copy of some columns; at most, for sparse data."""
-    if isinstance(X, np.ndarray | Rows):
+    if isinstance(X, np.ndarray | LazyRows):
         return X.shape[0] * n_columns * X.dtype.itemsize
     return X.data.nbytes + X.indices.nbytes + X.indptr.nbytes

@@ -13,7 +13,8 @@ import numpy as np
 from .._net.network import Array, Indices, Mask
 from .._net.pruned import PrunedNetwork
 from .._train.objective import Objective
-from .._train.solvers import SOLVERS, DivergenceError, Training, check_finite, check_objective
+from .._train.settings import Training
+from .._train.solvers import SOLVERS, DivergenceError, check_finite, check_objective
 from .._train.state import SolverResult, Status, TrainingState
 from .._train.updates import UPDATES
 from .active import ActiveObjective

@@ -16,14 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._chunks import split_evenly
-from .._net.network import Array
+from .._net.network import Array, axpy_for
 from .._threads import run_phases
 from .batches import Batches, chunks_of_batch
 from .compiled import epochs_or_none
 from .objective import Objective
-from .penalty import axpy_for
-from .rows import Rows, gather
-from .updates import Survivors, Update
+from .rows import LazyRows, gather
+from .survivors import Survivors
+from .updates import Update
 
 # A chunk is worth a thread from about this many multiply-adds of a phase on, in double precision:
 # threads wait for one another twice in a step, and take turns in running Python.
@@ -46,7 +46,7 @@ def make_epochs(objective: Objective, batch_size: int, solver: str) -> Epochs:
     """Make epochs of the fastest kind that can do it, compiled ones where they are wanted."""
     X = objective.X
     is_small = batch_size * max(objective.network.layer_sizes) <= _MAX_MINIBATCH_ELEMENTS
-    if not (is_small and isinstance(X, np.ndarray | Rows)):
+    if not (is_small and isinstance(X, np.ndarray | LazyRows)):
         return BlockEpochs(objective, batch_size)
     return epochs_or_none(objective, batch_size, solver) or DenseEpochs(objective, batch_size)
 

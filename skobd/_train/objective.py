@@ -3,7 +3,7 @@
     E(theta) = (1/S) sum_n s_n loss(y_n, f(x_n; theta)) + alpha / (2 S) ||W||^2,
 
 with S the sum of the sample weights s_n and W the weights without intercepts: scikit-learn's.
-Rows are visited in blocks that fit the cache, so memory does not grow with the data.
+LazyRows are visited in blocks that fit the cache, so memory does not grow with the data.
 """
 
 import itertools
@@ -19,7 +19,7 @@ from .._net.losses import Loss
 from .._net.network import Array, Network, multiply_transposed
 from .._threads import run_chunks
 from .penalty import Penalty
-from .rows import Rows, gather, largest
+from .rows import LazyRows, gather, largest
 
 _MAX_CHUNKS = 8
 _MIN_CHUNK_ROWS = 96
@@ -38,7 +38,7 @@ class Sizes(NamedTuple):
     chunk_multiply_adds : float
         From about so many multiply-adds on a chunk is worth a thread.
     block_rows : int or None
-        Rows visited at a time; None for as many as fit the cache.
+        LazyRows visited at a time; None for as many as fit the cache.
     """
 
     chunk_multiply_adds: float = 1.5e7
@@ -75,8 +75,8 @@ class Workspace:
         self._network, self._dtype = network, dtype
         self._inputs: Array | None = None
 
-    def gather(self, X: Array | Rows, rows: NDArray[np.intp]) -> Array:
-        """Rows of ``X`` copied into a buffer that is kept."""
+    def gather(self, X: Array | LazyRows, rows: NDArray[np.intp]) -> Array:
+        """LazyRows of ``X`` copied into a buffer that is kept."""
         if self._inputs is None:
             self._inputs = np.empty((self.n_rows, X.shape[1]), dtype=X.dtype)
         out = self._inputs[: len(rows)]
@@ -96,7 +96,7 @@ class Objective:
     ----------
     network : Network
     loss : Loss
-    X : {ndarray, CSR matrix, Rows} of shape (n_samples, n_inputs)
+    X : {ndarray, CSR matrix, LazyRows} of shape (n_samples, n_inputs)
     Y : ndarray of shape (n_samples, n_outputs)
         Encoded targets.
     sample_weight : ndarray of shape (n_samples,) or None
@@ -281,7 +281,7 @@ class Objective:
                 workspace.total += workspace.scratch
 
     def _block(self, rows: Where, workspace: Workspace) -> Block:
-        if isinstance(rows, slice) or not isinstance(self.X, np.ndarray | Rows):
+        if isinstance(rows, slice) or not isinstance(self.X, np.ndarray | LazyRows):
             X = self.X[rows]
         else:
             X = workspace.gather(self.X, rows)

@@ -1,13 +1,10 @@
 """The squared penalty ``alpha / (2 S) ||W||^2`` on the weights W, without intercepts."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
-from scipy.linalg import get_blas_funcs
 
-from .._net.network import Array, Network
+from .._net.network import Array, Network, axpy_for
 
 
 @dataclass(frozen=True)
@@ -45,9 +42,3 @@ class Penalty:
     def curvature(self, total_weight: float) -> Array:
         """Diagonal second derivatives, (n_parameters,): alpha/S for weights, 0 for intercepts."""
         return np.where(self.network.is_weight, self.decay(total_weight), 0.0)
-
-
-@lru_cache(maxsize=4)
-def axpy_for(dtype: np.dtype) -> Callable[..., Array]:
-    """BLAS's ``y += a x`` of this precision."""
-    return get_blas_funcs("axpy", dtype=dtype)

@@ -1,4 +1,4 @@
-"""Rows of the data, copied only while they are looked at."""
+"""LazyRows of the data, copied only while they are looked at."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from .._net.network import Array, Indices
 MAX_COPY_BYTES = 2**26
 
 
-class Rows:
+class LazyRows:
     """Some rows of a dense array, in any memory layout, which is never copied as a whole.
 
     Parameters
@@ -27,16 +27,16 @@ class Rows:
         self.dtype = X.dtype
 
     def __getitem__(self, which: slice | NDArray[np.intp]) -> Array:
-        """Rows as a contiguous, aligned array, a copy."""
-        return _plain_copy(self.base[self.places(which)])
+        """LazyRows as a contiguous, aligned array, a copy."""
+        return _plain_copy(self.base[self.source_indices(which)])
 
-    def take(self, which: NDArray[np.intp]) -> "Rows":
+    def take(self, which: NDArray[np.intp]) -> "LazyRows":
         """Some of the rows."""
-        return Rows(self.base, np.asarray(self.places(which)))
+        return LazyRows(self.base, np.asarray(self.source_indices(which)))
 
     def take_into(self, which: NDArray[np.intp], out: Array) -> None:
         """Copy rows into a buffer."""
-        gather(self.base, self.places(which), out)
+        gather(self.base, self.source_indices(which), out)
 
     def columns(self, which: Indices) -> Array:
         """Some columns, copied."""
@@ -47,17 +47,17 @@ class Rows:
         """What no entry exceeds in size."""
         return largest(self.base)
 
-    def places(self, which: Any) -> Any:
+    def source_indices(self, which: Any) -> Any:
         """Where rows are in ``base``."""
         return which if self._rows is None else self._rows[which]
 
 
 def take_rows(X: Any, rows: NDArray[np.intp], max_copy_bytes: int = MAX_COPY_BYTES) -> Any:
-    """Some rows of an array, a sparse matrix or `Rows`; copied if they are not too many."""
-    if isinstance(X, Rows):
+    """Some rows of an array, a sparse matrix or `LazyRows`; copied if they are not too many."""
+    if isinstance(X, LazyRows):
         return X.take(rows)
     if isinstance(X, np.ndarray) and len(rows) * X.shape[1] * X.itemsize > max_copy_bytes:
-        return Rows(X, rows)
+        return LazyRows(X, rows)
     return X[rows]
 
 
@@ -65,7 +65,7 @@ def in_row_order(X: Any, max_copy_bytes: int = MAX_COPY_BYTES) -> Any:
     """The same with rows that are, or become, contiguous and aligned."""
     if not isinstance(X, np.ndarray) or (X.flags.c_contiguous and X.flags.aligned):
         return X
-    return Rows(X) if X.nbytes > max_copy_bytes else _plain_copy(X)
+    return LazyRows(X) if X.nbytes > max_copy_bytes else _plain_copy(X)
 
 
 def _plain_copy(X: Array) -> Array:
@@ -75,14 +75,14 @@ def _plain_copy(X: Array) -> Array:
 
 def take_columns(X: Any, columns: Indices) -> Any:
     """Some columns, copied."""
-    if isinstance(X, Rows):
+    if isinstance(X, LazyRows):
         return X.columns(columns)
     return np.take(X, columns, axis=1) if isinstance(X, np.ndarray) else X[:, columns]
 
 
-def gather(X: Array | Rows, rows: Any, out: Array) -> None:
+def gather(X: Array | LazyRows, rows: Any, out: Array) -> None:
     """Copy rows, which are known to be valid, into a buffer."""
-    if isinstance(X, Rows):
+    if isinstance(X, LazyRows):
         X.take_into(rows, out)
     elif X.flags.c_contiguous:
         # mode="clip" spares NumPy a second, buffered copy.
@@ -93,8 +93,8 @@ def gather(X: Array | Rows, rows: Any, out: Array) -> None:
 
 
 def largest(X: Any) -> float:
-    """What no entry of an array, a sparse matrix or `Rows` exceeds in size."""
-    if isinstance(X, Rows):
+    """What no entry of an array, a sparse matrix or `LazyRows` exceeds in size."""
+    if isinstance(X, LazyRows):
         return X.largest()
     values = X if isinstance(X, np.ndarray) else X.data
     return float(max(values.max(initial=0), -values.min(initial=0)))

@@ -9,8 +9,8 @@ ends training gently once there is an epoch, or iteration, to keep; before that 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from scipy import optimize
@@ -18,49 +18,10 @@ from scipy import optimize
 from .._net.network import Array, Mask
 from .minibatch import make_epochs
 from .objective import Objective
+from .settings import SolverSettings, Training, batch_size_of
 from .state import SolverResult, Status, TrainingState
-from .updates import UPDATES, SolverSettings, Survivors, batch_size_of, resume
-
-
-class Monitor(NamedTuple):
-    """What is told of training while it goes on.
-
-    Attributes
-    ----------
-    validate : callable or None
-        ``validate(theta)`` returns loss and score on the validation data.
-    on_epoch : callable or None
-        ``on_epoch(theta)`` is called after every epoch and returns True to stop training.
-    on_round : callable or None
-        ``on_round(theta, mask, n)`` is called before the training of every round, in which the
-        solver is called at most n times.
-    on_cycle : callable or None
-        ``on_cycle(theta, mask)`` is called before every further training within the round.
-    """
-
-    validate: Callable[[Array], tuple[float, float]] | None = None
-    on_epoch: Callable[[Array], bool] | None = None
-    on_round: Callable[[Array, Mask, int], None] | None = None
-    on_cycle: Callable[[Array, Mask], None] | None = None
-
-
-@dataclass(frozen=True)
-class Training:
-    """How to train: settings, randomness, and who is told.
-
-    Attributes
-    ----------
-    settings : SolverSettings
-    rng : RandomState
-    monitor : Monitor
-    has_users_rate : bool
-        Whether the learning rate is the user's ``learning_rate_init``.
-    """
-
-    settings: SolverSettings
-    rng: np.random.RandomState
-    monitor: Monitor = field(default_factory=Monitor)
-    has_users_rate: bool = True
+from .survivors import Survivors
+from .updates import UPDATES, resume
 
 
 class DivergenceError(ValueError):

@@ -9,7 +9,8 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from .._net.network import Array
-from .updates import UPDATES, SolverSettings, Update
+from .settings import SolverSettings
+from .updates import UPDATES, Update
 
 T = TypeVar("T")
 

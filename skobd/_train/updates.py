@@ -3,84 +3,15 @@
 import copy
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from .._net.network import Array, Mask
-from .penalty import axpy_for
+from .._net.network import Array, Mask, axpy_for
+from .settings import SolverSettings
 
 # Elements updated at a time: their intermediate results stay in the cache, and the calls are few.
 _CACHE_ELEMENTS = 2**17
-
-
-@dataclass(frozen=True)
-class SolverSettings:
-    """Hyper-parameters of training; names, defaults and meanings are scikit-learn's."""
-
-    solver: str = "adam"
-    batch_size: int | str = "auto"
-    learning_rate: str = "constant"
-    learning_rate_init: float = 0.001
-    power_t: float = 0.5
-    max_iter: int = 200
-    shuffle: bool = True
-    tol: float = 1e-4
-    verbose: bool = False
-    momentum: float = 0.9
-    nesterovs_momentum: bool = True
-    early_stopping: bool = False
-    beta_1: float = 0.9
-    beta_2: float = 0.999
-    epsilon: float = 1e-8
-    n_iter_no_change: float = 10
-    max_fun: int = 15000
-
-
-def batch_size_of(batch_size: int | str) -> int:
-    """Rows of a minibatch, if there are as many."""
-    return 200 if batch_size == "auto" else int(batch_size)
-
-
-class Survivors:
-    """The surviving parameters as one vector, in step with the full ``theta``.
-
-    Without deletions the vector is ``theta`` itself and nothing is copied.
-
-    Attributes
-    ----------
-    theta : ndarray of shape (n_parameters,)
-    where : ndarray of int of shape (n_surviving,) or None
-        Their positions in ``theta``, ascending; None if all survive.
-    values : ndarray of shape (n_surviving,)
-    """
-
-    def __init__(self, theta: Array, mask: Mask) -> None:
-        self.theta = theta.copy()
-        self.where = None if mask.all() else np.flatnonzero(mask)
-        self.values = self.theta if self.where is None else self.theta[self.where]
-
-    def gather(self, vector: Array, chunk: slice = slice(None)) -> Array:
-        """Entries of a theta-shaped vector at (a chunk of) the survivors."""
-        return vector[chunk] if self.where is None else np.take(vector, self.where[chunk])
-
-    def scatter(self, chunk: slice = slice(None)) -> None:
-        """Write ``values`` into ``theta``."""
-        if self.where is not None:
-            self.theta[self.where[chunk]] = self.values[chunk]
-
-    def assign(self, values: Array) -> None:
-        """Take over new values, in the precision of ``theta``."""
-        self.values[:] = values
-        self.scatter()
-
-    def within(self, chunk: slice) -> slice:
-        """Which of the survivors lie in a chunk of ``theta``."""
-        if self.where is None:
-            return chunk
-        start, stop = np.searchsorted(self.where, (chunk.start, chunk.stop))
-        return slice(int(start), int(stop))
 
 
 class Update:
@@ -126,7 +57,7 @@ class Update:
         """
         raise NotImplementedError
 
-    def begin_at(self, rate: float) -> None:
+    def set_learning_rate(self, rate: float) -> None:
         """Go on with another initial learning rate."""
         self.rate = rate
 
@@ -137,7 +68,7 @@ class Update:
         """React to a plateau: None to go on with a smaller rate, else why to stop."""
         return "Stopping."
 
-    def spread(self, where: Mask) -> None:
+    def expand(self, where: Mask) -> None:
         """Go on over more values: the present ones are at ``where``, the others are at rest."""
         present = self.moments
         self.moments = np.zeros((self.n_moments, where.size), dtype=present.dtype)
@@ -243,6 +174,6 @@ def resume(state: Update | None, settings: SolverSettings, n_values: int, dtype:
     # A cosine schedule that has ended leaves a rate of almost nothing.
     has_ended = state.settings.learning_rate == "cosine"
     if has_ended or settings.learning_rate_init != state.settings.learning_rate_init:
-        update.begin_at(settings.learning_rate_init)
+        update.set_learning_rate(settings.learning_rate_init)
     update.settings = settings
     return update

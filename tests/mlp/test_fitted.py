@@ -14,8 +14,7 @@ from skobd._mlp.fitted import HISTORY_COLUMNS, VALIDATION_COLUMNS, Fitted, histo
 from skobd._mlp.targets import NumberTargets
 from skobd._prune.problem import DeletionSettings
 from skobd._prune.recipe import Recipe, prune
-from skobd._train.solvers import Monitor, Training
-from skobd._train.updates import SolverSettings
+from skobd._train.settings import Monitor, SolverSettings, Training
 
 
 def rounds_of(survivors, fitted=None, monitor=Monitor()):

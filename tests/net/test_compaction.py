@@ -9,7 +9,7 @@ from scipy import sparse
 from scipy.special import expit, softmax
 from threadpoolctl import threadpool_limits
 
-from skobd._net.compaction import compact, select
+from skobd._net.compaction import compact, subnetwork
 from skobd._net.losses import LOSSES
 from skobd._net.network import Network
 from skobd._net.predictor import Costs, Predictor
@@ -87,7 +87,7 @@ def test_compact_predicts_the_same(masked_network, keep_inputs):
     if keep_inputs:
         assert_array_equal(kept[0], np.arange(network.layer_sizes[0]))
     # Weights that are left are where they were; only intercepts take over constants.
-    _, positions = select(network, kept)
+    _, positions = subnetwork(network, kept)
     weights = smaller.is_weight & small_mask
     assert_array_equal(small_theta[weights], theta[positions][weights])
     assert not (weights & ~mask[positions]).any()

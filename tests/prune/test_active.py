@@ -12,7 +12,7 @@ from skobd._net.losses import LOSSES
 from skobd._net.network import Network
 from skobd._prune.active import ActiveObjective
 from skobd._train.objective import Objective
-from skobd._train.solvers import Monitor
+from skobd._train.settings import Monitor
 
 
 def dead_problem(activation="logistic", seed=0):

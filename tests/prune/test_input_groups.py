@@ -21,9 +21,8 @@ from skobd._prune.obs import joint_saliencies
 from skobd._prune.problem import DeletionSettings
 from skobd._prune.recipe import Recipe, prune
 from skobd._train.objective import Objective
-from skobd._train.solvers import Training
+from skobd._train.settings import SolverSettings, Training
 from skobd._train.state import TrainingState
-from skobd._train.updates import SolverSettings
 
 delete, count = GRANULARITIES["feature"].delete, GRANULARITIES["feature"].n_left
 quick = settings(max_examples=40, deadline=None, derandomize=True)

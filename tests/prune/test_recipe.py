@@ -11,9 +11,9 @@ from problems import make_problem
 from skobd._net.pruned import PrunedNetwork
 from skobd._prune.problem import DeletionSettings
 from skobd._prune.recipe import Recipe, prune
-from skobd._train.solvers import SOLVERS, DivergenceError, Monitor, Training
+from skobd._train.settings import Monitor, SolverSettings, Training
+from skobd._train.solvers import SOLVERS, DivergenceError
 from skobd._train.state import TrainingState
-from skobd._train.updates import SolverSettings
 
 CASE = ("multinomial_log_loss", 3, "tanh", 1, True, 0.3)
 

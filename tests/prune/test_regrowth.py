@@ -10,9 +10,8 @@ from skobd._net.pruned import PrunedNetwork
 from skobd._prune.problem import DeletionSettings, Problem
 from skobd._prune.recipe import Recipe, prune
 from skobd._prune.regrowth import predicted_decreases, revivable, revive
-from skobd._train.solvers import Training
+from skobd._train.settings import SolverSettings, Training
 from skobd._train.state import TrainingState
-from skobd._train.updates import SolverSettings
 
 
 def half_deleted(depth=1, prune_intercepts=False, **params):

@@ -27,8 +27,10 @@ from skobd._threads import reproducible_threads
 from skobd._train.compiled.engine import find_step
 from skobd._train.compiled.epochs import CompiledEpochs as EpochsOfStep
 from skobd._train.minibatch import DenseEpochs, make_epochs
-from skobd._train.rows import Rows, in_row_order
-from skobd._train.updates import UPDATES, SolverSettings, Survivors
+from skobd._train.rows import LazyRows, in_row_order
+from skobd._train.settings import SolverSettings
+from skobd._train.survivors import Survivors
+from skobd._train.updates import UPDATES
 
 pytest.importorskip("numba", reason="the compiled step needs numba: pip install skobd[fast]")
 
@@ -74,8 +76,8 @@ def run(kinds, objective, theta, mask, settings, n_chunks=None, n_threads=1):
             made[kind].run(survivors, update, order)
             for kind, order in zip(kinds, orders(n, len(kinds)), strict=True)
         ]
-    if survivors.where is not None:
-        assert_array_equal(survivors.theta[survivors.where], survivors.values)
+    if survivors.positions is not None:
+        assert_array_equal(survivors.theta[survivors.positions], survivors.values)
     return values, survivors.theta, update
 
 
@@ -145,7 +147,7 @@ class TestAgainstNumPy:
             assert not np.isfinite(after).all()
 
     def test_data_in_any_place(self, tmp_path):
-        """Rows of a larger array, and arrays that are read-only: without compiling again."""
+        """LazyRows of a larger array, and arrays that are read-only: without compiling again."""
         objective, theta, mask = problem("squared_error", 2)
         expected = run([CompiledEpochs] * 2, objective, theta, mask, RULES["adam"])
         signatures = find_step("float64").run_steps.signatures
@@ -157,7 +159,7 @@ class TestAgainstNumPy:
         X = objective.X
         layouts = [np.asfortranarray(larger), larger[::-1].copy()[::-1]]
         layouts += [np.repeat(larger, 2, axis=1)[:, ::2], larger[:, ::-1].copy()[:, ::-1], larger]
-        values = [Rows(layout, rows) for layout in layouts]
+        values = [LazyRows(layout, rows) for layout in layouts]
         for data in (np.asfortranarray(X), np.load(tmp_path / "X.npy", mmap_mode="r"), *values):
             objective.X = data
             assert isinstance(make_epochs(objective, 10, "adam"), EpochsOfStep)
@@ -420,9 +422,9 @@ def test_interrupts_at_random_moments(wide, n_threads):
 
 def test_a_waiting_thread_ends_where_another_fails():
     state = np.zeros(kernels.STATE_SIZE, dtype=np.int64)
-    _, give_way = find_step("float64").addresses
+    _, sleep_briefly = find_step("float64").addresses
     with ThreadPoolExecutor(1) as executor:
-        waiting = executor.submit(kernels.wait, state, 2, give_way, 1000)
+        waiting = executor.submit(kernels.wait, state, 2, sleep_briefly, 1000)
         time.sleep(0.05)
         assert not waiting.done()
         state[kernels.STOP] = 1

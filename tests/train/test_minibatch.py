@@ -8,7 +8,9 @@ from problems import LOSS_CASES, in_single_precision, make_problem
 
 from skobd._threads import reproducible_threads
 from skobd._train.minibatch import BlockEpochs, DenseEpochs, make_epochs
-from skobd._train.updates import UPDATES, SolverSettings, Survivors
+from skobd._train.settings import SolverSettings
+from skobd._train.survivors import Survivors
+from skobd._train.updates import UPDATES
 
 SETTINGS = SolverSettings(learning_rate_init=0.01)
 
@@ -23,8 +25,8 @@ def by_epochs(epochs, theta, mask, name, orders):
     survivors = Survivors(theta, mask)
     update = UPDATES[name](SETTINGS, survivors.values.size, theta.dtype)
     values = [epochs.run(survivors, update, order) for order in orders]
-    if survivors.where is not None:
-        assert_array_equal(survivors.theta[survivors.where], survivors.values)
+    if survivors.positions is not None:
+        assert_array_equal(survivors.theta[survivors.positions], survivors.values)
     return values, survivors.theta
 
 

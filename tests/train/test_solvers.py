@@ -8,9 +8,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 from problems import make_problem
 
 from skobd._train.objective import Objective
-from skobd._train.solvers import SOLVERS, DivergenceError, Monitor, Training, check_finite
+from skobd._train.settings import Monitor, SolverSettings, Training
+from skobd._train.solvers import SOLVERS, DivergenceError, check_finite
 from skobd._train.state import TrainingState
-from skobd._train.updates import UPDATES, SolverSettings
+from skobd._train.updates import UPDATES
 
 
 def train(name, *, mask=None, state=None, monitor=Monitor(), case=(), theta=None, **settings):

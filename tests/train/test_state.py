@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from problems import make_problem
 
-from skobd._train.solvers import SOLVERS, Training
+from skobd._train.settings import SolverSettings, Training
+from skobd._train.solvers import SOLVERS
 from skobd._train.state import N_KEPT, Log, TrainingState
-from skobd._train.updates import UPDATES, SolverSettings
+from skobd._train.updates import UPDATES
 
 
 def assert_is(log, values):

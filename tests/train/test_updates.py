@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skobd._train.updates import UPDATES, SolverSettings, Survivors, resume
+from skobd._train.settings import SolverSettings
+from skobd._train.survivors import Survivors
+from skobd._train.updates import UPDATES, resume
 
 GRADIENTS = np.random.default_rng(0).normal(size=(6, 5))
 
@@ -99,14 +101,14 @@ def test_adam_over_thousands_of_steps():
 
 
 @pytest.mark.parametrize("name", UPDATES)
-def test_spreading_leaves_the_present_values_as_they_were(name):
+def test_expanding_leaves_the_present_values_as_they_were(name):
     """Values that join later are at rest; without gradient they stay where they are."""
     where = np.array([True, False, True, True, False, True, True])
     narrow = UPDATES[name](SolverSettings(solver=name), 5, np.float64)
     x, wide_x = np.ones(5), np.ones(7)
     step(narrow, x, GRADIENTS[0].copy())
     wide = resume(narrow, narrow.settings, 5, np.float64)
-    wide.spread(where)
+    wide.expand(where)
     wide_x[where] = x
     for g in GRADIENTS[1:]:
         step(narrow, x, g.copy())

@@ -92,4 +92,4 @@ def surviving_layers(pruned: PrunedNetwork) -> tuple[tuple[Layer, ...], np.ndarr
     """Layers of the compacted network in double precision, and which inputs it takes."""
     compaction = compact(pruned.network, pruned.theta, pruned.mask)
     matrices = compaction.network.layers(compaction.theta.astype(np.float64))
-    return tuple(Layer(matrix[:-1], matrix[-1]) for matrix in matrices), compaction.kept[0]
+    return tuple(Layer(matrix[:-1], matrix[-1]) for matrix in matrices), compaction.kept_units[0]

@@ -19,7 +19,9 @@ from ..._net.losses import LOSSES
 from ..._net.network import Network
 from ..._warnings import warn_user
 from ..objective import Objective
-from ..updates import UPDATES, SolverSettings, Survivors
+from ..settings import SolverSettings
+from ..survivors import Survivors
+from ..updates import UPDATES
 from .blas import gemm_address, sleep_address
 from .epochs import CompiledEpochs, Step
 

@@ -12,8 +12,9 @@ from ..._net.network import Array
 from ..._threads import count_threads, run_threads
 from ..batches import Batches, chunks_of_batch
 from ..objective import Objective
-from ..rows import Rows
-from ..updates import Survivors, Update
+from ..rows import LazyRows
+from ..survivors import Survivors
+from ..updates import Update
 
 # Threads that wait without Python are worth it from shorter steps on.
 _CHUNK_MULTIPLY_ADDS = 5e5
@@ -78,7 +79,7 @@ class CompiledEpochs:
         multiply_adds = 2 * batch_size * network.n_parameters
         self._steps_per_call = max(1, int(_CALL_MULTIPLY_ADDS / multiply_adds))
         X = objective.X
-        base = X.base if isinstance(X, Rows) else X
+        base = X.base if isinstance(X, LazyRows) else X
         self._none = np.empty(0, dtype=dtype)
         weight = self._none if objective.sample_weight is None else objective.sample_weight
         # What the views below look at must live as long as they do.
@@ -136,7 +137,7 @@ class CompiledEpochs:
             float(objective.alpha),
         )
         self._shape = survivors, shape
-        is_whole = survivors.where is None
+        is_whole = survivors.positions is None
         self._scratch = self._none if is_whole else np.empty_like(survivors.values)
         return shape
 
@@ -165,12 +166,12 @@ class CompiledEpochs:
     ) -> Any:
         order, X = batches.order, self._objective.X
         return self._kernels.Plan(
-            X.places(order) if isinstance(X, Rows) else order,
+            X.source_indices(order) if isinstance(X, LazyRows) else order,
             order,
             batches.edges,
             batches.weights,
             np.array(update.begin_steps(len(batches))),
-            order[:0] if survivors.where is None else survivors.where,
+            order[:0] if survivors.positions is None else survivors.positions,
             losses,
             squares,
         )

@@ -97,8 +97,8 @@ class Arrays(NamedTuple):
     gradient: Any
     values: Any
     scratch: Any
-    first: Any
-    second: Any
+    moment_1: Any
+    moment_2: Any
 
 
 class Plan(NamedTuple):
@@ -114,7 +114,7 @@ class Plan(NamedTuple):
         Total weight of each batch.
     numbers : ndarray of shape (n_steps, 4)
         What the update uses in each step.
-    where : ndarray of int
+    positions : ndarray of int
         Places of the survivors in ``theta``; empty if all survive.
     losses, squares : ndarray of shape (n_chunks, n_steps)
         Results: summed losses, and squared norms of the weights.
@@ -125,7 +125,7 @@ class Plan(NamedTuple):
     starts: Any
     weights: Any
     numbers: Any
-    where: Any
+    positions: Any
     losses: Any
     squares: Any
 
@@ -157,7 +157,7 @@ def _load_atomically(typingctx, array):
 
 
 @intrinsic
-def call(typingctx, address, argument):
+def call_c(typingctx, address, argument):
     """Call the C function at an address, of a 32-bit integer, and forget what it returns."""
 
     def codegen(context, builder, signature, args):
@@ -234,7 +234,7 @@ def _half_power_of_two(typingctx, x):
 
 
 @compiled
-def wait(state, n_arrivals, give_way, n_spins):
+def barrier_wait(state, n_arrivals, sleep_briefly, n_spins):
     """Wait until threads have arrived so many times in all.
 
     Returns how often to look next time before sleeping, or -1 if all are to end.
@@ -246,7 +246,7 @@ def wait(state, n_arrivals, give_way, n_spins):
             return -1
         n_loads += 1
         if n_loads > n_spins:
-            call(*give_way)
+            call_c(*sleep_briefly)
     # Where others want the cores, looking in vain would keep them from it.
     return min(2 * n_spins, _MOST_SPINS) if n_loads <= n_spins else max(n_spins // 4, _FEWEST_SPINS)
 
@@ -262,7 +262,7 @@ def matrix(array, first, n_rows, n_columns):
 
 
 @compiled
-def at(array):
+def address_of(array):
     """Address of the first element."""
     return np.int64(array.ctypes.data)
 
@@ -270,7 +270,10 @@ def at(array):
 @compiled
 def _call_blas(gemm, transposed, b, a, out, inner, beta):
     """A product of matrices: row by row to us, BLAS sees all transposed and in the other order."""
-    addresses, sizes = (at(b), at(a), at(out)), (out.shape[1], out.shape[0], inner)
+    addresses, sizes = (
+        (address_of(b), address_of(a), address_of(out)),
+        (out.shape[1], out.shape[0], inner),
+    )
     strides = b.shape[1], a.shape[1], out.shape[1]
     call_gemm(out, gemm, transposed, sizes, addresses, strides, out.dtype.type(beta))
 
@@ -422,7 +425,7 @@ def exponentials(loss, raw):
 
 
 @compiled
-def loss_before(loss, raw, Y, i, k):
+def loss_from_raw(loss, raw, Y, i, k):
     """What of the loss of row ``i`` is computed from the raw output, which softmax centres.
 
     Its targets are row ``k`` of ``Y``.
@@ -451,7 +454,7 @@ def loss_before(loss, raw, Y, i, k):
 
 
 @compiled
-def loss_after(loss, p, Y, i, k, weight):
+def loss_from_prediction(loss, p, Y, i, k, weight):
     """The others; the row of ``p`` becomes the gradient of the weighted loss."""
     T = p.dtype.type
     value, scale = 0.0, T(1)
@@ -547,12 +550,12 @@ def _loss_of_rows(shape, arrays, raw, rows, factor):
     Y = arrays.Y.reshape((-1, raw.shape[1]))
     losses = np.empty(rows.size)
     for i in range(rows.size):
-        losses[i] = loss_before(shape.loss, raw, Y, i, rows[i])
+        losses[i] = loss_from_raw(shape.loss, raw, Y, i, rows[i])
     exponentials(shape.loss, raw.reshape(raw.size))
     for i in range(rows.size):
         weight = T(1) if arrays.sample_weight.size == 0 else arrays.sample_weight[rows[i]]
         total += weight * (
-            losses[i] + loss_after(shape.loss, raw, Y, i, rows[i], T(factor * weight))
+            losses[i] + loss_from_prediction(shape.loss, raw, Y, i, rows[i], T(factor * weight))
         )
     return total
 
@@ -631,15 +634,15 @@ def _update(shape, arrays, plan, step, start, first, last):
     """Update the survivors ``first`` to ``last``, which lie from the parameter ``start`` on."""
     numbers = plan.numbers[step]
     values, gradient = arrays.values[first:last], arrays.gradient[start : start + last - first]
-    where = plan.where[first:last] if plan.where.size else plan.where
+    where = plan.positions[first:last] if plan.positions.size else plan.positions
     if where.size:
         gradient = arrays.scratch[first:last]
         for i in range(where.size):
             gradient[i] = arrays.gradient[where[i]]
     if shape.update == ADAM:
-        _adam(values, gradient, arrays.first[first:last], arrays.second[first:last], numbers)
+        _adam(values, gradient, arrays.moment_1[first:last], arrays.moment_2[first:last], numbers)
     else:
-        _momentum(values, gradient, arrays.first[first:last], numbers)
+        _momentum(values, gradient, arrays.moment_1[first:last], numbers)
     for i in range(where.size):
         arrays.theta[where[i]] = values[i]
 
@@ -679,9 +682,9 @@ def _descend(shape, arrays, plan, step, chunk):
         if decay:
             squares += _penalise(shape, arrays, low, high, decay)
         last = first + high - low
-        if plan.where.size:
+        if plan.positions.size:
             last = first
-            while last < plan.where.size and plan.where[last] < high:
+            while last < plan.positions.size and plan.positions[last] < high:
                 last += 1
         if first < last:
             _update(shape, arrays, plan, step, low, first, last)
@@ -707,7 +710,7 @@ def run_steps(shape, arrays, plan, addresses, state, steps):
     steps : (int, int, int, int)
         Which thread of how many, and the first and last step.
     """
-    (gemm, give_way), (thread, n_threads, first, last) = addresses, steps
+    (gemm, sleep_briefly), (thread, n_threads, first, last) = addresses, steps
     n_chunks = plan.losses.shape[0]
     n_spins = _MOST_SPINS
     for step in range(first, last):
@@ -718,13 +721,13 @@ def run_steps(shape, arrays, plan, addresses, state, steps):
             gradient = arrays.gradient[chunk * arrays.theta.size :]
             _gradient_of_rows(shape, arrays, gradient, gemm, start, stop)
         if n_threads > 1:
-            n_spins = wait(state, n_threads * (2 * step + 1), give_way, n_spins)
+            n_spins = barrier_wait(state, n_threads * (2 * step + 1), sleep_briefly, n_spins)
             if n_spins < 0:
                 return False
         for chunk in range(thread, n_chunks, n_threads):
             plan.squares[chunk, step] = _descend(shape, arrays, plan, step, chunk)
         if n_threads > 1:
-            n_spins = wait(state, n_threads * (2 * step + 2), give_way, n_spins)
+            n_spins = barrier_wait(state, n_threads * (2 * step + 2), sleep_briefly, n_spins)
             if n_spins < 0:
                 return False
     return True
