@@ -28,7 +28,7 @@ from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, StandardSca
 from skobd import OBDFeatureSelector, feature_groups_of
 from skobd._net.activations import ACTIVATIONS
 from skobd._prune.criteria import CRITERIA
-from skobd._prune.curvature import UNIT_CURVATURES
+from skobd._prune.curvature import CURVATURES
 from skobd._prune.granularity import GRANULARITIES
 from skobd._prune.schedule import survivors_at
 from skobd._train.solvers import SOLVERS
@@ -131,7 +131,7 @@ def parameters(draw):
         "prune_fraction": [0, 0.3, 0.9, 0.999],
         "n_rounds": [0, 1, 3],
         "criterion": list(CRITERIA),
-        "curvature": list(UNIT_CURVATURES),
+        "curvature": list(CURVATURES),
         "granularity": list(GRANULARITIES),
         "prune_intercepts": [False, True],
         "retrain_max_iter": [0, 1, 3, None],

@@ -6,7 +6,7 @@ from .._net.network import Array
 from .._net.pruned import PrunedNetwork
 from .._train.objective import Objective
 from .curvature import diagonal_curvature
-from .problem import check_no_overflow
+from .deletion_problem import check_no_overflow
 
 # All rows up to so many, and a tenth of them beyond: a few per cent of ten epochs.
 _ALL_ROWS, _FRACTION = 1000, 0.1

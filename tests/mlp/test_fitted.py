@@ -11,7 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skobd import OBDMLPRegressor
 from skobd._mlp.fitted import HISTORY_COLUMNS, VALIDATION_COLUMNS, Fitted, history
-from skobd._prune.problem import DeletionSettings
+from skobd._prune.deletion_problem import DeletionSettings
 from skobd._prune.recipe import Recipe, prune
 from skobd._train.solvers import Monitor, Training
 from skobd._train.updates import SolverSettings

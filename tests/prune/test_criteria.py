@@ -6,11 +6,11 @@ from numpy.testing import assert_allclose, assert_array_equal
 from problems import at, make_problem, make_wide_problem
 
 from skobd._prune.criteria import CRITERIA
-from skobd._prune.curvature import UNIT_CURVATURES, diagonal_curvature
-from skobd._prune.problem import prunable
+from skobd._prune.curvature import CURVATURES, diagonal_curvature
+from skobd._prune.deletion_problem import prunable
 
 
-@pytest.mark.parametrize("kind", UNIT_CURVATURES)
+@pytest.mark.parametrize("kind", CURVATURES)
 def test_obd_saliency_is_the_formula(kind):
     objective, theta = make_wide_problem()
     saliencies = CRITERIA["obd"].saliencies(at(objective, theta, curvature=kind))

@@ -11,9 +11,9 @@ from skobd._net.dead_units import without_dead_units
 from skobd._net.losses import LOSSES
 from skobd._net.network import Network
 from skobd._prune.criteria import CRITERIA
-from skobd._prune.curvature import UNIT_CURVATURES, diagonal_curvature
+from skobd._prune.curvature import CURVATURES, diagonal_curvature
 from skobd._prune.deletion import delete_lowest
-from skobd._prune.problem import DeletionSettings, prunable
+from skobd._prune.deletion_problem import DeletionSettings, prunable
 from skobd._train.objective import Objective
 
 DIAGONAL = ("obd", "magnitude", "random")
@@ -210,7 +210,7 @@ class TestScaleOfFeatures:
         network.layers(scaled)[0][2] /= c
         return objective, theta, Objective(network, loss, X, Y), scaled
 
-    @pytest.mark.parametrize("kind", UNIT_CURVATURES)
+    @pytest.mark.parametrize("kind", CURVATURES)
     def test_obd_does_not_see_it(self, kind):
         objective, theta, rescaled, scaled = self.rescaled(1000.0)
         before, after = (

@@ -16,9 +16,9 @@ from skobd._net.pruned import PrunedNetwork
 from skobd._prune.active import ActiveObjective
 from skobd._prune.blocks import BLOCKS, DenseBlock, HessianBlocks
 from skobd._prune.criteria import CRITERIA
+from skobd._prune.deletion_problem import DeletionSettings
 from skobd._prune.granularity import GRANULARITIES, present_inputs, present_units
 from skobd._prune.obs import joint_saliencies
-from skobd._prune.problem import DeletionSettings
 from skobd._prune.recipe import Recipe, prune
 from skobd._train.objective import Objective
 from skobd._train.solvers import Training

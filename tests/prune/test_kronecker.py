@@ -8,12 +8,12 @@ import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_allclose, assert_array_equal
 from problems import LOSS_CASES, at, make_problem, make_wide_problem
+from skobd._prune.cost import check_cost, deletion_cost
 
 from skobd._net.losses import LOSSES
 from skobd._net.network import Network
 from skobd._prune import kronecker
 from skobd._prune.blocks import check_block_size
-from skobd._prune.cost import check_cost, deletion_cost
 from skobd._prune.criteria import CRITERIA
 from skobd._prune.granularity import GRANULARITIES, present_inputs, present_units
 from skobd._prune.kronecker import (

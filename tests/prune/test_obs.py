@@ -11,6 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from problems import at, make_problem, make_wide_problem
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
+from skobd._prune.cost import available_memory, check_cost
 
 from skobd import OBDMLPClassifier
 from skobd._net.losses import LOSSES
@@ -26,7 +27,6 @@ from skobd._prune.blocks import (
     full_block,
     unit_blocks,
 )
-from skobd._prune.cost import available_memory, check_cost
 from skobd._prune.criteria import CRITERIA, obd_saliencies
 from skobd._prune.deletion import delete_lowest
 from skobd._prune.granularity import GRANULARITIES

@@ -7,7 +7,7 @@ from problems import make_problem
 
 from skobd._net.network import Network
 from skobd._net.pruned import PrunedNetwork
-from skobd._prune.problem import DeletionSettings, Problem
+from skobd._prune.deletion_problem import DeletionProblem, DeletionSettings
 from skobd._prune.recipe import Recipe, prune
 from skobd._prune.regrowth import predicted_decreases, revivable, revive
 from skobd._train.solvers import Training
@@ -23,7 +23,7 @@ def half_deleted(depth=1, prune_intercepts=False, **params):
         mask |= ~objective.network.is_weight
     theta = np.where(mask, theta, 0)
     settings = DeletionSettings(prune_intercepts=prune_intercepts)
-    return Problem(objective, theta, mask, settings, np.random.RandomState(0)), oracle
+    return DeletionProblem(objective, theta, mask, settings, np.random.RandomState(0)), oracle
 
 
 def test_decrease_is_that_of_a_quadratic_objective():
