@@ -133,7 +133,6 @@ def parameters(draw):
         "criterion": list(CRITERIA),
         "curvature": list(CURVATURES),
         "granularity": list(GRANULARITIES),
-        "prune_intercepts": [False, True],
         "retrain_max_iter": [0, 1, 3, None],
         "retrain_learning_rate_init": ["auto", None, 1e-3],
         "retrain_alpha": ["auto", 0],
@@ -189,9 +188,7 @@ def check_counts(model):
     assert n_left >= asked
     if model.prune_tol is None and model.granularity == "weight":
         assert n_left == (asked if model.prune_fraction else n_total)
-    assert model.n_weights_ == sum(
-        mask.sum() for mask in model.coef_masks_ + model.intercept_masks_ * model.prune_intercepts
-    )
+    assert model.n_weights_ == sum(mask.sum() for mask in model.coef_masks_)
 
 
 def check_fitted(model, X, n_samples):

@@ -65,10 +65,13 @@ class Inversion(NamedTuple):
         ``size(layers)`` counts its rows, given the masks of the layer matrices.
     rows : str
         The rows and the largest matrix, in words.
+    instead : str
+        The criterion to use where the matrix is too large.
     """
 
     size: Callable[[Sequence[Mask]], int]
     rows: str
+    instead: str = "obd"
 
 
 class Criterion(NamedTuple):
@@ -107,15 +110,19 @@ class Criterion(NamedTuple):
 
 def check_block_size(criterion: str, network: Network, mask: Mask) -> None:
     """Raise ValueError where a criterion would have to invert too large a matrix."""
-    inversion = CRITERIA[criterion].inverts
-    if inversion is None:
-        return
-    size = inversion.size(network.layers(mask))
-    if size > MAX_BLOCK:
+    layers = network.layers(mask)
+
+    def size_of(name: str) -> int:
+        inverts = CRITERIA[name].inverts
+        return 0 if inverts is None else inverts.size(layers)
+
+    size, inverts = size_of(criterion), CRITERIA[criterion].inverts
+    if inverts is not None and size > MAX_BLOCK:
+        instead = inverts.instead if size_of(inverts.instead) <= MAX_BLOCK else "obd"
         raise ValueError(
-            f"criterion={criterion!r} inverts a Hessian over all {inversion.rows} has {size} of "
-            f"them, at most {MAX_BLOCK} are supported. Use criterion='obd', or make the network "
-            "smaller."
+            f"criterion={criterion!r} inverts a Hessian over all {inverts.rows} has {size} of "
+            f"them, at most {MAX_BLOCK} are supported. Use criterion={instead!r}, or make the "
+            "network smaller."
         )
 
 
@@ -206,6 +213,7 @@ CRITERIA: dict[str, Criterion] = {
         Inversion(
             lambda layers: sum(int(layer.sum()) for layer in layers),
             "parameters of the network: the network",
+            instead="unit_obs",
         ),
     ),
     "kfac": _ascending(kronecker_saliencies, predicts=False)._replace(

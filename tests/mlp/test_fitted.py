@@ -66,7 +66,7 @@ def test_packing_loses_nothing():
     np.testing.assert_equal(vars(loaded.latest), vars(fitted.latest))
     assert_array_equal(loaded.pruned.theta, fitted.pruned.theta)
     assert list(loaded.state.loss_curve) == list(fitted.state.loss_curve)
-    for name in ("loss", "n_iter", "loss_name", "prune_intercepts", "early_stopping"):
+    for name in ("loss", "n_iter", "loss_name", "granularity", "early_stopping"):
         assert getattr(loaded, name) == getattr(fitted, name)
 
 

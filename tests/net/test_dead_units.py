@@ -57,12 +57,11 @@ def test_once_is_enough_and_only_what_may_go_goes(case):
 @settings(max_examples=200, deadline=None)
 def test_nothing_dead_is_left_where_intercepts_can_take_over(case):
     network, _, mask, _, _ = case
-    left = without_dead_units(network, mask, np.ones_like(mask), revive_intercepts=True)
+    left = without_dead_units(network, mask, np.ones_like(mask))
     for layer, following in itertools.pairwise(network.layers(left)):
         assert_array_equal(constant_units(layer) & following[:-1].any(axis=1), False)
         assert_array_equal(layer[:, unused_units(following)], False)
-    # Only intercepts come back.
-    assert not (left & ~mask & network.is_weight).any()
+    assert not (left & ~mask).any()
 
 
 @given(sparse_networks(), st.floats(0, 1))
