@@ -51,7 +51,7 @@ class ActiveObjective:
         self._positions: Indices | None = None
 
     def restricted(self, mask: Mask, max_copy_bytes: int = MAX_COPY_BYTES) -> "ActiveObjective":
-        """The objective over units and inputs that have any weight left.
+        """Restrict the objective to units and inputs that have any weight left.
 
         Columns of the data are copied only where that saves much and costs little memory; what
         was left out before stays out.
@@ -92,7 +92,7 @@ class ActiveObjective:
         return vector
 
     def monitor(self, monitor: Monitor, theta: Array) -> Monitor:
-        """A monitor of the active network that shows all parameters; others are as in ``theta``."""
+        """Make a monitor of the active network show all parameters, the others as in ``theta``."""
         if self._positions is None:
             return monitor
 

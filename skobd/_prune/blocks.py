@@ -1,4 +1,4 @@
-"""The Hessian cut into blocks over the surviving parameters, for Optimal Brain Surgeon.
+"""Hessians cut into blocks over the surviving parameters, for Optimal Brain Surgeon.
 
 ``"unit_obs"`` keeps one block for each unit (its incoming weights and intercept),
 

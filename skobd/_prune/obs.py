@@ -13,7 +13,7 @@ parameters D at once costs
     u_D^T ([H^-1]_DD)^-1 u_D / 2.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,16 +34,14 @@ def obs_saliencies(blocks: HessianBlocks, theta: Array) -> Array:
     """u_q^2 / (2 [H^-1]_qq) for every surviving parameter, shape (n_parameters,)."""
     saliencies = np.zeros(theta.size)
 
-    def work(i: int) -> float:
-        for line, block in zip(blocks.batches[i], blocks.blocks(i), strict=True):
-            positions = line[line >= 0]
-            diagonal = blocks.damped_diagonal(block)
-            inverse = _invert(block, diagonal, np.float64)
-            values = theta[positions].astype(np.float64) ** 2 * diagonal
-            saliencies[positions] = values / (2 * np.einsum("aa->a", inverse))
+    def visit(_: int, positions: Indices, block: HessianBlock) -> float:
+        diagonal = blocks.damped_diagonal(block)
+        inverse = _invert(block, diagonal, np.float64)
+        values = theta[positions].astype(np.float64) ** 2 * diagonal
+        saliencies[positions] = values / (2 * np.einsum("aa->a", inverse))
         return 0.0
 
-    run_chunks(work, len(blocks.batches))
+    _sum_over_blocks(blocks, visit, np.ones(theta.size, dtype=bool))
     return saliencies
 
 
@@ -55,24 +53,34 @@ def joint_saliencies(blocks: HessianBlocks, theta: Array, groups: Sequence[Indic
     group_of = numbers_of_groups(theta.size, groups)
     totals = np.zeros((len(blocks.batches), len(groups)))
 
-    def work(i: int) -> float:
-        batch = blocks.batches[i]
-        if not (group_of[batch[batch >= 0]] >= 0).any():
-            return 0.0
-        for line, block in zip(batch, blocks.blocks(i), strict=True):
-            positions = line[line >= 0]
-            diagonal = blocks.damped_diagonal(block)
-            values = theta[positions].astype(np.float64) * np.sqrt(diagonal)
-            inverse = _invert(block, diagonal, np.float64)
-            for numbers, members in by_size(group_of[positions]):
-                inner = inverse[members[:, :, np.newaxis], members[:, np.newaxis, :]]
-                outer = values[members][:, :, np.newaxis]
-                solution = np.linalg.solve(inner, outer)
-                totals[i, numbers] += 0.5 * (outer * solution).sum(axis=(1, 2))
+    def visit(i: int, positions: Indices, block: HessianBlock) -> float:
+        diagonal = blocks.damped_diagonal(block)
+        values = theta[positions].astype(np.float64) * np.sqrt(diagonal)
+        inverse = _invert(block, diagonal, np.float64)
+        for numbers, members in by_size(group_of[positions]):
+            inner = inverse[members[:, :, np.newaxis], members[:, np.newaxis, :]]
+            outer = values[members][:, :, np.newaxis]
+            solution = np.linalg.solve(inner, outer)
+            totals[i, numbers] += 0.5 * (outer * solution).sum(axis=(1, 2))
         return 0.0
 
-    run_chunks(work, len(blocks.batches))
+    _sum_over_blocks(blocks, visit, group_of >= 0)
     return totals.sum(axis=0)
+
+
+def _sum_over_blocks(
+    blocks: HessianBlocks, visit: Callable[[int, Indices, HessianBlock], float], where: Mask
+) -> float:
+    """Sum ``visit(i, positions, block)`` over the blocks of each batch i with any of ``where``."""
+
+    def work(i: int) -> float:
+        batch, total = blocks.batches[i], 0.0
+        if where[batch[batch >= 0]].any():
+            for line, block in zip(batch, blocks.blocks(i), strict=True):
+                total += visit(i, line[line >= 0], block)
+        return total
+
+    return sum(run_chunks(work, len(blocks.batches)))
 
 
 def numbers_of_groups(n_parameters: int, groups: Sequence[Indices]) -> Indices:
@@ -142,30 +150,24 @@ def corrected(blocks: HessianBlocks, theta: Array, deleted: Mask) -> tuple[Array
     """
     new = theta.astype(np.float64)
 
-    def work(i: int) -> float:
-        increase, batch = 0.0, blocks.batches[i]
-        if not deleted[batch[batch >= 0]].any():
-            return increase
-        for line, block in zip(batch, blocks.blocks(i), strict=True):
-            positions = line[line >= 0]
-            out = deleted[positions]
-            if not out.any():
-                continue
-            change = np.where(out, -new[positions], 0)
-            stay = np.flatnonzero(~out)
-            if stay.size:
-                factors = blocks.damped_diagonal(block) ** -0.5
-                matrix = block.scaled(factors, stay)
-                np.einsum("aa->a", matrix)[...] = 1
-                factors = factors[stay]
-                right = -block.times(change)[stay]
-                change[stay] = factors * _solved(matrix.astype(np.float64), factors * right)
-            # A quadratic form of a positive semi-definite matrix, whatever rounding makes of it.
-            increase += max(0.5 * float(change @ block.times(change)), 0.0)
-            new[positions] = np.where(out, 0, new[positions] + change)
-        return increase
+    def visit(_: int, positions: Indices, block: HessianBlock) -> float:
+        out = deleted[positions]
+        if not out.any():
+            return 0.0
+        change = np.where(out, -new[positions], 0)
+        stay = np.flatnonzero(~out)
+        if stay.size:
+            factors = blocks.damped_diagonal(block) ** -0.5
+            matrix = block.scaled(factors, stay)
+            np.einsum("aa->a", matrix)[...] = 1
+            factors = factors[stay]
+            right = -block.times(change)[stay]
+            change[stay] = factors * _solved(matrix.astype(np.float64), factors * right)
+        new[positions] = np.where(out, 0, new[positions] + change)
+        # A quadratic form of a positive semi-definite matrix, whatever rounding makes of it.
+        return max(0.5 * float(change @ block.times(change)), 0.0)
 
-    increase = sum(run_chunks(work, len(blocks.batches)))
+    increase = _sum_over_blocks(blocks, visit, deleted)
     return new.astype(theta.dtype), increase
 
 

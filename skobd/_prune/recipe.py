@@ -29,7 +29,7 @@ _RETRAIN_BETA_2 = 0.95
 
 @dataclass(frozen=True, eq=False)
 class Recipe:
-    """How to delete, retrain and regrow.
+    """Settings of deletion, retraining and regrowth.
 
     Attributes
     ----------
@@ -61,13 +61,13 @@ class Recipe:
     regrows_every_round: bool = False
 
     def first_training(self, training: Training) -> Training:
-        """How to train before the first round."""
+        """Settings of the training before the first round."""
         if self.trains_first:
             return training
         return replace(training, settings=replace(training.settings, max_iter=0))
 
     def retraining(self, training: Training) -> Training:
-        """How to train after a deletion, given dense training."""
+        """Settings of the training after a deletion, given those of dense training."""
         settings = training.settings
         if self.retrain_max_iter is not None:
             settings = replace(settings, max_iter=self.retrain_max_iter)

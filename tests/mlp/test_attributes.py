@@ -85,7 +85,7 @@ class TestProperties:
 def test_set_params_before_the_next_call_counts(kind, data):
     """The call that prunes decides what is deleted."""
     X, y = data[kind]
-    model = make(kind).fit(X, y).set_params(granularity="unit")
+    model = make(kind, prune_fraction=0).fit(X, y).set_params(granularity="unit")
     n_units = sum(model.hidden_layer_sizes)
     model.prune(X, y, prune_fraction=0.5)
     left = sum(int(mask.any(axis=1).sum()) for mask in model.coef_masks_[1:])

@@ -21,7 +21,7 @@ def rounds_of(survivors, fitted=None, monitor=Monitor()):
     """What is left after each step of a pruning; ``fitted`` is where it begins."""
     objective, _, theta = make_problem("multinomial_log_loss", 3, n=40)
     if fitted is None:
-        fitted = Fitted.untrained(objective.network, theta, "multinomial_log_loss", False)
+        fitted = Fitted.untrained(objective.network, theta, "multinomial_log_loss")
     training = Training(SolverSettings(max_iter=3), np.random.RandomState(0), monitor)
     steps = prune(
         objective, fitted.pruned, fitted.state, survivors, Recipe(DeletionSettings()), training

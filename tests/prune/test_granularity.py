@@ -208,7 +208,7 @@ def test_last_way_through_is_found_in_few_steps(granularity, monkeypatch):
     theta = rng.normal(size=network.n_parameters)
     problem = at(objective, theta, criterion="magnitude", granularity=granularity)
     left = delete(problem, n).mask
-    assert GRANULARITIES[granularity].n_left(network, left, False) == 1
+    assert GRANULARITIES[granularity].n_left(network, left, None) == 1
     assert len(looks) < 30
 
 
@@ -242,7 +242,7 @@ def test_as_many_go_as_asked_for_but_the_last(granularity, criterion):
     for n_delete in (0, 1, 2, n_total - 1, n_total):
         problem = at(objective, theta, criterion=criterion, granularity=granularity)
         deletion = delete(problem, n_delete)
-        n_left = count(network, deletion.mask, False)
+        n_left = count(network, deletion.mask, None)
         assert n_left == max(n_total - n_delete, n_least)
         assert connects(network, deletion.mask)
         assert_array_equal(deletion.theta[~deletion.mask], 0)
