@@ -11,6 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skobd import OBDMLPRegressor
 from skobd._mlp.fitted import HISTORY_COLUMNS, VALIDATION_COLUMNS, Fitted, history
+from skobd._mlp.targets import NumberTargets
 from skobd._prune.deletion_problem import DeletionSettings
 from skobd._prune.recipe import Recipe, prune
 from skobd._train.solvers import Monitor, Training
@@ -21,7 +22,7 @@ def rounds_of(survivors, fitted=None, monitor=Monitor()):
     """What is left after each step of a pruning; ``fitted`` is where it begins."""
     objective, _, theta = make_problem("multinomial_log_loss", 3, n=40)
     if fitted is None:
-        fitted = Fitted.untrained(objective.network, theta, "multinomial_log_loss")
+        fitted = Fitted.untrained(objective.network, theta, NumberTargets("squared_error"))
     training = Training(SolverSettings(max_iter=3), np.random.RandomState(0), monitor)
     steps = prune(
         objective, fitted.pruned, fitted.state, survivors, Recipe(DeletionSettings()), training
@@ -66,7 +67,7 @@ def test_packing_loses_nothing():
     np.testing.assert_equal(vars(loaded.latest), vars(fitted.latest))
     assert_array_equal(loaded.pruned.theta, fitted.pruned.theta)
     assert list(loaded.state.loss_curve) == list(fitted.state.loss_curve)
-    for name in ("loss", "n_iter", "loss_name", "granularity", "early_stopping"):
+    for name in ("loss", "n_iter", "targets", "granularity", "early_stopping"):
         assert getattr(loaded, name) == getattr(fitted, name)
 
 
@@ -80,6 +81,7 @@ def test_n_rounds_cost_in_proportion_to_n(solver):
         model.set_params(n_rounds=n_rounds, random_state=0)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
+            warnings.filterwarnings("ignore", "Pruning has left")
             tracemalloc.start()
             try:
                 path = model.pruning_path(X, y)
