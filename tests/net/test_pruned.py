@@ -86,7 +86,7 @@ def test_other_arrays_make_another_network(pruned, kind):
 def test_arrays_of_other_shapes_are_refused(pruned, kind):
     values = list(getattr(pruned, kind))
     for wrong in (values[:-1], [*values, values[0]], [values[0][:-1], *values[1:]]):
-        with pytest.raises(ValueError, match=f"{kind}_ must be arrays of shapes"):
+        with pytest.raises(ValueError, match=f"{kind}_ must be arrays of real numbers of shapes"):
             pruned.with_arrays(kind, wrong)
 
 
