@@ -414,7 +414,7 @@ def lbfgs(repeats: int) -> None:
 
 def curvature(repeats: int) -> None:
     """One pass of each diagonal curvature against one full-batch gradient pass."""
-    from skobd._prune.curvature import UNIT_CURVATURES, diagonal_curvature
+    from skobd._prune.curvature import CURVATURES, diagonal_curvature
     from skobd._threads import reproducible_threads
 
     print("Second derivatives, one pass over all rows against one gradient pass (ratio of medians)")
@@ -427,7 +427,7 @@ def curvature(repeats: int) -> None:
             objective, theta = problem.objective, problem.theta
             calls: dict[str, Callable[[], Any]] = {
                 kind: lambda o=objective, t=theta, k=kind: diagonal_curvature(o, t, k)
-                for kind in UNIT_CURVATURES
+                for kind in CURVATURES
             }
             calls["gradient"] = lambda o=objective, t=theta: o.value_and_gradient(t)
             with reproducible_threads():
@@ -435,12 +435,12 @@ def curvature(repeats: int) -> None:
             # A binary target has one output unit.
             n_outputs = model.n_outputs_
             row: list[Any] = [case, dtype, seconds["gradient"]]
-            for kind in UNIT_CURVATURES:
+            for kind in CURVATURES:
                 limit = 1.5 if kind != "gauss_newton" else max(1.5, 1.1 * n_outputs)
                 ratio = seconds[kind] / seconds["gradient"]
                 row.append(f"{ratio:.2f} {verdict(ratio, limit, False)}")
             rows.append(row)
-    print_table(rows, ["case", "dtype", "gradient (s)", *UNIT_CURVATURES])
+    print_table(rows, ["case", "dtype", "gradient (s)", *CURVATURES])
 
 
 # ------------------------------------------------------------------------------ memory

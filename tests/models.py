@@ -38,15 +38,13 @@ def make(kind, **params):
 
 def digest(model):
     """A hash of every bit of the network."""
-    arrays = model.coefs_ + model.intercepts_ + model.coef_masks_ + model.intercept_masks_
+    arrays = model.coefs_ + model.intercepts_ + model.coef_masks_
     return hashlib.sha256(b"".join(array.tobytes() for array in arrays)).hexdigest()
 
 
 def assert_deleted_are_zero(model):
     """Masks have the shapes of the parameters, and what is deleted is 0."""
-    parameters = model.coefs_ + model.intercepts_
-    masks = model.coef_masks_ + model.intercept_masks_
-    for values, mask in zip(parameters, masks, strict=True):
+    for values, mask in zip(model.coefs_, model.coef_masks_, strict=True):
         assert values.shape == mask.shape
         assert mask.dtype == bool
         assert (values[~mask] == 0).all()

@@ -8,7 +8,7 @@ from oracles import Oracle
 
 from skobd._net.losses import LOSSES
 from skobd._net.network import Network
-from skobd._prune.problem import DeletionSettings, Problem
+from skobd._prune.deletion_problem import DeletionProblem, DeletionSettings
 from skobd._train.objective import Objective
 
 # loss and number of outputs: every loss, with one output unit and with several
@@ -71,9 +71,9 @@ def every_problem():
 
 
 def at(objective, theta, mask=None, seed=0, **settings):
-    """The `Problem` of deleting something at these parameters; nothing is deleted by default."""
+    """The problem of deleting something at these parameters; nothing is deleted by default."""
     mask = np.ones(theta.size, dtype=bool) if mask is None else mask
-    return Problem(
+    return DeletionProblem(
         objective, theta, mask, DeletionSettings(**settings), np.random.RandomState(seed)
     )
 

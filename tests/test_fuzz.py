@@ -28,7 +28,7 @@ from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, StandardSca
 from skobd import OBDFeatureSelector, feature_groups_of
 from skobd._net.activations import ACTIVATIONS
 from skobd._prune.criteria import CRITERIA
-from skobd._prune.curvature import UNIT_CURVATURES
+from skobd._prune.curvature import CURVATURES
 from skobd._prune.granularity import GRANULARITIES
 from skobd._prune.schedule import survivors_at
 from skobd._train.solvers import SOLVERS
@@ -131,9 +131,8 @@ def parameters(draw):
         "prune_fraction": [0, 0.3, 0.9, 0.999],
         "n_rounds": [0, 1, 3],
         "criterion": list(CRITERIA),
-        "curvature": list(UNIT_CURVATURES),
+        "curvature": list(CURVATURES),
         "granularity": list(GRANULARITIES),
-        "prune_intercepts": [False, True],
         "retrain_max_iter": [0, 1, 3, None],
         "retrain_alpha": ["auto", 0],
         "n_regrow": [0, 2],
@@ -188,9 +187,7 @@ def check_counts(model):
     assert n_left >= asked
     if model.prune_tol is None and model.granularity == "weight":
         assert n_left == (asked if model.prune_fraction else n_total)
-    assert model.n_weights_ == sum(
-        mask.sum() for mask in model.coef_masks_ + model.intercept_masks_ * model.prune_intercepts
-    )
+    assert model.n_weights_ == sum(mask.sum() for mask in model.coef_masks_)
 
 
 def check_fitted(model, X, n_samples):

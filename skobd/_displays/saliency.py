@@ -43,11 +43,6 @@ class SaliencyDisplay:
         Saliency of each weight, by layer.
     coef_masks : list of ndarray of bool of shape (fan_in, fan_out)
         True where a weight survives.
-    intercepts : list of ndarray of shape (fan_out,), default=None
-        Saliency of each intercept, where intercepts can be pruned; the heat maps then show
-        them as their last row.
-    intercept_masks : list of ndarray of bool of shape (fan_out,), default=None
-        True where an intercept survives.
     feature_names : sequence of str of length n_features, default=None
         Names of the inputs; None for x0, x1, ...
     saliency_name : str, default="Saliency"
@@ -86,15 +81,11 @@ class SaliencyDisplay:
         *,
         coefs: Sequence[NDArray[Any]],
         coef_masks: Sequence[NDArray[Any]],
-        intercepts: Sequence[NDArray[Any]] | None = None,
-        intercept_masks: Sequence[NDArray[Any]] | None = None,
         feature_names: Names | None = None,
         saliency_name: str = "Saliency",
     ) -> None:
         self.coefs = coefs
         self.coef_masks = coef_masks
-        self.intercepts = intercepts
-        self.intercept_masks = intercept_masks
         self.feature_names = feature_names
         self.saliency_name = saliency_name
 
@@ -144,14 +135,9 @@ class SaliencyDisplay:
         for transformer in transformers:
             X = transformer.transform(X)
         saliencies = mlp.saliencies(X, y, sample_weight)
-        with_intercepts = mlp.prune_intercepts
         display = cls(
             coefs=saliencies.coefs,
             coef_masks=[mask.copy() for mask in mlp.coef_masks_],
-            intercepts=saliencies.intercepts if with_intercepts else None,
-            intercept_masks=(
-                [mask.copy() for mask in mlp.intercept_masks_] if with_intercepts else None
-            ),
             feature_names=names,
             saliency_name=(
                 "Saliency" if mlp.criterion != "magnitude" else "Saliency (absolute weight)"
@@ -198,7 +184,7 @@ class SaliencyDisplay:
     # ------------------------------------------------------------------ heat maps
 
     def _draw_heatmaps(self, ax) -> None:
-        layers = self._layers()
+        layers = list(zip(self.coefs, self.coef_masks, strict=True))
         axes = self._split_axes(ax, layers)
         from matplotlib.colors import LogNorm
 
@@ -240,17 +226,6 @@ class SaliencyDisplay:
         bar.outline.set_visible(False)
         self.axes_ = axes
 
-    def _layers(self) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Saliencies and mask of each layer; intercepts as the last row if they can be pruned."""
-        if self.intercepts is None or self.intercept_masks is None:
-            return list(zip(self.coefs, self.coef_masks, strict=True))
-        return [
-            (np.vstack([coefs, intercepts]), np.vstack([coef_mask, intercept_mask]))
-            for coefs, intercepts, coef_mask, intercept_mask in zip(
-                self.coefs, self.intercepts, self.coef_masks, self.intercept_masks, strict=True
-            )
-        ]
-
     def _split_axes(self, ax, layers) -> np.ndarray:
         """One axes for each layer, in the given place; sets ``ax_`` and ``figure_``."""
         n_layers = len(layers)
@@ -287,8 +262,6 @@ class SaliencyDisplay:
             panel.set_ylabel("Input" if index == 0 else "Hidden unit")
             return
         names = self._names() if index == 0 else default_names(len(self.coefs[index]), "h")
-        if self.intercepts is not None:
-            names = np.append(names, "intercept")
         panel.set_yticks(range(n_rows), names, fontsize=8)
 
     def _names(self) -> np.ndarray:
@@ -301,7 +274,7 @@ class SaliencyDisplay:
 
     def _draw_ranked(self, ax) -> None:
         ax = self._single_axes(ax, (6.0, 4.0))
-        for index, (values, mask) in enumerate(self._layers()):
+        for index, (values, mask) in enumerate(zip(self.coefs, self.coef_masks, strict=True)):
             ranked = np.sort(values[mask])[::-1]
             label = f"layer {index + 1}: {mask.sum():,} of {mask.size:,} left"
             n_rest = int((ranked <= 0).sum())

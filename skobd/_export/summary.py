@@ -28,8 +28,7 @@ class PruningSummary:
     layers_before, layers_after : tuple of int
         Inputs, units of each hidden layer, and outputs; afterwards those that still matter.
     n_weights_before, n_weights_after : int
-        Weights (and intercepts, with ``prune_intercepts=True``) of the dense network, and those
-        that survive.
+        Weights of the dense network, and those that survive.
     n_inputs_before, n_inputs_after : int
         Inputs of the dense network, and those that predictions still depend on.
     n_bytes_before, n_bytes_after : int

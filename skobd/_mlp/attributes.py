@@ -50,9 +50,6 @@ class FittedAttributes:
         "pruned.intercepts", "Intercepts of each layer; as for ``coefs_``.", "intercepts"
     )
     coef_masks_: tuple[Mask, ...] = _read("pruned.coef_masks", "True where a weight survives.")
-    intercept_masks_: tuple[Mask, ...] = _read(
-        "pruned.intercept_masks", "True where an intercept survives."
-    )
     used_features_: Indices = _read(
         "pruned.used_inputs", "Indices of inputs that predictions depend on."
     )

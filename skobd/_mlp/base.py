@@ -10,9 +10,9 @@ from sklearn.utils import Bunch
 from sklearn.utils.validation import assert_all_finite, check_is_fitted, validate_data
 
 from .._net.network import Array
-from .._prune.criteria import CRITERIA
+from .._prune.criteria import CRITERIA, check_block_size
 from .._prune.curvature import diagonal_curvature
-from .._prune.problem import Problem, check_no_overflow
+from .._prune.deletion_problem import DeletionProblem, check_no_overflow
 from .._prune.regrowth import predicted_decreases
 from .._prune.schedule import check_levels, geometric_levels
 from .._sklearn_compat import (
@@ -27,7 +27,7 @@ from .._train.solvers import DivergenceError
 from .._train.updates import UPDATES
 from .data import Given
 from .exports import Exports
-from .fit import begin, begin_pruning, check_criterion, deletion_problem
+from .fit import begin, begin_pruning, deletion_problem
 from .fitted import Fitted
 from .parameters import PARAMETER_CONSTRAINTS
 from .path import PathBuilder, PruningPath
@@ -90,7 +90,6 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
         curvature,
         granularity,
         feature_groups,
-        prune_intercepts,
         retrain_max_iter,
         retrain_alpha,
         n_regrow,
@@ -125,7 +124,6 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
         self.curvature = curvature
         self.granularity = granularity
         self.feature_groups = feature_groups
-        self.prune_intercepts = prune_intercepts
         self.retrain_max_iter = retrain_max_iter
         self.retrain_alpha = retrain_alpha
         self.n_regrow = n_regrow
@@ -408,7 +406,7 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
         """
         with ignore_fp_errors(), reproducible_threads():
             problem = self._problem(X, y, sample_weight)
-            check_criterion(self, self._fitted, problem.objective.n_samples)
+            check_block_size(self.criterion, problem.network, problem.mask)
             return self._unpack(CRITERIA[self.criterion].saliencies(problem))
 
     def predicted_decreases(self, X: Any, y: Any, sample_weight: Any = None) -> Bunch:
@@ -444,7 +442,7 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
         with ignore_fp_errors(), reproducible_threads():
             return self._unpack(predicted_decreases(self._problem(X, y, sample_weight)))
 
-    def _problem(self, X: Any, y: Any, sample_weight: Any) -> Problem:
+    def _problem(self, X: Any, y: Any, sample_weight: Any) -> DeletionProblem:
         check_is_fitted(self)
         self._validate_params()
         return deletion_problem(self, self._fitted, Given(X, y, sample_weight))

@@ -128,8 +128,6 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         instead of those of the columns; `feature_groups_of` makes one of a fitted transformer. A
         group, and a column that is in none, counts as one input. With another granularity an
         error, as it would do nothing.
-    prune_intercepts : bool, default=False
-        Whether intercepts can be deleted too; they then count as weights.
     retrain_max_iter : int or None, default=15
         Iterations or epochs of retraining after each deletion and in each cycle of regrowth; 0 for
         none. The stochastic solvers retrain by a schedule of their own: the learning rate falls to
@@ -168,14 +166,12 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         Intercepts of each layer; read-only, and to be changed as ``coefs_`` are.
     coef_masks_ : tuple of ndarray of bool of shape (fan_in, fan_out)
         True where a weight survives; read-only.
-    intercept_masks_ : tuple of ndarray of bool of shape (fan_out,)
-        True where an intercept survives; read-only.
     regrowth_history_ : dict of ndarray of shape (n_cycles,)
         What each cycle of regrowth did: "round", "cycle", "n_exchanged", "predicted_increase" (by
         its deletion), "predicted_decrease" (by its revival), "loss_after_retraining", "n_iter",
         "is_best" (so far).
     n_weights_ : int
-        Surviving weights (and intercepts, with ``prune_intercepts=True``).
+        Surviving weights; intercepts are never deleted, and do not count.
     n_weights_total_ : int
         Weights of the dense network, counted in the same way.
     sparsity_ : float
@@ -296,7 +292,6 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         curvature: str = "gauss_newton",
         granularity: str = "weight",
         feature_groups: Any = None,
-        prune_intercepts: bool = False,
         retrain_max_iter: int | None = 15,
         retrain_alpha: float | str = "auto",
         n_regrow: int = 8,
@@ -333,7 +328,6 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
             curvature=curvature,
             granularity=granularity,
             feature_groups=feature_groups,
-            prune_intercepts=prune_intercepts,
             retrain_max_iter=retrain_max_iter,
             retrain_alpha=retrain_alpha,
             n_regrow=n_regrow,
@@ -563,8 +557,6 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
         instead of those of the columns; `feature_groups_of` makes one of a fitted transformer. A
         group, and a column that is in none, counts as one input. With another granularity an
         error, as it would do nothing.
-    prune_intercepts : bool, default=False
-        Whether intercepts can be deleted too; they then count as weights.
     retrain_max_iter : int or None, default=15
         Iterations or epochs of retraining after each deletion and in each cycle of regrowth; 0 for
         none. The stochastic solvers retrain by a schedule of their own: the learning rate falls to
@@ -598,14 +590,12 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
         Intercepts of each layer; read-only, and to be changed as ``coefs_`` are.
     coef_masks_ : tuple of ndarray of bool of shape (fan_in, fan_out)
         True where a weight survives; read-only.
-    intercept_masks_ : tuple of ndarray of bool of shape (fan_out,)
-        True where an intercept survives; read-only.
     regrowth_history_ : dict of ndarray of shape (n_cycles,)
         What each cycle of regrowth did: "round", "cycle", "n_exchanged", "predicted_increase" (by
         its deletion), "predicted_decrease" (by its revival), "loss_after_retraining", "n_iter",
         "is_best" (so far).
     n_weights_ : int
-        Surviving weights (and intercepts, with ``prune_intercepts=True``).
+        Surviving weights; intercepts are never deleted, and do not count.
     n_weights_total_ : int
         Weights of the dense network, counted in the same way.
     sparsity_ : float
@@ -726,7 +716,6 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
         curvature: str = "gauss_newton",
         granularity: str = "weight",
         feature_groups: Any = None,
-        prune_intercepts: bool = False,
         retrain_max_iter: int | None = 15,
         retrain_alpha: float | str = "auto",
         n_regrow: int = 8,
@@ -762,7 +751,6 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
             curvature=curvature,
             granularity=granularity,
             feature_groups=feature_groups,
-            prune_intercepts=prune_intercepts,
             retrain_max_iter=retrain_max_iter,
             retrain_alpha=retrain_alpha,
             n_regrow=n_regrow,

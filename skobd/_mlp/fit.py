@@ -13,10 +13,9 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from .._net.network import Array, Network
-from .._prune.blocks import check_block_size
-from .._prune.cost import check_cost
+from .._prune.criteria import check_block_size
+from .._prune.deletion_problem import DeletionProblem, DeletionSettings
 from .._prune.granularity import GRANULARITIES
-from .._prune.problem import DeletionSettings, Problem
 from .._prune.recipe import Recipe
 from .._prune.schedule import survivor_schedule, survivors_at
 from .._sklearn_compat import validate_parameter_constraints
@@ -157,22 +156,13 @@ def train_epoch(mlp: Any, known: Fitted | None, given: Given, targets: Targets) 
     return fitted.trained(result)
 
 
-def deletion_problem(mlp: Any, known: Fitted, given: Given) -> Problem:
-    """Return what a criterion looks at: the fitted network, on the given data."""
+def deletion_problem(mlp: Any, known: Fitted, given: Given) -> DeletionProblem:
+    """Pose the deletion from a fitted network on the given data."""
     data, targets = _validated(mlp, known, given)
     check_shapes(mlp, known, data, targets)
-    rng, settings = check_random_state(mlp.random_state), _record(DeletionSettings, mlp)
-    pruned = known.pruned
-    return Problem(_objective(mlp, known, data), pruned.theta, pruned.mask, settings, rng)
-
-
-def check_criterion(mlp: Any, fitted: Fitted, n_samples: int, n_sets: int = 0) -> None:
-    """Refuse a criterion that cannot be computed, and announce one that takes long."""
-    network, mask = fitted.pruned.network, fitted.pruned.mask
-    check_block_size(mlp.criterion, network, mask)
-    message = check_cost(mlp.criterion, network, mask, n_samples, n_sets)
-    if message is not None:
-        warn_user(message)
+    rng, pruned = check_random_state(mlp.random_state), known.pruned
+    settings = _record(DeletionSettings, mlp, group_of=known.group_of)
+    return DeletionProblem(_objective(mlp, known, data), pruned.theta, pruned.mask, settings, rng)
 
 
 def stops_early(mlp: Any) -> bool:
@@ -272,7 +262,6 @@ def _read_by_parameters(mlp: Any, fitted: Fitted) -> Fitted:
     groups = groups_of_parameters(mlp)
     return replace(
         fitted.recent(),
-        prune_intercepts=mlp.prune_intercepts,
         granularity=mlp.granularity,
         early_stopping=stops_early(mlp),
         group_of=None if groups is None else groups.group_of,
@@ -293,8 +282,7 @@ def _make_run(
     _warn_of_batch_size(mlp, data)
     n_samples = data.X.shape[0]
     if survivors:
-        is_of_sets = mlp.granularity != "weight"
-        check_criterion(mlp, start, n_samples, start.n_left - survivors[0] if is_of_sets else 0)
+        check_block_size(mlp.criterion, start.pruned.network, start.pruned.mask)
     monitor = Monitor(_validator(start, data_val), tasks.on_epoch, tasks.on_round, tasks.on_cycle)
     # Of pruning, a line for each round says enough.
     is_verbose = mlp.verbose > (1 if survivors else 0)
@@ -358,19 +346,18 @@ def _recipe(mlp: Any, start: Fitted, n_samples: int) -> Recipe:
         auto = _RETRAIN_ALPHA_OF_NUMBERS if is_numeric else _RETRAIN_ALPHA_OF_CLASSES
         alpha = max(mlp.alpha, auto * _penalised_fraction(mlp, n_samples))
     return Recipe(
-        deletion=_record(DeletionSettings, mlp),
+        deletion=_record(DeletionSettings, mlp, group_of=start.group_of),
         retrain_max_iter=mlp.retrain_max_iter,
         retrain_alpha=alpha,
         n_regrow=mlp.n_regrow,
         prune_tol=mlp.prune_tol,
-        group_of=start.group_of,
     )
 
 
 def _record(kind: Any, mlp: Any, **others: Any) -> Any:
-    """A record of settings whose fields are parameters of the estimator."""
-    values = {name: getattr(mlp, name) for name in kind.__dataclass_fields__}
-    return kind(**values | others)
+    """Fill a record of settings: parameters of the estimator, and the ``others``."""
+    names = kind.__dataclass_fields__.keys() - others
+    return kind(**{name: getattr(mlp, name) for name in names}, **others)
 
 
 def _warn_of_batch_size(mlp: Any, data: Data) -> None:

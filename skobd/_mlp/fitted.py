@@ -9,9 +9,8 @@ import numpy as np
 from .._net.network import Array, Indices, Mask, Network
 from .._net.pruned import PrunedNetwork
 from .._prune.granularity import GRANULARITIES
-from .._prune.problem import prunable
-from .._prune.recipe import Step
-from .._prune.rounds import Cycle, Round
+from .._prune.regrowth import RegrowthCycle
+from .._prune.rounds import Round, Step
 from .._train.state import Log, SolverResult, Status, TrainingState
 from .targets import Targets, unpack
 
@@ -37,8 +36,6 @@ class Fitted:
     pruned : PrunedNetwork
     targets : Targets
         What the network predicts.
-    prune_intercepts : bool
-        Whether intercepts count as weights.
     granularity : str
         What was deleted: row of `GRANULARITIES`.
     early_stopping : bool
@@ -61,7 +58,6 @@ class Fitted:
 
     pruned: PrunedNetwork
     targets: Targets
-    prune_intercepts: bool
     granularity: str
     early_stopping: bool
     state: TrainingState
@@ -86,15 +82,12 @@ class Fitted:
         return Fitted, tuple(getattr(self, field.name) for field in fields(self))
 
     @classmethod
-    def untrained(
-        cls, network: Network, theta: Array, targets: Targets, prune_intercepts: bool = False
-    ) -> "Fitted":
+    def untrained(cls, network: Network, theta: Array, targets: Targets) -> "Fitted":
         """A dense network of which nothing is recorded yet."""
         pruned, state = PrunedNetwork.dense(network, theta), TrainingState()
         return cls(
             pruned,
             targets,
-            prune_intercepts,
             "weight",
             False,
             state,
@@ -144,14 +137,13 @@ class Fitted:
 
     @property
     def n_prunable(self) -> int:
-        """Weights (and intercepts, if they count) of the dense network."""
-        return int(prunable(self.pruned.network, self.prune_intercepts).sum())
+        """Number of weights of the dense network."""
+        return int(self.pruned.network.is_weight.sum())
 
     @property
     def n_weights(self) -> int:
-        """Those of them that survive."""
-        network = self.pruned.network
-        return int((self.pruned.mask & prunable(network, self.prune_intercepts)).sum())
+        """Number of weights that survive."""
+        return int((self.pruned.mask & self.pruned.network.is_weight).sum())
 
     @property
     def sparsity(self) -> float:
@@ -165,12 +157,12 @@ class Fitted:
 
     @property
     def n_left(self) -> int:
-        """Those of them that survive."""
+        """Weights, units or (groups of) inputs that survive."""
         return self._count(self.pruned.mask)
 
     def _count(self, mask: Mask) -> int:
         count = GRANULARITIES[self.granularity].n_left
-        return count(self.pruned.network, mask, self.prune_intercepts, self.group_of)
+        return count(self.pruned.network, mask, self.group_of)
 
     @property
     def history(self) -> dict[str, np.ndarray]:
@@ -189,7 +181,7 @@ class Fitted:
             "round": np.array([number for number, _, _ in cycles], dtype=int),
             "cycle": np.array([number for _, number, _ in cycles], dtype=int),
         }
-        for field in fields(Cycle):
+        for field in fields(RegrowthCycle):
             values = [getattr(cycle, field.name) for _, _, cycle in cycles]
             columns[field.name] = np.array(values, dtype=field.type)
         return columns
@@ -235,7 +227,7 @@ def _plain(record: Round) -> dict[str, Any]:
 
 
 def _round(packed: dict[str, Any]) -> Round:
-    cycles = tuple(Cycle(**cycle) for cycle in packed["cycles"])
+    cycles = tuple(RegrowthCycle(**cycle) for cycle in packed["cycles"])
     return Round(**packed | {"status": Status(packed["status"]), "cycles": cycles})
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from .._net.activations import ACTIVATIONS
 from .._prune.criteria import CRITERIA
-from .._prune.curvature import UNIT_CURVATURES
+from .._prune.curvature import CURVATURES
 from .._prune.granularity import GRANULARITIES
 from .._sklearn_compat import Interval, Options, StrOptions
 from .._train.solvers import SOLVERS
@@ -41,10 +41,9 @@ PARAMETER_CONSTRAINTS: dict = {
     "prune_fraction": [Interval(Real, 0, 1, closed="left")],
     "n_rounds": [Interval(Integral, 0, None, closed="left")],
     "criterion": [StrOptions(set(CRITERIA))],
-    "curvature": [StrOptions(set(UNIT_CURVATURES))],
+    "curvature": [StrOptions(set(CURVATURES))],
     "granularity": [StrOptions(set(GRANULARITIES))],
     "feature_groups": ["array-like", dict, None],
-    "prune_intercepts": ["boolean"],
     "retrain_max_iter": [Interval(Integral, 0, None, closed="left"), None],
     "retrain_alpha": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
     "n_regrow": [Interval(Integral, 0, None, closed="left")],

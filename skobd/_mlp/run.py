@@ -8,8 +8,8 @@ from sklearn.exceptions import ConvergenceWarning
 
 from .._prune.granularity import GRANULARITIES
 from .._prune.importances import input_importances
-from .._prune.recipe import Recipe, Step, prune
-from .._prune.rounds import Round
+from .._prune.recipe import Recipe, prune
+from .._prune.rounds import Round, Step
 from .._train.objective import Objective
 from .._train.settings import Training
 from .._train.state import Status

@@ -17,7 +17,6 @@ class Compaction(NamedTuple):
     network : Network
     theta : ndarray of shape (network.n_parameters,)
     mask : ndarray of bool of shape (network.n_parameters,)
-        An intercept that took over a constant survives.
     kept_units : list of ndarray of int
         The inputs of the whole network that are kept, then the units of each hidden layer.
     """
@@ -44,7 +43,7 @@ def compact(network: Network, theta: Array, mask: Mask, keep_inputs: bool = Fals
     compaction : Compaction
     """
     everything = np.ones_like(mask)
-    left = without_dead_units(network, mask, everything, revive_intercepts=True)
+    left = without_dead_units(network, mask, everything)
     theta = fold_constants(network, np.where(mask, theta, 0), left, mask & ~left)
     kept = [at_least_one(layer[:-1].any(axis=1)) for layer in network.layers(left)]
     if keep_inputs:

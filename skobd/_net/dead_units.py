@@ -19,18 +19,13 @@ def unused_units(following: Mask) -> Mask:
     return np.logical_not(following[:-1].any(axis=1))
 
 
-def without_dead_units(
-    network: Network, mask: Mask, prunable: Mask, revive_intercepts: bool = False
-) -> Mask:
+def without_dead_units(network: Network, mask: Mask, prunable: Mask) -> Mask:
     """The mask after deleting everything in ``prunable`` that belongs to dead hidden units.
 
     Parameters
     ----------
     network : Network
     mask, prunable : ndarray of bool of shape (n_parameters,)
-    revive_intercepts : bool, default=False
-        Whether a deleted intercept may come back to take over a constant; else constants that
-        only it could take over stay where they are.
     """
     mask = mask.copy()
     layers, may = network.layers(mask), network.layers(prunable)
@@ -38,29 +33,24 @@ def without_dead_units(
     # dropping unused units can only make units unused further back.
     for layer, following, may_follow in zip(layers[:-1], layers[1:], may[1:], strict=True):
         constant = constant_units(layer)
-        if revive_intercepts:
-            following[-1] |= following[:-1][constant].any(axis=0)
-        following[:-1] &= ~(constant[:, np.newaxis] & following[-1] & may_follow[:-1])
+        following[:-1] &= ~(constant[:, np.newaxis] & may_follow[:-1])
     for layer, following, may_go in zip(layers[-2::-1], layers[:0:-1], may[-2::-1], strict=True):
         layer &= ~(unused_units(following) & may_go)
     return mask
 
 
 def outgoing_of_constants(network: Network, mask: Mask) -> Mask:
-    """True at weights from constant units to units whose intercepts can take the constants over."""
+    """True at weights out of constant units: the next intercepts can take the constants over."""
     flags = np.zeros_like(mask)
     layers, outgoing = network.layers(mask), network.layers(flags)
-    for layer, following, out in zip(layers[:-1], layers[1:], outgoing[1:], strict=True):
-        out[:-1] = constant_units(layer)[:, np.newaxis] & following[-1]
+    for layer, out in zip(layers[:-1], outgoing[1:], strict=True):
+        out[:-1] = constant_units(layer)[:, np.newaxis]
     return flags
 
 
 def in_order_of_deletion(network: Network, mask: Mask, dead: Mask) -> Indices:
-    """Positions of dead parameters in an order in which any first part can go at no cost.
-
-    The intercept of a constant unit may only go after what comes out of the unit.
-    """
-    outgoing = dead & outgoing_of_constants(network, mask & ~(dead & network.is_weight))
+    """Positions of dead weights in an order in which any first part can go at no cost."""
+    outgoing = dead & outgoing_of_constants(network, mask & ~dead)
     return np.concatenate([np.flatnonzero(outgoing), np.flatnonzero(dead & ~outgoing)])
 
 

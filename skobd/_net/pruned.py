@@ -56,11 +56,6 @@ class PrunedNetwork:
         """True where a weight survives, shaped like `coefs`."""
         return tuple(self.network.coefs(self.mask))
 
-    @property
-    def intercept_masks(self) -> tuple[Mask, ...]:
-        """True where an intercept survives, shaped like `intercepts`."""
-        return tuple(self.network.intercepts(self.mask))
-
     def with_arrays(self, kind: str, values: Any) -> "PrunedNetwork":
         """Other ``"coefs"`` or ``"intercepts"``; what is deleted stays 0.
 

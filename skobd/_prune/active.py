@@ -1,4 +1,4 @@
-"""The objective over the active network: without dead units and inputs.
+"""The active network, without dead units and inputs: its objective, training and deletion.
 
 A hidden unit that has lost every weight contributes nothing to the objective, nor to its
 gradient, nor to the penalty; without such units, and without dead inputs, the objective is the
@@ -7,16 +7,21 @@ same function of the parameters that are left.
 
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from .._net.compaction import at_least_one, subnetwork
 from .._net.network import Array, Indices, Mask
+from .._net.pruned import PrunedNetwork
 from .._train.objective import Objective
 from .._train.rows import MAX_COPY_BYTES, LazyRows, take_columns
-from .._train.settings import Monitor
-from .._train.state import TrainingState
+from .._train.settings import Monitor, Training
+from .._train.solvers import SOLVERS, check_finite
+from .._train.state import SolverResult, Status, TrainingState
+from .deletion_problem import DeletionProblem, DeletionSettings
+from .granularity import GRANULARITIES
 
 # Inputs are left out of the training data if a quarter of them are dead and the copy is small.
 _MAX_KEPT_INPUTS = 0.75
@@ -46,24 +51,23 @@ class ActiveObjective:
         self._X = whole.X if X is None else X
         self._positions: Indices | None = None
 
-    def restricted(self, prunable: Mask, max_copy_bytes: int = MAX_COPY_BYTES) -> "ActiveObjective":
-        """The objective over units and inputs that have something left in ``prunable``.
+    def restricted(self, mask: Mask, max_copy_bytes: int = MAX_COPY_BYTES) -> "ActiveObjective":
+        """Restrict the objective to units and inputs that have any weight left.
 
         Columns of the data are copied only where that saves much and costs little memory; what
         was left out before stays out.
         """
         network = self.whole.network
-        layers = network.layers(prunable)
-        alive = at_least_one(layers[0][:-1].any(axis=1))
+        coefs = network.coefs(mask)
+        alive = at_least_one(coefs[0].any(axis=1))
         inputs, X = self._inputs, self._X
         is_much = alive.size <= _MAX_KEPT_INPUTS * inputs.size
         if is_much and _copy_bytes(X, alive.size) <= max_copy_bytes:
-            columns = np.searchsorted(inputs, alive)
-            X = take_columns(X, columns)
+            X = take_columns(X, np.searchsorted(inputs, alive))
             inputs = alive
         units = [
-            at_least_one(layer.any(axis=0) | following[:-1].any(axis=1))
-            for layer, following in itertools.pairwise(layers)
+            at_least_one(incoming.any(axis=0) | outgoing.any(axis=1))
+            for incoming, outgoing in itertools.pairwise(coefs)
         ]
         active = ActiveObjective(self.whole, inputs, X)
         smaller, positions = subnetwork(network, [inputs, *units])
@@ -76,16 +80,12 @@ class ActiveObjective:
         """Objective at ``theta`` over all parameters."""
         return self.objective.value(self.gather(theta))
 
-    def of_inputs(self, vector: Any) -> Any:
-        """Entries, of a vector over all inputs, that belong to the active network."""
-        return vector[self._inputs]
-
     def gather(self, vector: Any) -> Any:
-        """Entries, of a vector over all parameters, that belong to the active network."""
+        """Select the entries for the active network from a vector over all parameters."""
         return vector if self._positions is None else vector[self._positions]
 
     def scatter(self, values: Any, vector: Any) -> Any:
-        """``vector`` with the entries that belong to the active network replaced by ``values``."""
+        """Replace the entries for the active network in a copy of ``vector``."""
         if self._positions is None:
             return values
         vector = vector.copy()
@@ -93,7 +93,7 @@ class ActiveObjective:
         return vector
 
     def monitor(self, monitor: Monitor, theta: Array) -> Monitor:
-        """A monitor of the active network that shows all parameters; others are as in ``theta``."""
+        """Make a monitor of the active network show all parameters, the others as in ``theta``."""
         if self._positions is None:
             return monitor
 
@@ -104,16 +104,75 @@ class ActiveObjective:
             validate=of_whole(monitor.validate), on_epoch=of_whole(monitor.on_epoch)
         )
 
-    def spread(self, state: TrainingState, mask: Mask) -> None:
+    def expand_optimizer(self, state: TrainingState, mask: Mask) -> None:
         """Let the optimiser go on over all survivors ``mask``; inactive ones are at rest."""
         if state.optimizer is not None and self._positions is not None:
             inside = np.zeros(mask.size, dtype=bool)
             inside[self._positions] = True
             state.optimizer.expand(inside[mask])
 
+    def problem(
+        self, pruned: PrunedNetwork, settings: DeletionSettings, rng: np.random.RandomState
+    ) -> DeletionProblem:
+        """Pose the deletion from a network within the active one."""
+        if settings.group_of is not None:
+            settings = replace(settings, group_of=settings.group_of[self._inputs])
+        theta, mask = self.gather(pruned.theta), self.gather(pruned.mask)
+        return DeletionProblem(self.objective, theta, mask, settings, rng)
+
+
+def active_objective(
+    whole: Objective, pruned: PrunedNetwork, max_copy_bytes: int = MAX_COPY_BYTES
+) -> ActiveObjective:
+    """The objective over the active part of a network; see `ActiveObjective.restricted`."""
+    return ActiveObjective(whole).restricted(pruned.mask, max_copy_bytes)
+
+
+def train_active(
+    active: ActiveObjective, pruned: PrunedNetwork, state: TrainingState, training: Training
+) -> SolverResult:
+    """Train the survivors; the result is over all parameters."""
+    theta, mask, settings = pruned.theta, pruned.mask, training.settings
+    if settings.max_iter == 0:
+        return SolverResult(theta, np.nan, 0, state, Status.CONVERGED)
+    training = replace(training, monitor=active.monitor(training.monitor, theta))
+    result = SOLVERS[settings.solver](
+        active.objective, active.gather(theta), active.gather(mask), state, training
+    )
+    try:
+        check_finite(result, training, active.objective)
+    except KeyboardInterrupt:
+        # What has been trained is not lost to an interrupt that comes while it is being judged.
+        result = replace(result, status=Status.INTERRUPTED)
+    active.expand_optimizer(result.state, mask)
+    return replace(result, theta=active.scatter(result.theta, theta))
+
+
+def delete_active(
+    active: ActiveObjective,
+    pruned: PrunedNetwork,
+    n_delete: int,
+    settings: DeletionSettings,
+    rng: np.random.RandomState,
+) -> tuple[PrunedNetwork, float]:
+    """Delete within the active network.
+
+    Returns
+    -------
+    pruned : PrunedNetwork
+        Over all parameters.
+    predicted_increase : float
+        Increase of the objective that the criterion predicts; NaN if it predicts none.
+    """
+    problem = active.problem(pruned, settings, rng)
+    deletion = GRANULARITIES[settings.granularity].delete(problem, n_delete)
+    theta = active.scatter(deletion.theta, pruned.theta)
+    mask = active.scatter(deletion.mask, pruned.mask)
+    return PrunedNetwork(pruned.network, theta, mask), deletion.predicted_increase
+
 
 def _copy_bytes(X: Any, n_columns: int) -> int:
-    """Size of a copy of some columns; at most, for sparse data."""
+    """Size of a copy of some columns; an upper bound for sparse data."""
     if isinstance(X, np.ndarray | LazyRows):
         return X.shape[0] * n_columns * X.dtype.itemsize
     return X.data.nbytes + X.indices.nbytes + X.indptr.nbytes

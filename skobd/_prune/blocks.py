@@ -1,4 +1,4 @@
-"""The Hessian cut into blocks over the surviving parameters, for Optimal Brain Surgeon.
+"""Hessians cut into blocks over the surviving parameters, for Optimal Brain Surgeon.
 
 ``"unit_obs"`` keeps one block for each unit (its incoming weights and intercept),
 
@@ -14,15 +14,13 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from .._net.network import Array, Indices, Mask, Network, backpropagate
+from .._net.network import Array, Indices, Mask, backpropagate
 from .._train.objective import Block, Objective
-from .curvature import UNIT_CURVATURES
-from .problem import Problem
+from .curvature import CURVATURES
+from .deletion_problem import DeletionProblem
 
 # Rows that a Hessian is estimated from: a seeded subsample beyond this many.
 MAX_HESSIAN_ROWS = 2000
-# Largest block that is inverted: 128 MiB in double precision.
-MAX_BLOCK = 4096
 # Elements of the blocks, and of the rows they come from, that are worked on at a time.
 BATCH_ELEMENTS = 2**22
 # Products of larger blocks than this are in single precision: twice as fast, and their rounding
@@ -36,7 +34,7 @@ _SINGLE_RANGE = 1e-15, 1e15
 # has eigenvalues of at least this fraction, so a Cholesky factorisation cannot fail, and the
 # corrections stay short along directions that the rows do not determine. Being relative, it
 # leaves the ranking of a diagonal block, which is OBD's, as it is.
-_DAMPING = 1e-4
+_BLOCK_DAMPING = 1e-4
 # Where the curvature is 0 there is no scale; any positive one makes the deletion free.
 _LEAST_DAMPING = np.finfo(float).tiny ** 0.25
 
@@ -56,7 +54,7 @@ class HessianBlock(Protocol):
 
 @dataclass(frozen=True)
 class DenseBlock:
-    """A matrix as it is."""
+    """A matrix that is kept whole."""
 
     matrix: Array
 
@@ -120,29 +118,29 @@ class HessianBlocks:
     blocks : callable
         ``blocks(i)`` yields the undamped blocks of batch i, without padding.
     damping : float
-        What is added to the diagonals, as a fraction of them.
+        Addition to the diagonals, as a fraction of them.
     """
 
     batches: list[Indices]
     blocks: Callable[[int], Iterator[HessianBlock]]
-    damping: float = _DAMPING
+    damping: float = _BLOCK_DAMPING
 
     def damped_diagonal(self, block: HessianBlock) -> Array:
-        """A diagonal that makes the block safely invertible."""
+        """The diagonal with damping, which makes the block safely invertible."""
         diagonal = block.diagonal()
         return diagonal + np.maximum(self.damping * diagonal, _LEAST_DAMPING)
 
 
-def unit_blocks(problem: Problem, batch_elements: int = BATCH_ELEMENTS) -> HessianBlocks:
-    """One block for each unit."""
+def unit_blocks(problem: DeletionProblem, batch_elements: int = BATCH_ELEMENTS) -> HessianBlocks:
+    """Cut the Hessian into one block for each unit."""
     objective, network, theta = problem.objective, problem.network, problem.theta
     block, weight = draw_rows(objective, problem.rng)
     activations = network.forward(
         network.layers(theta), block.X, network.buffers(block.X.shape[0], theta.dtype)
     )
     objective.loss.inverse_link(activations[-1])
-    kind = _positive(problem.settings.curvature)
-    h = UNIT_CURVATURES[kind](objective, network.layers(theta), activations, block)
+    kind = CURVATURES[problem.settings.curvature].positive
+    h = CURVATURES[kind].of_units(objective, network.layers(theta), activations, block)
     positions = network.layers(np.arange(network.n_parameters))
     penalty = objective.penalty.curvature(objective.penalty_weight)
     batches, sources = [], []
@@ -163,13 +161,13 @@ def unit_blocks(problem: Problem, batch_elements: int = BATCH_ELEMENTS) -> Hessi
     def blocks(i: int) -> Iterator[HessianBlock]:
         inputs, roots, rows = sources[i]
         for root, kept, places in zip(roots.T, rows, batches[i], strict=True):
-            yield _of_unit(inputs, root, kept, penalty[places[places >= 0]])
+            yield _unit_block(inputs, root, kept, penalty[places[places >= 0]])
 
     return HessianBlocks(batches, blocks)
 
 
 def _inputs(x: Any, size: int) -> Array:
-    """Inputs of a layer with a column of ones, in the precision of its blocks' products."""
+    """Append a column of ones to a layer's inputs, in the precision of its blocks' products."""
     x = x if isinstance(x, np.ndarray) else x.toarray()
     largest = np.abs(x).max(axis=0, initial=0)
     smallest, most = _SINGLE_RANGE
@@ -180,8 +178,8 @@ def _inputs(x: Any, size: int) -> Array:
     return inputs
 
 
-def _of_unit(inputs: Array, root: Array, kept: Indices, ridge: Array) -> FactoredBlock:
-    """Rows without curvature, half of them below a rectifier, are left out."""
+def _unit_block(inputs: Array, root: Array, kept: Indices, ridge: Array) -> FactoredBlock:
+    """Make the block of a unit; rows without curvature, as below a rectifier, are left out."""
     scale = float(root.max(initial=0))
     which = np.flatnonzero(root)
     rows = inputs[which] if len(kept) == inputs.shape[1] else inputs[np.ix_(which, kept)]
@@ -190,7 +188,7 @@ def _of_unit(inputs: Array, root: Array, kept: Indices, ridge: Array) -> Factore
     return FactoredBlock(rows, scale, ridge)
 
 
-def full_block(problem: Problem, batch_elements: int = BATCH_ELEMENTS) -> HessianBlocks:
+def full_block(problem: DeletionProblem, batch_elements: int = BATCH_ELEMENTS) -> HessianBlocks:
     """The Gauss-Newton matrix of all surviving parameters, plus alpha/S for weights."""
     objective, survivors = problem.objective, np.flatnonzero(problem.mask)
     block, weight = draw_rows(objective, problem.rng)
@@ -211,32 +209,10 @@ def full_block(problem: Problem, batch_elements: int = BATCH_ELEMENTS) -> Hessia
     return HessianBlocks(batches, lambda i: iter([matrix()]))
 
 
-BLOCKS: dict[str, Callable[[Problem], HessianBlocks]] = {"unit_obs": unit_blocks, "obs": full_block}
-
-
-def check_block_size(criterion: str, network: Network, mask: Mask) -> None:
-    """Raise ValueError where a Hessian block would be too large to invert."""
-    layers = network.layers(mask)
-    of_unit = max(int(layer.sum(axis=0).max()) for layer in layers)
-    of_layer = max(int(layer.any(axis=1).sum()) for layer in layers)
-    size, what = {
-        "unit_obs": (of_unit, "parameters of a unit: the largest unit"),
-        "kfac": (of_layer, "inputs of a layer: the largest layer"),
-        "obs": (int(mask.sum()), "parameters of the network: the network"),
-    }.get(criterion, (0, ""))
-    if size > MAX_BLOCK:
-        instead = "unit_obs" if criterion == "obs" and of_unit <= MAX_BLOCK else "obd"
-        raise ValueError(
-            f"criterion={criterion!r} inverts a Hessian over all {what} has {size} of them, at "
-            f"most {MAX_BLOCK} are supported. Use criterion={instead!r}, or make the network "
-            "smaller."
-        )
-
-
 def draw_rows(
     objective: Objective, rng: np.random.RandomState, max_rows: int = MAX_HESSIAN_ROWS
 ) -> tuple[Block, Array]:
-    """Rows for a Hessian, and their weights."""
+    """Draw the rows for a Hessian, with their weights."""
     n_samples = objective.n_samples
     rows = np.arange(n_samples)
     if n_samples > max_rows:
@@ -247,7 +223,7 @@ def draw_rows(
 
 
 def _output_jacobians(objective: Objective, theta: Array, X: Any) -> Iterator[Array]:
-    """For each factor of the output Hessian its gradients by row, (n_rows, n_parameters)."""
+    """Gradients by row, (n_rows, n_parameters), for each factor of the output Hessian."""
     network, layers = objective.network, objective.network.layers(theta)
     activations = network.forward(layers, X, network.buffers(X.shape[0], theta.dtype))
     objective.loss.inverse_link(activations[-1])
@@ -266,7 +242,7 @@ def _output_jacobians(objective: Objective, theta: Array, X: Any) -> Iterator[Ar
 
 
 def _batches_of_units(alive: Mask, batch_elements: int) -> Iterator[Indices]:
-    """Units of a layer in batches of similar size that fit the memory bound."""
+    """Divide the units of a layer into batches of similar size that fit the memory bound."""
     sizes = alive.sum(axis=0)
     units = np.argsort(-sizes, kind="stable")
     units = units[sizes[units] > 0]
@@ -277,8 +253,3 @@ def _batches_of_units(alive: Mask, batch_elements: int) -> Iterator[Indices]:
         n_units = min(n_units, int((sizes[units] >= 0.75 * size).sum()))
         yield units[:n_units]
         units = units[n_units:]
-
-
-def _positive(curvature: str) -> str:
-    """The kind of unit curvature for a block, which must not be negative."""
-    return "levenberg_marquardt" if curvature == "hessian" else curvature

@@ -1,14 +1,14 @@
 """Criteria: which parameters are dispensable.
 
-A criterion ranks the prunable parameters and may correct the survivors:
+A criterion ranks the prunable weights and may correct the survivors:
 
 ===============  ===================================  =====================================
 criterion        Hessian kept                         saliency of parameter q
 ===============  ===================================  =====================================
 ``"obd"``        diagonal                             h_qq u_q^2 / 2
 ``"unit_obs"``   one block for each unit              u_q^2 / (2 [H^-1]_qq), with correction
-``"obs"``        all of Gauss-Newton                  the same
-``"kfac"``       a Kronecker product for each layer   the same, see `kronecker`
+``"obs"``        all of Gauss-Newton                  as for ``"unit_obs"``
+``"kfac"``       a Kronecker product for each layer   see `kronecker`
 ``"magnitude"``  none                                 abs(u_q)
 ``"random"``     none                                 uniform
 ===============  ===================================  =====================================
@@ -21,20 +21,24 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .._net.network import Array, Indices, Mask
-from .blocks import BLOCKS
+from .._net.network import Array, Indices, Mask, Network
+from .blocks import HessianBlocks, full_block, unit_blocks
 from .curvature import diagonal_curvature
-from .kronecker import kronecker_saliencies, order_of_sources
+from .deletion_problem import DeletionProblem, check_no_overflow
+from .kronecker import kronecker_group_order, kronecker_saliencies
 from .obs import corrected, elimination_order, joint_saliencies, obs_saliencies
-from .problem import Problem, check_no_overflow
+
+# Largest matrix that is inverted: 128 MiB in double precision.
+MAX_BLOCK = 4096
 
 # correct(theta, deleted): theta with the survivors adjusted to the deletion of a mask, and the
 # predicted increase of the objective.
 Correct = Callable[[Array, Mask], tuple[Array, float]]
+GroupSaliencies = Callable[[DeletionProblem, Sequence[Indices]], Array]
 
 
 class Ranking(NamedTuple):
-    """Prunable parameters in the order of their deletion.
+    """Prunable weights in the order of their deletion.
 
     Attributes
     ----------
@@ -52,6 +56,24 @@ class Ranking(NamedTuple):
     correct: Correct | None = None
 
 
+class Inversion(NamedTuple):
+    """The largest matrix that a criterion inverts.
+
+    Attributes
+    ----------
+    size : callable
+        ``size(layers)`` counts its rows, given the masks of the layer matrices.
+    rows : str
+        The rows and the largest matrix, in words.
+    instead : str
+        The criterion to use where the matrix is too large.
+    """
+
+    size: Callable[[Sequence[Mask]], int]
+    rows: str
+    instead: str = "obd"
+
+
 class Criterion(NamedTuple):
     """One row of the table.
 
@@ -61,29 +83,50 @@ class Criterion(NamedTuple):
         ``saliencies(problem)`` gives the saliency of every parameter if it were deleted alone,
         shape (n_parameters,); 0 where already deleted.
     rank : callable
-        ``rank(problem, n_delete)`` returns a `Ranking` of at least ``n_delete`` parameters.
+        ``rank(problem, n_delete)`` returns a `Ranking` of at least ``n_delete`` weights.
     correct : callable or None
         ``correct(problem, deleted)`` returns ``theta`` adjusted to the deletion of a set, and the
         predicted increase; None where survivors stay as they are.
     predicts : bool
         Whether saliencies are predicted increases of the objective.
-    of_sets : callable or None
-        ``of_sets(problem, sets)`` gives the saliency of deleting all of a set, for each of some
-        disjoint sets of positions; None where that is the sum over the set.
-    order_of_sets : callable or None
-        ``order_of_sets(problem, sets, n_delete)`` gives the numbers of the sets in the order of
+    group_saliencies : callable or None
+        ``group_saliencies(problem, groups)`` gives the saliency of deleting all of a group, for
+        each of some disjoint groups of positions; None where that is the sum over the group.
+    group_order : callable or None
+        ``group_order(problem, groups, n_delete)`` gives the numbers of the groups in the order of
         their deletion; None where that is by rising saliency.
+    inverts : Inversion or None
+        None where no matrix is inverted.
     """
 
-    saliencies: Callable[[Problem], Array]
-    rank: Callable[[Problem, int], Ranking]
-    correct: Callable[[Problem, Mask], tuple[Array, float]] | None = None
+    saliencies: Callable[[DeletionProblem], Array]
+    rank: Callable[[DeletionProblem, int], Ranking]
+    correct: Callable[[DeletionProblem, Mask], tuple[Array, float]] | None = None
     predicts: bool = True
-    of_sets: Callable[[Problem, Sequence[Indices]], Array] | None = None
-    order_of_sets: Callable[[Problem, Sequence[Indices], int], Indices] | None = None
+    group_saliencies: GroupSaliencies | None = None
+    group_order: Callable[[DeletionProblem, Sequence[Indices], int], Indices] | None = None
+    inverts: Inversion | None = None
 
 
-def obd_saliencies(problem: Problem) -> Array:
+def check_block_size(criterion: str, network: Network, mask: Mask) -> None:
+    """Raise ValueError where a criterion would have to invert too large a matrix."""
+    layers = network.layers(mask)
+
+    def size_of(name: str) -> int:
+        inverts = CRITERIA[name].inverts
+        return 0 if inverts is None else inverts.size(layers)
+
+    size, inverts = size_of(criterion), CRITERIA[criterion].inverts
+    if inverts is not None and size > MAX_BLOCK:
+        instead = inverts.instead if size_of(inverts.instead) <= MAX_BLOCK else "obd"
+        raise ValueError(
+            f"criterion={criterion!r} inverts a Hessian over all {inverts.rows} has {size} of "
+            f"them, at most {MAX_BLOCK} are supported. Use criterion={instead!r}, or make the "
+            "network smaller."
+        )
+
+
+def obd_saliencies(problem: DeletionProblem) -> Array:
     """h_qq u_q^2 / 2 (LeCun, Denker & Solla, 1989, equation 5), shape (n_parameters,)."""
     theta = problem.theta
     with np.errstate(all="ignore"):
@@ -94,74 +137,94 @@ def obd_saliencies(problem: Problem) -> Array:
     return saliencies
 
 
-def _magnitudes(problem: Problem) -> Array:
+def _magnitudes(problem: DeletionProblem) -> Array:
     return np.abs(problem.theta)
 
 
-def _random_saliencies(problem: Problem) -> Array:
+def _random_saliencies(problem: DeletionProblem) -> Array:
     # One draw for each candidate, so that dead units make no difference.
     saliencies = np.zeros_like(problem.theta)
     saliencies[problem.prunable] = problem.rng.uniform(size=int(problem.prunable.sum()))
     return saliencies
 
 
-def _random_saliencies_of_sets(problem: Problem, sets: Sequence[Indices]) -> Array:
-    # The sum of many draws would spare large sets.
-    return problem.rng.uniform(size=len(sets))
+def _random_group_saliencies(problem: DeletionProblem, groups: Sequence[Indices]) -> Array:
+    # The sum of many draws would spare large groups.
+    return problem.rng.uniform(size=len(groups))
 
 
 def _ascending(
-    saliencies_of: Callable[[Problem], Array],
+    saliencies_of: Callable[[DeletionProblem], Array],
     predicts: bool = True,
-    of_sets: Callable[[Problem, Sequence[Indices]], Array] | None = None,
+    group_saliencies: GroupSaliencies | None = None,
 ) -> Criterion:
     """A criterion that ranks by ascending saliency, ties in stable order."""
 
-    def rank(problem: Problem, n_delete: int) -> Ranking:
+    def rank(problem: DeletionProblem, n_delete: int) -> Ranking:
         saliencies = saliencies_of(problem)
         positions = np.flatnonzero(problem.prunable)
         order = positions[np.argsort(saliencies[positions], kind="stable")]
         return Ranking(order, saliencies[order] if predicts else np.full(order.size, np.nan))
 
-    return Criterion(saliencies_of, rank, predicts=predicts, of_sets=of_sets)
+    return Criterion(saliencies_of, rank, predicts=predicts, group_saliencies=group_saliencies)
 
 
-def _eliminating(name: str) -> Criterion:
+def _optimal_brain_surgeon(
+    blocks_of: Callable[[DeletionProblem], HessianBlocks], inverts: Inversion
+) -> Criterion:
     """A criterion of the family of Optimal Brain Surgeon; see `obs`."""
 
-    def saliencies(problem: Problem) -> Array:
-        values = obs_saliencies(BLOCKS[name](problem), problem.theta)
+    def checked(values: Array, problem: DeletionProblem) -> Array:
         values = values.astype(problem.theta.dtype)
         check_no_overflow(values, "Saliencies")
         return values
 
-    def rank(problem: Problem, n_delete: int) -> Ranking:
-        blocks = BLOCKS[name](problem)
-        order, increases = elimination_order(blocks, problem.theta, problem.prunable, n_delete)
+    def saliencies(problem: DeletionProblem) -> Array:
+        return checked(obs_saliencies(blocks_of(problem), problem.theta), problem)
+
+    def rank(problem: DeletionProblem, n_delete: int) -> Ranking:
+        blocks = blocks_of(problem)
+        order, increases = elimination_order(blocks, problem.theta, problem.prunable)
         if order.size < min(n_delete, problem.prunable.sum()):
             # A sequence ends where nothing finite is left.
-            check_no_overflow(np.full(1, np.nan, problem.theta.dtype), "Saliencies")
+            checked(np.full(1, np.nan), problem)
         return Ranking(order, increases, lambda theta, deleted: corrected(blocks, theta, deleted))
 
-    def correct(problem: Problem, deleted: Mask) -> tuple[Array, float]:
-        return corrected(BLOCKS[name](problem), problem.theta, deleted)
+    def correct(problem: DeletionProblem, deleted: Mask) -> tuple[Array, float]:
+        return corrected(blocks_of(problem), problem.theta, deleted)
 
-    def of_sets(problem: Problem, sets: Sequence[Indices]) -> Array:
-        values = joint_saliencies(BLOCKS[name](problem), problem.theta, sets)
-        values = values.astype(problem.theta.dtype)
-        check_no_overflow(values, "Saliencies")
-        return values
+    def group_saliencies(problem: DeletionProblem, groups: Sequence[Indices]) -> Array:
+        return checked(joint_saliencies(blocks_of(problem), problem.theta, groups), problem)
 
-    return Criterion(saliencies, rank, correct, of_sets=of_sets)
+    return Criterion(saliencies, rank, correct, group_saliencies=group_saliencies, inverts=inverts)
 
 
 CRITERIA: dict[str, Criterion] = {
     "obd": _ascending(obd_saliencies),
-    "unit_obs": _eliminating("unit_obs"),
-    "obs": _eliminating("obs"),
+    "unit_obs": _optimal_brain_surgeon(
+        unit_blocks,
+        Inversion(
+            lambda layers: max(int(layer.sum(axis=0).max()) for layer in layers),
+            "parameters of a unit: the largest unit",
+        ),
+    ),
+    "obs": _optimal_brain_surgeon(
+        full_block,
+        Inversion(
+            lambda layers: sum(int(layer.sum()) for layer in layers),
+            "parameters of the network: the network",
+            instead="unit_obs",
+        ),
+    ),
     "kfac": _ascending(kronecker_saliencies, predicts=False)._replace(
-        order_of_sets=order_of_sources
+        group_order=kronecker_group_order,
+        inverts=Inversion(
+            lambda layers: max(int(layer.any(axis=1).sum()) for layer in layers),
+            "inputs of a layer: the largest layer",
+        ),
     ),
     "magnitude": _ascending(_magnitudes, predicts=False),
-    "random": _ascending(_random_saliencies, predicts=False, of_sets=_random_saliencies_of_sets),
+    "random": _ascending(
+        _random_saliencies, predicts=False, group_saliencies=_random_group_saliencies
+    ),
 }

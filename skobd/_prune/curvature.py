@@ -13,7 +13,7 @@ plus alpha/S for weights. The kinds differ in what h_i keeps:
     hidden layer below a single output unit. (The paper prints a minus before the f'' term of its
     equation 7; the chain rule, and its own equation 8, have a plus.)
 ``"levenberg_marquardt"``
-    The same without the f'' term, hence never negative.
+    The recursion without the f'' term, hence never negative.
 ``"gauss_newton"``
     The diagonal of the Gauss-Newton matrix: h_i = sum_c (dz_c/da_i)^2 where the output Hessian
     is factored as F F^T and z_c is column c of F; one backward pass for each output. Beyond 16
@@ -23,6 +23,7 @@ plus alpha/S for weights. The kinds differ in what h_i keeps:
 """
 
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 
@@ -30,7 +31,7 @@ from .._net.losses import Loss
 from .._net.network import Array, backpropagate, multiply_transposed
 from .._train.objective import Block, Objective, Workspace
 
-# Backward passes of "gauss_newton" at most.
+# Most backward passes that "gauss_newton" makes.
 MAX_PASSES = 16
 # unit_curvatures(objective, layers, activations, block) -> [h_1, ..., h_L], each (n_rows, fan_out);
 # the last activation already holds the predictions.
@@ -53,7 +54,7 @@ def diagonal_curvature(objective: Objective, theta: Array, kind: str) -> Array:
     """
     network, loss = objective.network, objective.loss
     layers = network.layers(theta)
-    unit_curvatures = UNIT_CURVATURES[kind]
+    unit_curvatures = CURVATURES[kind].of_units
     scale = 1 / objective.total_weight
 
     def kernel(block: Block, workspace: Workspace, out: Array) -> float:
@@ -136,8 +137,25 @@ def _sampled_factors(loss: Loss, p: Array, first_row: int) -> Iterator[Array]:
         yield loss.factor(p, signs) / p.dtype.type(MAX_PASSES**0.5)
 
 
-UNIT_CURVATURES: dict[str, UnitCurvatures] = {
-    "hessian": _recursion(with_second_derivative=True),
-    "levenberg_marquardt": _recursion(with_second_derivative=False),
-    "gauss_newton": _gauss_newton,
+class Curvature(NamedTuple):
+    """One row of the table.
+
+    Attributes
+    ----------
+    of_units : callable
+        See `UnitCurvatures`.
+    positive : str
+        The kind that stands for this one where no curvature may be negative.
+    """
+
+    of_units: UnitCurvatures
+    positive: str
+
+
+CURVATURES: dict[str, Curvature] = {
+    "hessian": Curvature(_recursion(with_second_derivative=True), "levenberg_marquardt"),
+    "levenberg_marquardt": Curvature(
+        _recursion(with_second_derivative=False), "levenberg_marquardt"
+    ),
+    "gauss_newton": Curvature(_gauss_newton, "gauss_newton"),
 }

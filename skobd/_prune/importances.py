@@ -1,4 +1,4 @@
-"""How much the objective depends on each input, at less than the price of an epoch."""
+"""Importances of the inputs: how much the objective depends on each, for less than an epoch."""
 
 import numpy as np
 
@@ -6,9 +6,9 @@ from .._net.network import Array
 from .._net.pruned import PrunedNetwork
 from .._train.objective import Objective
 from .curvature import diagonal_curvature
-from .problem import check_no_overflow
+from .deletion_problem import check_no_overflow
 
-# All rows up to so many, and a tenth of them beyond: a few per cent of ten epochs.
+# All rows up to 1000, and a tenth of them beyond: a few per cent of ten epochs.
 _ALL_ROWS, _FRACTION = 1000, 0.1
 
 
@@ -41,7 +41,7 @@ def _summed_saliencies(objective: Objective, pruned: PrunedNetwork) -> Array:
 
 
 def _rescaled(objective: Objective, pruned: PrunedNetwork) -> tuple[Objective, PrunedNetwork]:
-    """The same function of inputs of at most 1 in size, in double precision."""
+    """Rescale inputs to at most 1 in size, in double precision; predictions stay as they are."""
     X = objective.X[:].astype(np.float64)
     largest = abs(X).max(axis=0)
     scale = largest if isinstance(X, np.ndarray) else largest.toarray().ravel()

@@ -13,8 +13,8 @@ parameters D at once costs
     u_D^T ([H^-1]_DD)^-1 u_D / 2.
 """
 
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from scipy.linalg import get_blas_funcs
@@ -24,147 +24,115 @@ from .._net.network import Array, Indices, Mask
 from .._threads import run_chunks
 from .blocks import MAX_DOUBLE, HessianBlock, HessianBlocks
 
+# Deletions that are folded into the inverses by one matrix product.
 _PANEL = 32
 # Deleted rows and columns are cut out of the inverses when this fraction is left.
-_CUT = 0.8
-# One batch in so many tells how long sequences of deletions need to be. Its own are this many times
-# as long as evenly spread deletions would need; the limit for the others is higher by a margin.
-_ONE_IN, _SLACK, _MARGIN = 8, 1.5, 1.1
-
-
-class Elimination(NamedTuple):
-    """Greedy deletion sequences of the blocks of a batch, each of shape (n_blocks, n_steps).
-
-    Attributes
-    ----------
-    positions : ndarray of int
-    increases : ndarray
-        Infinite from where a sequence ends.
-    limit : float
-        No sequence ends before the first increase above it, but for want of steps.
-    """
-
-    positions: Indices
-    increases: Array
-    limit: float
+_SHRINK_AT = 0.8
 
 
 def obs_saliencies(blocks: HessianBlocks, theta: Array) -> Array:
     """u_q^2 / (2 [H^-1]_qq) for every surviving parameter, shape (n_parameters,)."""
     saliencies = np.zeros(theta.size)
 
-    def work(i: int) -> float:
-        for line, block in zip(blocks.batches[i], blocks.blocks(i), strict=True):
-            positions = line[line >= 0]
-            diagonal = blocks.damped_diagonal(block)
-            inverse = _inverse(block, diagonal, np.float64)
-            values = theta[positions].astype(np.float64) ** 2 * diagonal
-            saliencies[positions] = values / (2 * np.einsum("aa->a", inverse))
+    def visit(_: int, positions: Indices, block: HessianBlock) -> float:
+        diagonal = blocks.damped_diagonal(block)
+        inverse = _invert(block, diagonal, np.float64)
+        values = theta[positions].astype(np.float64) ** 2 * diagonal
+        saliencies[positions] = values / (2 * np.einsum("aa->a", inverse))
         return 0.0
 
-    run_chunks(work, range(len(blocks.batches)))
+    _sum_over_blocks(blocks, visit, np.ones(theta.size, dtype=bool))
     return saliencies
 
 
-def joint_saliencies(blocks: HessianBlocks, theta: Array, sets: Sequence[Indices]) -> Array:
-    """Predicted increase by deleting all of a set, for each of some disjoint sets; (n_sets,).
+def joint_saliencies(blocks: HessianBlocks, theta: Array, groups: Sequence[Indices]) -> Array:
+    """Predicted increase by deleting all of a group, for each of some disjoint groups; (n_groups,).
 
-    u_D^T ([H^-1]_DD)^-1 u_D / 2 with D what of the set is in a block, summed over the blocks.
+    u_D^T ([H^-1]_DD)^-1 u_D / 2, with D the part of the group in a block, summed over the blocks.
     """
-    set_of = np.full(theta.size, -1)
-    for number, positions in enumerate(sets):
-        set_of[positions] = number
-    totals = np.zeros((len(blocks.batches), len(sets)))
+    group_of = numbers_of_groups(theta.size, groups)
+    totals = np.zeros((len(blocks.batches), len(groups)))
 
-    def work(i: int) -> float:
-        batch = blocks.batches[i]
-        if not (set_of[batch[batch >= 0]] >= 0).any():
-            return 0.0
-        for line, block in zip(batch, blocks.blocks(i), strict=True):
-            positions = line[line >= 0]
-            diagonal = blocks.damped_diagonal(block)
-            values = theta[positions].astype(np.float64) * np.sqrt(diagonal)
-            inverse = _inverse(block, diagonal, np.float64)
-            for numbers, members in by_size(set_of[positions]):
-                inner = inverse[members[:, :, np.newaxis], members[:, np.newaxis, :]]
-                outer = values[members][:, :, np.newaxis]
-                solution = np.linalg.solve(inner, outer)
-                totals[i, numbers] += 0.5 * (outer * solution).sum(axis=(1, 2))
+    def visit(i: int, positions: Indices, block: HessianBlock) -> float:
+        diagonal = blocks.damped_diagonal(block)
+        values = theta[positions].astype(np.float64) * np.sqrt(diagonal)
+        inverse = _invert(block, diagonal, np.float64)
+        for numbers, members in by_size(group_of[positions]):
+            inner = inverse[members[:, :, np.newaxis], members[:, np.newaxis, :]]
+            outer = values[members][:, :, np.newaxis]
+            solution = np.linalg.solve(inner, outer)
+            totals[i, numbers] += 0.5 * (outer * solution).sum(axis=(1, 2))
         return 0.0
 
-    run_chunks(work, range(len(blocks.batches)))
+    _sum_over_blocks(blocks, visit, group_of >= 0)
     return totals.sum(axis=0)
 
 
-def by_size(set_of: Indices) -> Iterator[tuple[Indices, Indices]]:
-    """Sets of the same size together: their numbers, (n,), and their members, (n, size).
+def _sum_over_blocks(
+    blocks: HessianBlocks, visit: Callable[[int, Indices, HessianBlock], float], where: Mask
+) -> float:
+    """Sum ``visit(i, positions, block)`` over the blocks of each batch i with any of ``where``."""
 
-    ``set_of`` has the number of the set of each element, -1 for none.
+    def work(i: int) -> float:
+        batch, total = blocks.batches[i], 0.0
+        if where[batch[batch >= 0]].any():
+            for line, block in zip(batch, blocks.blocks(i), strict=True):
+                total += visit(i, line[line >= 0], block)
+        return total
+
+    return sum(run_chunks(work, range(len(blocks.batches))))
+
+
+def numbers_of_groups(n_parameters: int, groups: Sequence[Indices]) -> Indices:
+    """The number of the group of each parameter, -1 for none."""
+    group_of = np.full(n_parameters, -1)
+    for number, positions in enumerate(groups):
+        group_of[positions] = number
+    return group_of
+
+
+def by_size(group_of: Indices) -> Iterator[tuple[Indices, Indices]]:
+    """Collect groups of the same size: their numbers, (n,), and their members, (n, size).
+
+    ``group_of`` has the number of the group of each element, -1 for none.
     """
-    order = np.argsort(set_of, kind="stable")
-    order = order[set_of[order] >= 0]
-    numbers, starts, sizes = np.unique(set_of[order], return_index=True, return_counts=True)
+    order = np.argsort(group_of, kind="stable")
+    order = order[group_of[order] >= 0]
+    numbers, starts, sizes = np.unique(group_of[order], return_index=True, return_counts=True)
     for size in np.unique(sizes):
         which = sizes == size
         yield numbers[which], order[starts[which, np.newaxis] + np.arange(size)]
 
 
-def elimination_order(
-    blocks: HessianBlocks, theta: Array, prunable: Mask, n_delete: int, slack: float = _SLACK
-) -> tuple[Indices, Array]:
+def elimination_order(blocks: HessianBlocks, theta: Array, prunable: Mask) -> tuple[Indices, Array]:
     """Merge the greedy sequences of all blocks by their predicted increase.
 
     Within a block the order is fixed by its sequence. Steps are therefore sorted by the running
-    maximum of the increases in their block, which never puts a step before an earlier one. Some
-    sequences, ``slack`` times as long as evenly spread deletions would need, tell up to which
-    increase the others are wanted; what proves too short is computed anew.
+    maximum of the increases in their block, which never puts a step before an earlier one.
 
     Returns
     -------
-    order : ndarray of shape (at least n_delete,)
-        Positions in ``theta``.
+    order : ndarray of shape (n_prunable,)
+        Positions in ``theta``; fewer where increases are not finite.
     increases : ndarray
         Predicted increase by each deletion, given the earlier ones in its block.
     """
-    fraction = min(1.0, slack * n_delete / max(int(prunable.sum()), 1))
-    sizes = [batch.shape[1] for batch in blocks.batches]
-    some = [min(size, int(np.ceil(fraction * size)) + 1) for size in sizes]
-    results: list[Elimination] = [None] * len(sizes)  # type: ignore[list-item]
+    sequences: dict[int, tuple[Indices, Array]] = {}
 
-    def extend(which: list[int], n_steps: list[int], limit: float) -> None:
-        def work(k: int) -> float:
-            i = which[k]
-            results[i] = _eliminate(blocks, i, theta, prunable, n_steps[i], limit)
-            return 0.0
+    def work(i: int) -> float:
+        sequences[i] = _eliminate(blocks, i, theta, prunable)
+        return 0.0
 
-        run_chunks(work, range(len(which)))
-
-    samples = list(range(0, len(sizes), _ONE_IN))
-    extend(samples, some, np.inf)
-    # Every one of them stands for those that follow it.
-    ends = [*samples[1:], len(sizes)]
-    weights = [
-        sum(batch.size for batch in blocks.batches[i:end]) / blocks.batches[i].size
-        for i, end in zip(samples, ends, strict=True)
-    ]
-    limit = _MARGIN * _threshold([results[i] for i in samples], weights, n_delete)
-    if np.isinf(slack):
-        limit = np.inf
-    others = [i for i in range(len(sizes)) if i % _ONE_IN]
-    extend(others, some if np.isinf(limit) else sizes, limit)
-    while True:
-        # Longer sequences can only lower it, so no step beyond it is wanted.
-        threshold = _threshold(results, [1.0] * len(results), n_delete)
-        short = [i for i, result in enumerate(results) if _is_short(result, sizes[i], threshold)]
-        if not short:
-            break
-        extend(short, sizes, threshold)
-    keys = np.concatenate([_keys(result).ravel() for result in results])
-    positions = np.concatenate([result.positions.ravel() for result in results])
-    increases = np.concatenate([result.increases.ravel() for result in results])
-    order = np.argsort(keys, kind="stable")
-    order = order[np.isfinite(keys[order])]
-    return positions[order], increases[order]
+    run_chunks(work, range(len(blocks.batches)))
+    positions, increases, keys = [], [], []
+    for i in range(len(blocks.batches)):
+        positions.append(sequences[i][0].ravel())
+        increases.append(sequences[i][1].ravel())
+        keys.append(np.maximum.accumulate(sequences[i][1], axis=1).ravel())
+    all_keys = np.concatenate(keys)
+    order = np.argsort(all_keys, kind="stable")
+    order = order[np.isfinite(all_keys[order])]
+    return np.concatenate(positions)[order], np.concatenate(increases)[order]
 
 
 def corrected(blocks: HessianBlocks, theta: Array, deleted: Mask) -> tuple[Array, float]:
@@ -182,71 +150,66 @@ def corrected(blocks: HessianBlocks, theta: Array, deleted: Mask) -> tuple[Array
     """
     new = theta.astype(np.float64)
 
-    def work(i: int) -> float:
-        increase, batch = 0.0, blocks.batches[i]
-        if not deleted[batch[batch >= 0]].any():
-            return increase
-        for line, block in zip(batch, blocks.blocks(i), strict=True):
-            positions = line[line >= 0]
-            out = deleted[positions]
-            if not out.any():
-                continue
-            change = np.where(out, -new[positions], 0)
-            stay = np.flatnonzero(~out)
-            if stay.size:
-                factors = blocks.damped_diagonal(block) ** -0.5
-                matrix = block.scaled(factors, stay)
-                np.einsum("aa->a", matrix)[...] = 1
-                factors = factors[stay]
-                right = -block.times(change)[stay]
-                change[stay] = factors * _solved(matrix.astype(np.float64), factors * right)
-            # A quadratic form of a positive semi-definite matrix, whatever rounding makes of it.
-            increase += max(0.5 * float(change @ block.times(change)), 0.0)
-            new[positions] = np.where(out, 0, new[positions] + change)
-        return increase
+    def visit(_: int, positions: Indices, block: HessianBlock) -> float:
+        out = deleted[positions]
+        if not out.any():
+            return 0.0
+        change = np.where(out, -new[positions], 0)
+        stay = np.flatnonzero(~out)
+        if stay.size:
+            factors = blocks.damped_diagonal(block) ** -0.5
+            matrix = block.scaled(factors, stay)
+            np.einsum("aa->a", matrix)[...] = 1
+            factors = factors[stay]
+            right = -block.times(change)[stay]
+            change[stay] = factors * _solved(matrix.astype(np.float64), factors * right)
+        new[positions] = np.where(out, 0, new[positions] + change)
+        # A quadratic form of a positive semi-definite matrix, whatever rounding makes of it.
+        return max(0.5 * float(change @ block.times(change)), 0.0)
 
-    increase = sum(run_chunks(work, range(len(blocks.batches))))
+    increase = _sum_over_blocks(blocks, visit, deleted)
     return new.astype(theta.dtype), increase
 
 
 def _eliminate(
-    blocks: HessianBlocks, index: int, theta: Array, prunable: Mask, n_steps: int, limit: float
-) -> Elimination:
+    blocks: HessianBlocks, index: int, theta: Array, prunable: Mask
+) -> tuple[Indices, Array]:
     """Delete parameter after parameter in every block of a batch at once.
 
-    A block ends after ``n_steps``, or before the first increase above ``limit``.
+    Returns
+    -------
+    positions : ndarray of int of shape (n_blocks, size)
+    increases : ndarray of shape (n_blocks, size)
+        Infinite where nothing is left to delete, or nothing that costs a finite increase.
     """
     batch = blocks.batches[index]
-    running = _Running(blocks, index, theta, prunable)
-    chosen = np.zeros((len(batch), n_steps), dtype=np.intp)
-    increases = np.full((len(batch), n_steps), np.inf)
-    with np.errstate(all="ignore"):  # of blocks that have ended
-        for step in range(n_steps):
-            q, increase = running.least(limit)
-            which = np.flatnonzero(running.goes_on)
-            if not which.size:
+    state = _EliminationState(blocks, index, theta, prunable)
+    every, is_active = np.arange(len(batch)), np.ones(len(batch), dtype=bool)
+    chosen = np.zeros(batch.shape, dtype=np.intp)
+    increases = np.full(batch.shape, np.inf)
+    with np.errstate(all="ignore"):  # in blocks that have ended
+        for step in range(batch.shape[1]):
+            q, increase = state.cheapest()
+            is_active &= np.isfinite(increase)
+            if not is_active.any():
                 break
-            lines = running.lines[which]
-            increases[lines, step] = increase[which]
-            chosen[lines, step] = running.columns[which, q[which]]
-            running.delete(q)
-    return Elimination(np.take_along_axis(batch, chosen, axis=1), increases, limit)
+            increases[is_active, step] = increase[is_active]
+            chosen[:, step] = state.columns[every, q]
+            state.delete(q)
+    return np.take_along_axis(batch, chosen, axis=1), increases
 
 
-class _Running:
+class _EliminationState:
     """The inverses of the blocks of a batch while parameter after parameter is deleted.
 
     An inverse is P - L^T L with one row of L for each deletion (a Cholesky factorisation of the
-    inverse, pivoted by saliency); L is folded into P by one matrix product a panel.
+    inverse, pivoted by saliency); L is folded into P by one matrix product a panel. Blocks that
+    have ended are carried along; their values have no meaning.
 
     Attributes
     ----------
-    lines : ndarray of shape (n_blocks,)
-        Blocks of the batch that are still here.
-    goes_on : ndarray of bool of shape (n_blocks,)
-        Those of them that have not ended; the others leave when a panel is full.
-    columns : ndarray of shape (n_blocks, width)
-        Which of their parameters are still in the inverses.
+    columns : ndarray of int of shape (n_blocks, width)
+        The parameters of each block that are still in its inverse.
     """
 
     _VECTORS = ("_values", "_is_fixed", "_diagonal", "_floor", "_is_left", "columns")
@@ -262,8 +225,8 @@ class _Running:
         ):
             n = int((line >= 0).sum())
             diagonal = blocks.damped_diagonal(block)
-            inverse[:n, :n] = _inverse(block, diagonal, dtype)
-            # Padding, that nothing has anything to do with.
+            inverse[:n, :n] = _invert(block, diagonal, dtype)
+            # Padding stands apart from all else.
             inverse[range(n, size), range(n, size)] = 1
             values[:n] = theta[line[:n]] * np.sqrt(diagonal)
         self._is_fixed = (batch < 0) | ~prunable[batch]
@@ -272,18 +235,15 @@ class _Running:
         self._panel = np.zeros((n_blocks, _PANEL, size), dtype=dtype)
         self._is_left = np.ones((n_blocks, size), dtype=bool)
         self._n_rows = 0
-        self.lines, self.goes_on = np.arange(n_blocks), np.ones(n_blocks, dtype=bool)
         self.columns = np.tile(np.arange(size), (n_blocks, 1))
 
-    def least(self, limit: float) -> tuple[Indices, Array]:
-        """What costs least in every block, and how much; above the limit the block ends."""
+    def cheapest(self) -> tuple[Indices, Array]:
+        """Find the parameter of every block that costs least, and its predicted increase."""
         saliencies = np.square(self._values)
         saliencies /= self._diagonal
         np.copyto(saliencies, np.inf, where=self._is_fixed)
         q = saliencies.argmin(axis=1)
-        increase = 0.5 * saliencies[np.arange(len(q)), q]
-        self.goes_on &= np.isfinite(increase) & (increase <= limit)
-        return q, increase
+        return q, 0.5 * saliencies[np.arange(len(q)), q]
 
     def delete(self, q: Indices) -> None:
         """Delete a parameter of every block."""
@@ -308,17 +268,13 @@ class _Running:
             self._fold()
 
     def _fold(self) -> None:
-        """Take the panel into the inverses, and cut out what has ended or is deleted."""
+        """Fold the panel into the inverses, and cut out what is deleted if that is much."""
         self._n_rows = 0
-        if not self.goes_on.all():
-            for name in ("_inverse", "_panel", "lines", *self._VECTORS):
-                setattr(self, name, getattr(self, name)[self.goes_on])
-            self.goes_on = self.goes_on[self.goes_on]
-        n_left = int(self._is_left.sum(axis=1).max(initial=0))
-        if n_left > _CUT * self._is_left.shape[1]:
+        # All blocks that have not ended have lost the same number.
+        n_left = int(self._is_left.sum(axis=1).min())
+        if n_left > _SHRINK_AT * self._is_left.shape[1]:
             _subtract_squares(self._inverse, self._panel)
             return
-        # Every block has lost as many.
         left = np.argsort(~self._is_left, axis=1, kind="stable")[:, :n_left]
         panel = np.take_along_axis(self._panel, left[:, np.newaxis], axis=2)
         inverse = np.empty((len(left), n_left, n_left), dtype=panel.dtype)
@@ -331,7 +287,7 @@ class _Running:
 
 
 def _subtract_squares(inverses: Array, panels: Array) -> None:
-    """``P -= L^T L`` for each P and L, in place."""
+    """Subtract L^T L from each P, in place."""
     if not inverses.size:
         return  # BLAS refuses what is empty
     gemm = get_blas_funcs("gemm", dtype=inverses.dtype)
@@ -339,29 +295,8 @@ def _subtract_squares(inverses: Array, panels: Array) -> None:
         gemm(-1.0, panel.T, panel.T, beta=1.0, c=inverse.T, trans_b=True, overwrite_c=True)
 
 
-def _keys(result: Elimination) -> Array:
-    return np.maximum.accumulate(result.increases, axis=1)
-
-
-def _threshold(results: list[Elimination], weights: list[float], n: int) -> float:
-    """The increase up to which ``n`` deletions go; each one counts as many times as weighed."""
-    keys = [_keys(result) for result in results]
-    counts = np.repeat(weights, [key.size for key in keys])
-    all_keys = np.concatenate([key.ravel() for key in keys])
-    order = np.argsort(all_keys, kind="stable")
-    reached = np.searchsorted(np.cumsum(counts[order]), n - 1e-6)
-    return np.inf if reached >= order.size else float(all_keys[order[reached]])
-
-
-def _is_short(result: Elimination, size: int, threshold: float) -> bool:
-    """Whether a sequence may end before the threshold that could go on."""
-    if result.positions.shape[1] == size:
-        return result.limit < threshold
-    return bool((np.max(result.increases, axis=1, initial=-np.inf) <= threshold).any())
-
-
-def _inverse(block: HessianBlock, diagonal: Array, dtype: Any) -> Array:
-    """Inverse of the block, scaled to a diagonal of ones that damping is part of."""
+def _invert(block: HessianBlock, diagonal: Array, dtype: Any) -> Array:
+    """Invert a block that is damped, and scaled to a diagonal of ones."""
     matrix = block.scaled(diagonal**-0.5, slice(None))
     np.einsum("aa->a", matrix)[...] = 1
     # LAPACK reads columns: a lower triangle, of the transpose.
@@ -384,7 +319,7 @@ def _inverse(block: HessianBlock, diagonal: Array, dtype: Any) -> Array:
 
 
 def _solved(matrix: Array, right: Array) -> Array:
-    """Solution of a positive definite system, of which b >= a is valid."""
+    """Solve a positive definite system, of whose matrix only the upper triangle is valid."""
     _, solution, info = dposv(matrix.T, right, lower=1)
     _check_lapack(info)
     return solution

@@ -1,33 +1,12 @@
-"""Records of what a round, and the cycles of regrowth within it, did: numbers only."""
+"""Records of rounds: the network, and what training and pruning did in numbers."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from .._train.state import Status
-
-
-@dataclass(frozen=True)
-class Cycle:
-    """A cycle of regrowth: as many deleted as revived, then retrained.
-
-    Attributes
-    ----------
-    n_exchanged : int
-    predicted_increase, predicted_decrease : float
-        Of the objective, by the deletion and by the revival.
-    loss_after_retraining : float
-    n_iter : int
-    is_best : bool
-        Whether it gave the best network of the level so far.
-    """
-
-    n_exchanged: int
-    predicted_increase: float
-    predicted_decrease: float
-    loss_after_retraining: float = np.nan
-    n_iter: int = 0
-    is_best: bool = False
+from .._net.pruned import PrunedNetwork
+from .._train.state import Status, TrainingState
+from .regrowth import ENDED_EARLY, RegrowthCycle
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,11 +17,9 @@ class Round:
     ----------
     round : int
     n_weights, n_total : int
-        Prunable parameters that survive, and those of the dense network.
+        Weights that survive, and those of the dense network.
     n_left : int
         Surviving weights, units or inputs, whatever is deleted.
-    sparsity : float
-        Fraction of the prunable parameters deleted.
     loss_before, loss_after_deletion, loss_after_retraining : float
         Objective on the training data, with the penalty of retraining; of the dense network only
         the last, with its own.
@@ -57,7 +34,7 @@ class Round:
     status : Status
     message : str
         How the (re)training ended; see `SolverResult`.
-    cycles : tuple of Cycle
+    cycles : tuple of RegrowthCycle
     within_tol : bool
         False for the one round that is worse than ``prune_tol`` allows; it is the last.
     """
@@ -66,10 +43,9 @@ class Round:
     n_weights: int
     n_total: int
     n_left: int
-    sparsity: float
-    loss_before: float
-    predicted_increase: float
-    loss_after_deletion: float
+    loss_before: float = np.nan
+    predicted_increase: float = 0.0
+    loss_after_deletion: float = np.nan
     loss_after_retraining: float
     n_iter: int
     validation_loss: float
@@ -77,16 +53,21 @@ class Round:
     loss: float
     status: Status
     message: str
-    cycles: tuple[Cycle, ...] = ()
+    cycles: tuple[RegrowthCycle, ...] = ()
     within_tol: bool = True
+
+    @property
+    def sparsity(self) -> float:
+        """Fraction of the weights deleted."""
+        return 1 - self.n_weights / self.n_total
 
     @property
     def ended_early(self) -> bool:
         """Whether the user or a callback ended the training of this round."""
-        return self.status in (Status.INTERRUPTED, Status.STOPPED)
+        return self.status in ENDED_EARLY
 
     def describe(self) -> str:
-        """One line, as ``verbose=1`` prints it."""
+        """Describe the round in one line, as ``verbose=1`` prints it."""
         line = f"round {self.round:2d}: {self.n_weights} weights left ({self.sparsity:.1%} deleted)"
         if self.round:
             line += f", loss {self.loss_before:.5f} -> deleted {self.loss_after_deletion:.5f}"
@@ -102,3 +83,12 @@ class Round:
         if not self.within_tol:
             line += ": worse than prune_tol allows, the round is undone"
         return line
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """The network after a round, the training that led to it, and the numbers of the round."""
+
+    pruned: PrunedNetwork
+    state: TrainingState
+    round: Round

@@ -1,4 +1,4 @@
-"""How many are left after each round: the levels on the way to a fraction."""
+"""The schedule of a pruning: how many weights, units or inputs are left after each round."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -10,7 +10,7 @@ _MOST_ROUNDS = 1000
 
 
 def check_levels(prune_fractions: Any) -> tuple[float, ...]:
-    """Levels sorted from dense to sparse, each once; those outside [0, 1) are refused."""
+    """Sort levels from dense to sparse, each once; refuse those outside [0, 1)."""
     levels = np.asarray(prune_fractions)
     if levels.ndim != 1 or levels.size == 0 or levels.dtype.kind not in "fiu":
         raise ValueError(
@@ -25,7 +25,7 @@ def check_levels(prune_fractions: Any) -> tuple[float, ...]:
 
 
 def geometric_levels(prune_fraction: float, n_rounds: int, present: float = 0.0) -> list[float]:
-    """Fractions gone after each round: what is left falls geometrically.
+    """Fractions gone after each round, so that the rest falls geometrically.
 
     After round r of R a fraction ``(1 - present) * ((1 - prune_fraction) / (1 - present))^(r/R)``
     is left.
@@ -38,14 +38,14 @@ def geometric_levels(prune_fraction: float, n_rounds: int, present: float = 0.0)
 
 
 def survivors_at(levels: Iterable[float], n_total: int) -> list[int]:
-    """How many of ``n_total`` are left at each level, rounded."""
+    """Count how many of ``n_total`` are left at each level, rounded."""
     return [round((1 - level) * n_total) for level in levels]
 
 
 def survivor_schedule(
     n_total: int, n_present: int, prune_fraction: float, n_rounds: int
 ) -> list[int]:
-    """How many of ``n_total`` are left after each round, beginning with ``n_present`` of them."""
+    """Count how many of ``n_total`` are left after each round, beginning with ``n_present``."""
     if survivors_at([prune_fraction], n_total)[0] >= n_present:
         return []
     if n_rounds > max(n_total, _MOST_ROUNDS):

@@ -202,7 +202,7 @@ def test_dense_size_is_that_of_the_history(iris):
     clf = OBDMLPClassifier((8,), prune_fraction=0.8, **SETTINGS).fit(*iris)
     n_weights = PruningPathDisplay.from_estimator(clf).n_weights
     assert n_weights[0] == 8 * 4 + 8 * 3
-    for changed in (clf.compact(), clf.set_params(prune_intercepts=True)):
+    for changed in (clf.compact(), clf.set_params(granularity="unit")):
         np.testing.assert_array_equal(
             PruningPathDisplay.from_estimator(changed).n_weights, n_weights
         )
@@ -314,7 +314,6 @@ DEGENERATE = {
         "hidden_layer_sizes": (3,),
         "prune_fraction": 0.999,
         "n_rounds": 1,
-        "prune_intercepts": True,
     },
     "nothing in round 2": {"hidden_layer_sizes": (2,), "prune_fraction": 0.999, "n_rounds": 2},
     "one input": {

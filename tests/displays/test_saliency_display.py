@@ -39,14 +39,6 @@ def test_survivors_without_positive_saliency_are_not_shown_as_deleted():
     np.testing.assert_allclose(shown.compressed(), [lowest, lowest, 2])
 
 
-def test_intercepts_are_shown_where_they_can_be_pruned(iris):
-    clf = OBDMLPClassifier((5,), **SETTINGS, prune_intercepts=True, prune_fraction=0.6).fit(*iris)
-    display = SaliencyDisplay.from_estimator(clf, *iris)
-    for image, mask in zip(display.images_, clf.intercept_masks_, strict=True):
-        np.testing.assert_array_equal(image.get_array().mask[-1], ~mask)
-    assert display.axes_[0].get_yticklabels()[-1].get_text() == "intercept"
-
-
 def test_heat_maps_without_any_survivor():
     zeros = [np.zeros((3, 2)), np.zeros((2, 1))]
     masks = [values > 0 for values in zeros]

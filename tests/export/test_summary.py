@@ -128,8 +128,8 @@ class TestSummary:
         assert repr(summary) == str(summary)
 
     def test_counts_what_can_be_pruned(self, iris):
-        model = make_classifier(*iris, 0.5, prune_intercepts=True)
-        assert model.n_weights_total_ == model.summary().n_weights_before == 98 + 17
+        model = make_classifier(*iris, 0.5)
+        assert model.n_weights_total_ == model.summary().n_weights_before == 98
         assert model.n_weights_ == model.summary().n_weights_after
         with pytest.raises(AttributeError, match="not fitted yet"):
             _ = OBDMLPClassifier().n_weights_total_

@@ -61,7 +61,6 @@ class TestProperties:
         prediction, summary = model.predict(X), model.summary()
         perceptron = model.to_sklearn()
         model.set_params(
-            prune_intercepts=True,
             early_stopping=not early_stopping,
             solver="adam" if solver == "lbfgs" else "lbfgs",
             activation="tanh",
@@ -84,14 +83,13 @@ class TestProperties:
 
 @pytest.mark.parametrize("kind", ESTIMATORS)
 def test_set_params_before_the_next_call_counts(kind, data):
-    """What is a weight is decided by the call that prunes."""
+    """The call that prunes decides what is deleted."""
     X, y = data[kind]
-    model = make(kind).fit(X, y).set_params(prune_intercepts=True)
-    n_intercepts = sum(intercept.size for intercept in model.intercepts_)
-    n_all = n_intercepts + sum(coef.size for coef in model.coefs_)
-    model.prune(X, y, prune_fraction=0.9)
-    assert model.n_weights_ == round(0.1 * n_all)
-    assert not all(mask.all() for mask in model.intercept_masks_)
+    model = make(kind, prune_fraction=0).fit(X, y).set_params(granularity="unit")
+    n_units = sum(model.hidden_layer_sizes)
+    model.prune(X, y, prune_fraction=0.5)
+    left = sum(int(mask.any(axis=1).sum()) for mask in model.coef_masks_[1:])
+    assert left == round(0.5 * n_units)
 
 
 class TestWritingParameters:
@@ -140,7 +138,7 @@ class TestWritingParameters:
     def test_nothing_is_lost_in_silence(self, obtain, iris):
         model = obtain(make("classifier").fit(*iris), *iris)
         p = model.predict_proba(iris[0])
-        for name in ("coefs_", "intercepts_", "coef_masks_", "intercept_masks_"):
+        for name in ("coefs_", "intercepts_", "coef_masks_"):
             arrays = getattr(model, name)
             assert isinstance(arrays, tuple)
             with pytest.raises(TypeError, match="does not support item assignment"):

@@ -305,7 +305,6 @@ class TestParameters:
             ("criterion", "taylor"),
             ("curvature", "fisher"),
             ("granularity", "layer"),
-            ("prune_intercepts", "yes"),
             ("retrain_max_iter", -1),
             ("retrain_max_iter", 1.5),
             ("retrain_max_iter", "auto"),

@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from skobd import OBDMLPRegressor
 from skobd._mlp.fitted import HISTORY_COLUMNS, VALIDATION_COLUMNS, Fitted, history
 from skobd._mlp.targets import NumberTargets
-from skobd._prune.problem import DeletionSettings
+from skobd._prune.deletion_problem import DeletionSettings
 from skobd._prune.recipe import Recipe, prune
 from skobd._train.settings import Monitor, SolverSettings, Training
 
@@ -66,7 +66,7 @@ def test_packing_loses_nothing():
     np.testing.assert_equal(vars(loaded.latest), vars(fitted.latest))
     assert_array_equal(loaded.pruned.theta, fitted.pruned.theta)
     assert list(loaded.state.loss_curve) == list(fitted.state.loss_curve)
-    for name in ("loss", "n_iter", "targets", "prune_intercepts", "early_stopping"):
+    for name in ("loss", "n_iter", "targets", "granularity", "early_stopping"):
         assert getattr(loaded, name) == getattr(fitted, name)
 
 

@@ -37,7 +37,6 @@ SOLVERS = [
     pytest.param({"solver": "adam", "max_iter": 15}, id="adam"),
     pytest.param({"solver": "sgd", "max_iter": 15, "early_stopping": True}, id="early_stopping"),
     pytest.param({"retrain_max_iter": 3, "criterion": "random"}, id="random"),
-    pytest.param({"prune_intercepts": True}, id="intercepts"),
 ]
 
 

@@ -68,7 +68,7 @@ def assert_same(loaded, estimator, X):
         value, original = getattr(loaded, name), getattr(estimator, name)
         assert type(value) is type(original), name
         np.testing.assert_equal(value, original)
-    for name in ("coefs_", "intercepts_", "coef_masks_", "intercept_masks_"):
+    for name in ("coefs_", "intercepts_", "coef_masks_"):
         for array, original in zip(getattr(loaded, name), getattr(estimator, name), strict=True):
             assert_array_equal(array, original, strict=True)
     assert_array_equal(loaded.feature_importances_, estimator.feature_importances_)
@@ -81,7 +81,7 @@ def assert_same(loaded, estimator, X):
 CLASSIFIERS = {
     "dense": {"prune_fraction": 0},
     "pruned": {"prune_fraction": 0.95},
-    "half": {"prune_fraction": 0.5, "prune_intercepts": True},
+    "half": {"prune_fraction": 0.5},
     "validation": {"prune_fraction": 0.8, "early_stopping": True, "solver": "sgd"},
     "warm": {"prune_fraction": 0.8, "warm_start": True},
     "lbfgs": {"prune_fraction": 0.8, "solver": "lbfgs"},

@@ -25,7 +25,6 @@ class TestPruning:
         assert model.n_weights_ == n_left
         assert model.sparsity_ == pytest.approx(1 - n_left / n_total)
         assert sum(mask.sum() for mask in model.coef_masks_) == n_left
-        assert all(mask.all() for mask in model.intercept_masks_)
         assert_deleted_are_zero(model)
 
     @pytest.mark.filterwarnings("ignore:Pruning has left")
@@ -83,15 +82,6 @@ class TestPruning:
                 assert not (after & ~before).any()
             assert_deleted_are_zero(first)
             assert first.n_weights_ == round((1 - level) * (64 * 8 + 8 * 3))
-
-    def test_prune_intercepts(self, iris):
-        model = make("classifier", prune_intercepts=True, prune_fraction=0.9).fit(*iris)
-        n_total = 60 + 6 + 4 + 3
-        assert model.n_weights_ == round(0.1 * n_total)
-        masks = model.coef_masks_ + model.intercept_masks_
-        assert sum(mask.sum() for mask in masks) == model.n_weights_
-        assert not all(mask.all() for mask in model.intercept_masks_)
-        assert_deleted_are_zero(model)
 
     def test_retraining_is_judged_afresh(self, iris):
         """After a deletion the loss of the dense network is out of reach."""

@@ -13,7 +13,7 @@ from sklearn.base import clone
 from threadpoolctl import threadpool_limits
 
 from skobd import OBDMLPClassifier, OBDMLPRegressor
-from skobd._prune import recipe
+from skobd._prune import active, regrowth
 from skobd._train.solvers import DivergenceError
 
 pytestmark = [
@@ -72,23 +72,17 @@ class TestDefaults:
         model.fit(X, y)
         n_total = X.shape[1] * 100 + 100 * (3 if kind == "classifier" else 1)
         assert count(model) == model.n_weights_ == round(n_total / 8)
-        assert all(mask.all() for mask in model.intercept_masks_)
         assert_deleted_are_zero(model)
         assert model.get_params() == given
         history = pd.DataFrame(model.pruning_history_)
         left = [round(n_total * 0.125 ** (r / 5)) for r in range(1, 6)]
         assert_array_equal(history["n_weights"], left)
 
-    @pytest.mark.parametrize("prune_intercepts", [False, True])
-    def test_counts_are_exact_in_deep_networks(self, kind, solver, prune_intercepts, data):
+    def test_counts_are_exact_in_deep_networks(self, kind, solver, data):
         X, y = data[kind]
-        model = make_default(kind, solver=solver, prune_intercepts=prune_intercepts).fit(X, y)
+        model = make_default(kind, solver=solver).fit(X, y)
         n_total = sum(mask.size for mask in model.coef_masks_)
-        n_left = count(model)
-        if prune_intercepts:
-            n_total += sum(mask.size for mask in model.intercept_masks_)
-            n_left += sum(int(mask.sum()) for mask in model.intercept_masks_)
-        assert model.n_weights_ == n_left == round(0.1 * n_total)
+        assert model.n_weights_ == count(model) == round(0.1 * n_total)
         assert_deleted_are_zero(model)
 
     def test_zero_weight_is_absence(self, kind, solver, data):
@@ -429,7 +423,7 @@ class TestCyclesThatEndEarly:
     @pytest.mark.parametrize("n_cycles", [1, 2, 3])
     def test_by_divergence(self, n_cycles, whole, digits, monkeypatch):
         """There is a network without the cycle, so it is no error."""
-        calls, check_finite = 0, recipe.check_finite
+        calls, check_finite = 0, active.check_finite
 
         def diverging(*args):
             nonlocal calls
@@ -439,12 +433,12 @@ class TestCyclesThatEndEarly:
                 raise DivergenceError
             check_finite(*args)
 
-        monkeypatch.setattr(recipe, "check_finite", diverging)
+        monkeypatch.setattr(active, "check_finite", diverging)
         self.check(self.make().fit(*digits), whole, n_cycles)
 
     @pytest.mark.parametrize("n_cycles", [1, 2, 3])
     def test_by_an_interrupt_of_an_exchange(self, n_cycles, whole, digits, monkeypatch):
-        calls, revive = 0, recipe.revive
+        calls, revive = 0, regrowth.revive
 
         def interrupting(*args):
             nonlocal calls
@@ -453,7 +447,7 @@ class TestCyclesThatEndEarly:
                 raise KeyboardInterrupt
             return revive(*args)
 
-        monkeypatch.setattr(recipe, "revive", interrupting)
+        monkeypatch.setattr(regrowth, "revive", interrupting)
         model = self.make()
         with pytest.warns(UserWarning, match="Training interrupted by user"):
             model.fit(*digits)
@@ -482,7 +476,7 @@ class TestPredictedDecreases:
         oracle = Oracle((10, 4, 3, 1), "tanh", "squared_error", X, y[:, np.newaxis], share, 0.7)
         layers = zip(model.coefs_, model.intercepts_, strict=True)
         theta = np.concatenate([array.ravel() for layer in layers for array in layer])
-        layers = zip(model.coef_masks_, model.intercept_masks_, strict=True)
+        layers = ((mask, np.ones(mask.shape[1], dtype=bool)) for mask in model.coef_masks_)
         mask = np.concatenate([array.ravel() for layer in layers for array in layer])
         if curvature == "gauss_newton":
             h = np.diag(oracle.gauss_newton(theta))
@@ -528,13 +522,8 @@ class TestPredictedDecreases:
         gradient, h = X.T @ (model.predict(X) - y) / len(y), np.mean(X**2, axis=0)
         assert_allclose(decreases, gradient**2 / (2 * (h + 1e-3 * h.mean())), rtol=1e-10)
 
-    def test_intercepts(self, diabetes):
-        model = make_default("regressor", prune_fraction=0.5, prune_intercepts=True)
-        decreases = model.fit(*diabetes).predicted_decreases(*diabetes)
-        for values, mask in zip(decreases.intercepts, model.intercept_masks_, strict=True):
-            assert not values[mask].any()
-        assert any(values.any() for values in decreases.intercepts)
-        model.set_params(prune_intercepts=False)
+    def test_intercepts_promise_nothing(self, diabetes):
+        model = make_default("regressor", prune_fraction=0.5).fit(*diabetes)
         decreases = model.predicted_decreases(*diabetes)
         assert not any(values.any() for values in decreases.intercepts)
 

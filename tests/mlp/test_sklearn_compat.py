@@ -30,7 +30,6 @@ SETTINGS = [
         "n_rounds": 1,
         "prune_fraction": 0.3,
         "criterion": "magnitude",
-        "prune_intercepts": True,
         "prune_tol": 0.5,
     },
     {"solver": "lbfgs", "max_iter": 15, "criterion": "unit_obs", "retrain_max_iter": 2},

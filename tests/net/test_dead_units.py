@@ -14,7 +14,6 @@ from skobd._net.dead_units import (
     constant_units,
     fold_constants,
     in_order_of_deletion,
-    outgoing_of_constants,
     unused_units,
     without_dead_units,
 )
@@ -22,13 +21,13 @@ from skobd._net.network import Network
 
 
 @st.composite
-def sparse_networks(draw, prunes_intercepts=st.booleans()):
+def sparse_networks(draw):
     """A network of few weights, its mask, and what may be deleted."""
     rng = np.random.default_rng(draw(st.integers(0, 10**6)))
     sizes = (3, *draw(st.lists(st.integers(1, 4), min_size=1, max_size=3)), 2)
     network = Network(sizes, draw(st.sampled_from(sorted(ACTIVATIONS))))
     mask = rng.random(network.n_parameters) < draw(st.floats(0.05, 0.6))
-    prunable = network.is_weight | draw(prunes_intercepts)
+    prunable = network.is_weight
     mask |= ~prunable
     theta = np.where(mask, rng.normal(size=mask.size), 0)
     return network, theta, mask, prunable, rng.normal(size=(7, 3))
@@ -53,16 +52,15 @@ def test_once_is_enough_and_only_what_may_go_goes(case):
     assert_array_equal(without_dead_units(network, once, prunable), once)
 
 
-@given(sparse_networks(prunes_intercepts=st.just(True)))
+@given(sparse_networks())
 @settings(max_examples=200, deadline=None)
 def test_nothing_dead_is_left_where_intercepts_can_take_over(case):
     network, _, mask, _, _ = case
-    left = without_dead_units(network, mask, np.ones_like(mask), revive_intercepts=True)
+    left = without_dead_units(network, mask, np.ones_like(mask))
     for layer, following in itertools.pairwise(network.layers(left)):
         assert_array_equal(constant_units(layer) & following[:-1].any(axis=1), False)
         assert_array_equal(layer[:, unused_units(following)], False)
-    # Only intercepts come back.
-    assert not (left & ~mask & network.is_weight).any()
+    assert not (left & ~mask).any()
 
 
 @given(sparse_networks(), st.floats(0, 1))
@@ -79,21 +77,6 @@ def test_any_first_part_of_the_order_goes_without_a_trace(case, fraction):
     assert_allclose(network.raw_output(folded, X), network.raw_output(theta, X), atol=1e-12)
     same = left & network.is_weight
     assert_array_equal(folded[same], theta[same])
-
-
-def test_intercept_of_a_constant_goes_after_what_comes_out_of_the_unit():
-    network = Network((2, 2, 1), "tanh")
-    mask = np.ones(network.n_parameters, dtype=bool)
-    first, second = network.layers(mask)
-    first[:-1, 0] = False
-    dead = np.zeros_like(mask)
-    network.layers(dead)[0][-1, 0] = network.layers(dead)[1][0, 0] = True
-    intercept, outgoing = np.flatnonzero(dead)
-    assert_array_equal(in_order_of_deletion(network, mask, dead), [outgoing, intercept])
-    assert_array_equal(np.flatnonzero(outgoing_of_constants(network, mask)), [outgoing])
-    # Where no intercept can take the constant over, nothing goes out of it for nothing.
-    second[-1] = False
-    assert not outgoing_of_constants(network, mask).any()
 
 
 @pytest.mark.parametrize("activation", sorted(ACTIVATIONS))

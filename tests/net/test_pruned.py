@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from skobd._net.network import Network
 from skobd._net.pruned import PrunedNetwork
 
-ARRAYS = ("coefs", "intercepts", "coef_masks", "intercept_masks")
+ARRAYS = ("coefs", "intercepts", "coef_masks")
 
 
 @pytest.fixture
@@ -30,13 +30,9 @@ def rows(pruned):
 def test_what_is_deleted_is_zero(pruned):
     assert_array_equal(pruned.theta[~pruned.mask], 0)
     assert (pruned.theta[pruned.mask] != 0).all()
-    for values, masks in (
-        (pruned.coefs, pruned.coef_masks),
-        (pruned.intercepts, pruned.intercept_masks),
-    ):
-        for value, mask in zip(values, masks, strict=True):
-            assert value.shape == mask.shape
-            assert_array_equal(value != 0, mask)
+    for value, mask in zip(pruned.coefs, pruned.coef_masks, strict=True):
+        assert value.shape == mask.shape
+        assert_array_equal(value != 0, mask)
 
 
 def test_arguments_are_not_changed():

@@ -64,7 +64,6 @@ def test_what_was_left_out_stays_out():
 PRUNING = {
     "lbfgs": {"solver": "lbfgs", "alpha": 0.1, "max_iter": 60},
     "adam": {"solver": "adam", "max_iter": 15, "learning_rate_init": 0.01},
-    "intercepts": {"solver": "adam", "max_iter": 15, "prune_intercepts": True},
     "random": {"solver": "adam", "max_iter": 10, "criterion": "random"},
     "validation": {"solver": "sgd", "max_iter": 15, "early_stopping": True},
     "units": {"solver": "adam", "max_iter": 15, "granularity": "unit"},

@@ -6,11 +6,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 from problems import at, make_problem, make_wide_problem
 
 from skobd._prune.criteria import CRITERIA
-from skobd._prune.curvature import UNIT_CURVATURES, diagonal_curvature
-from skobd._prune.problem import prunable
+from skobd._prune.curvature import CURVATURES, diagonal_curvature
 
 
-@pytest.mark.parametrize("kind", UNIT_CURVATURES)
+@pytest.mark.parametrize("kind", CURVATURES)
 def test_obd_saliency_is_the_formula(kind):
     objective, theta = make_wide_problem()
     saliencies = CRITERIA["obd"].saliencies(at(objective, theta, curvature=kind))
@@ -30,27 +29,22 @@ def test_obd_saliency_is_the_increase_of_a_quadratic_objective():
         assert saliencies[k] == pytest.approx(oracle.value(deleted) - oracle.value(theta))
 
 
-def some_deleted(prune_intercepts, **settings):
+def some_deleted(**settings):
     """A problem of which half of the parameters are deleted."""
     objective, theta = make_wide_problem(depth=2)
     mask = np.random.default_rng(0).random(theta.size) < 0.5
     theta = np.where(mask, theta, 0)
-    return at(objective, theta, mask, prune_intercepts=prune_intercepts, **settings)
+    return at(objective, theta, mask, **settings)
 
 
-@pytest.mark.parametrize("prune_intercepts", [False, True])
-def test_prunable_are_surviving_weights_and_intercepts_if_asked(prune_intercepts):
-    problem = some_deleted(prune_intercepts)
-    network = problem.network
-    may_go = prunable(network, prune_intercepts)
-    assert_array_equal(may_go, network.is_weight | prune_intercepts)
-    assert_array_equal(problem.prunable, problem.mask & may_go)
+def test_prunable_are_surviving_weights():
+    problem = some_deleted()
+    assert_array_equal(problem.prunable, problem.mask & problem.network.is_weight)
 
 
-@pytest.mark.parametrize("prune_intercepts", [False, True])
 @pytest.mark.parametrize("criterion", CRITERIA)
-def test_rankings_hold_what_is_prunable_once(criterion, prune_intercepts):
-    problem = some_deleted(prune_intercepts, criterion=criterion)
+def test_rankings_hold_what_is_prunable_once(criterion):
+    problem = some_deleted(criterion=criterion)
     n_prunable = int(problem.prunable.sum())
     for n_delete in (1, n_prunable // 2, n_prunable):
         ranking = CRITERIA[criterion].rank(problem, n_delete)
@@ -62,7 +56,7 @@ def test_rankings_hold_what_is_prunable_once(criterion, prune_intercepts):
 
 @pytest.mark.parametrize("criterion", CRITERIA)
 def test_what_is_deleted_has_no_saliency(criterion):
-    problem = some_deleted(True, criterion=criterion)
+    problem = some_deleted(criterion=criterion)
     saliencies = CRITERIA[criterion].saliencies(problem)
     assert (saliencies >= 0).all()
     assert_array_equal(saliencies[~problem.mask], 0)
@@ -70,14 +64,14 @@ def test_what_is_deleted_has_no_saliency(criterion):
 
 @pytest.mark.parametrize("criterion", [n for n, c in CRITERIA.items() if c.correct is None])
 def test_rankings_ascend(criterion):
-    problem = some_deleted(False, criterion=criterion)
-    saliencies = CRITERIA[criterion].saliencies(some_deleted(False, criterion=criterion))
+    problem = some_deleted(criterion=criterion)
+    saliencies = CRITERIA[criterion].saliencies(some_deleted(criterion=criterion))
     assert (np.diff(saliencies[CRITERIA[criterion].rank(problem, 3).order]) >= 0).all()
 
 
 @pytest.mark.parametrize("criterion", [n for n, c in CRITERIA.items() if c.correct])
 def test_correction_of_a_set_is_that_of_its_ranking(criterion):
-    problem = some_deleted(False, criterion=criterion)
+    problem = some_deleted(criterion=criterion)
     ranking = CRITERIA[criterion].rank(problem, 5)
     deleted = np.zeros_like(problem.mask)
     deleted[ranking.order[:5]] = True

@@ -8,8 +8,8 @@ from problems import every_problem, make_problem
 
 from skobd._net.losses import LOSSES
 from skobd._prune.curvature import (
+    CURVATURES,
     MAX_PASSES,
-    UNIT_CURVATURES,
     _sampled_factors,
     diagonal_curvature,
 )
@@ -51,7 +51,7 @@ def test_recursion_is_exact_where_theory_says_so(case):
     objective, oracle, theta = make_problem(*case)
     close(diagonal_curvature(objective, theta, "hessian"), oracle.hessian_diagonal(theta))
     depth = case[3]
-    for kind in UNIT_CURVATURES if depth == 0 else ():
+    for kind in CURVATURES if depth == 0 else ():
         close(diagonal_curvature(objective, theta, kind), oracle.hessian_diagonal(theta))
 
 
@@ -77,7 +77,7 @@ def test_without_bend_the_recursion_is_levenberg_marquardt(activation):
     )
 
 
-@pytest.mark.parametrize("kind", UNIT_CURVATURES)
+@pytest.mark.parametrize("kind", CURVATURES)
 def test_one_output_unit_and_one_hidden_layer_neglect_nothing_of_gauss_newton(kind):
     objective, _, theta = make_problem("binary_log_loss", 1, "relu", 1, True, 0.3)
     close(
@@ -87,7 +87,7 @@ def test_one_output_unit_and_one_hidden_layer_neglect_nothing_of_gauss_newton(ki
     )
 
 
-@pytest.mark.parametrize("kind", UNIT_CURVATURES)
+@pytest.mark.parametrize("kind", CURVATURES)
 def test_integer_weights_are_repetitions(kind):
     objective, _, theta = make_problem("multinomial_log_loss", 3, "tanh", 2, n=40)
     counts = np.arange(40) % 3
@@ -99,7 +99,7 @@ def test_integer_weights_are_repetitions(kind):
     )
 
 
-@pytest.mark.parametrize("kind", UNIT_CURVATURES)
+@pytest.mark.parametrize("kind", CURVATURES)
 def test_blocks_chunks_and_sparse_input_do_not_matter(kind):
     objective, _, theta = make_problem("multinomial_log_loss", 3, "tanh", 2, True, 0.3, n=1100)
     whole = diagonal_curvature(objective, theta, kind)
@@ -113,7 +113,7 @@ def test_blocks_chunks_and_sparse_input_do_not_matter(kind):
     assert np.abs(whole - zeros).max() > 1e-6
 
 
-@pytest.mark.parametrize("kind", UNIT_CURVATURES)
+@pytest.mark.parametrize("kind", CURVATURES)
 def test_float32_stays_float32(kind):
     objective, _, theta = make_problem("poisson", 2, "logistic", 2)
     narrow = Objective(

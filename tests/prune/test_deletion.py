@@ -11,9 +11,9 @@ from skobd._net.dead_units import without_dead_units
 from skobd._net.losses import LOSSES
 from skobd._net.network import Network
 from skobd._prune.criteria import CRITERIA
-from skobd._prune.curvature import UNIT_CURVATURES, diagonal_curvature
+from skobd._prune.curvature import CURVATURES, diagonal_curvature
 from skobd._prune.deletion import delete_lowest
-from skobd._prune.problem import DeletionSettings, prunable
+from skobd._prune.deletion_problem import DeletionSettings
 from skobd._train.objective import Objective
 
 DIAGONAL = ("obd", "magnitude", "random")
@@ -59,28 +59,23 @@ def test_random_is_drawn_from_the_given_state():
     sizes=st.lists(st.integers(1, 4), min_size=2, max_size=5),
     activation=st.sampled_from(["identity", "logistic", "tanh", "relu"]),
     criterion=st.sampled_from(DIAGONAL),
-    prune_intercepts=st.booleans(),
     kept=st.floats(0.1, 1),
     level=st.floats(0, 1),
 )
-def test_exactly_as_many_as_promised(
-    seed, sizes, activation, criterion, prune_intercepts, kept, level
-):
+def test_exactly_as_many_as_promised(seed, sizes, activation, criterion, kept, level):
     rng = np.random.default_rng(seed)
     network = Network(tuple(sizes), activation)
     X, Y = rng.normal(size=(5, sizes[0])), rng.normal(size=(5, sizes[-1]))
     objective = Objective(network, LOSSES["squared_error"], X, Y, None, 0.1)
     mask = rng.random(network.n_parameters) < kept
-    if not prune_intercepts:
-        mask |= ~network.is_weight
+    mask |= ~network.is_weight
     theta = np.where(mask, rng.normal(size=mask.size), 0)
-    may_go = prunable(network, prune_intercepts)
-    n_prunable = int((mask & may_go).sum())
+    n_prunable = int((mask & network.is_weight).sum())
     n_delete = int(level * n_prunable)
     before = theta.copy(), mask.copy()
-    settings = {"criterion": criterion, "prune_intercepts": prune_intercepts}
-    deletion = delete_lowest(at(objective, theta, mask, **settings), n_delete)
-    assert (deletion.mask & may_go).sum() == n_prunable - n_delete
+    deletion = delete_lowest(at(objective, theta, mask, criterion=criterion), n_delete)
+    assert (deletion.mask & network.is_weight).sum() == n_prunable - n_delete
+    assert deletion.mask[~network.is_weight].all()
     assert not (deletion.mask & ~mask).any()
     assert (deletion.theta[~deletion.mask] == 0).all()
     # Weights that survive are untouched; intercepts may have taken over constants.
@@ -98,21 +93,17 @@ def test_exactly_as_many_as_promised(
     seed=st.integers(0, 10**6),
     activation=st.sampled_from(["identity", "logistic", "tanh", "relu"]),
     kept=st.floats(0.05, 0.6),
-    prune_intercepts=st.booleans(),
     fraction=st.floats(0, 1),
 )
-def test_what_is_dead_goes_first_and_changes_no_prediction(
-    seed, activation, kept, prune_intercepts, fraction
-):
+def test_what_is_dead_goes_first_and_changes_no_prediction(seed, activation, kept, fraction):
     rng = np.random.default_rng(seed)
     network = Network((3, 4, 4, 3, 2), activation)
     X, Y = rng.normal(size=(20, 3)), rng.normal(size=(20, 2))
     objective = Objective(network, LOSSES["squared_error"], X, Y)
     mask = rng.random(network.n_parameters) < kept
-    if not prune_intercepts:
-        mask |= ~network.is_weight
+    mask |= ~network.is_weight
     theta = np.where(mask, rng.normal(size=mask.size), 0)
-    problem = at(objective, theta, mask, criterion="magnitude", prune_intercepts=prune_intercepts)
+    problem = at(objective, theta, mask, criterion="magnitude")
     n_dead = int((mask & ~without_dead_units(network, mask, problem.prunable)).sum())
     n_delete = round(fraction * n_dead)
     deletion = delete_lowest(problem, n_delete)
@@ -179,7 +170,7 @@ def test_dead_units_cost_nothing_in_the_prediction():
 
 
 def test_one_of_a_dead_pair_goes_without_a_trace():
-    """A constant unit that one weight comes out of: its intercept must not go before the weight."""
+    """The weight out of a constant unit goes first, and costs nothing."""
     rng = np.random.default_rng(0)
     network = Network((2, 2, 1), "tanh")
     X, Y = rng.normal(size=(20, 2)), rng.normal(size=(20, 1))
@@ -188,7 +179,7 @@ def test_one_of_a_dead_pair_goes_without_a_trace():
     network.layers(mask)[0][:-1, 0] = False
     theta = np.where(mask, 1.0, 0.0)
     for criterion in CRITERIA:
-        problem = at(objective, theta, mask, criterion=criterion, prune_intercepts=True)
+        problem = at(objective, theta, mask, criterion=criterion)
         deletion = delete_lowest(problem, 1)
         assert (mask & ~deletion.mask).sum() == 1
         assert not deletion.mask[network.weight_slices[1]][0]
@@ -210,7 +201,7 @@ class TestScaleOfFeatures:
         network.layers(scaled)[0][2] /= c
         return objective, theta, Objective(network, loss, X, Y), scaled
 
-    @pytest.mark.parametrize("kind", UNIT_CURVATURES)
+    @pytest.mark.parametrize("kind", CURVATURES)
     def test_obd_does_not_see_it(self, kind):
         objective, theta, rescaled, scaled = self.rescaled(1000.0)
         before, after = (

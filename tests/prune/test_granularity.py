@@ -165,12 +165,12 @@ def sparse_problem(seed, criterion, granularity):
     theta = np.where(mask, rng.normal(size=mask.size), 0)
     X, Y = rng.normal(size=(12, sizes[0])), rng.normal(size=(12, 2))
     objective = Objective(network, LOSSES["squared_error"], X, Y, None, 0.1)
-    settings = {"criterion": criterion, "prune_intercepts": bool(seed % 2)}
     group_of = None
     if granularity == "feature" and seed % 3:
         _, group_of = np.unique(rng.integers(4, size=sizes[0]), return_inverse=True)
-    problem = at(objective, theta, mask, granularity=granularity, **settings)
-    return replace(problem, group_of=group_of)
+    return at(
+        objective, theta, mask, granularity=granularity, criterion=criterion, group_of=group_of
+    )
 
 
 @pytest.mark.parametrize("granularity", ["unit", "feature"])
@@ -179,14 +179,14 @@ def test_last_way_through_by_definition(granularity, criterion):
     n_seeds, n_refused = 60 if criterion == "magnitude" else 8, 0
     for seed in range(n_seeds):
         problem, again = (sparse_problem(seed, criterion, granularity) for _ in range(2))
-        groups = groups_left(granularity, problem.network, problem.mask, problem.group_of)
+        groups = groups_left(granularity, problem.network, problem.mask, problem.settings.group_of)
         if len(groups) < 2:
             continue
         for n_delete in (len(groups) // 2, len(groups)):
             order, _ = _order(again, groups, n_delete)
             expected = deleted_one_by_one(problem, order, groups, n_delete)
             assert_array_equal(delete(problem, n_delete).mask, expected)
-            left = groups_left(granularity, problem.network, expected, problem.group_of)
+            left = groups_left(granularity, problem.network, expected, problem.settings.group_of)
             n_refused += len(left) > len(groups) - n_delete
     assert n_refused >= n_seeds // 3
 
@@ -208,7 +208,7 @@ def test_last_way_through_is_found_in_few_steps(granularity, monkeypatch):
     theta = rng.normal(size=network.n_parameters)
     problem = at(objective, theta, criterion="magnitude", granularity=granularity)
     left = delete(problem, n).mask
-    assert GRANULARITIES[granularity].n_left(network, left, False) == 1
+    assert GRANULARITIES[granularity].n_left(network, left, None) == 1
     assert len(looks) < 30
 
 
@@ -242,7 +242,7 @@ def test_as_many_go_as_asked_for_but_the_last(granularity, criterion):
     for n_delete in (0, 1, 2, n_total - 1, n_total):
         problem = at(objective, theta, criterion=criterion, granularity=granularity)
         deletion = delete(problem, n_delete)
-        n_left = count(network, deletion.mask, False)
+        n_left = count(network, deletion.mask, None)
         assert n_left == max(n_total - n_delete, n_least)
         assert connects(network, deletion.mask)
         assert_array_equal(deletion.theta[~deletion.mask], 0)

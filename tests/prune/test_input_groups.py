@@ -14,11 +14,11 @@ from skobd._net.losses import LOSSES
 from skobd._net.network import Network
 from skobd._net.pruned import PrunedNetwork
 from skobd._prune.active import ActiveObjective
-from skobd._prune.blocks import BLOCKS, DenseBlock, HessianBlocks
+from skobd._prune.blocks import DenseBlock, HessianBlocks
 from skobd._prune.criteria import CRITERIA
+from skobd._prune.deletion_problem import DeletionSettings
 from skobd._prune.granularity import GRANULARITIES, present_inputs, present_units
 from skobd._prune.obs import joint_saliencies
-from skobd._prune.problem import DeletionSettings
 from skobd._prune.recipe import Recipe, prune
 from skobd._train.objective import Objective
 from skobd._train.settings import SolverSettings, Training
@@ -36,9 +36,9 @@ def problem_of(group_of, mask=None, seed=0, depth=1, **deletion):
 
 def with_groups(problem, group_of):
     """The same, whole groups of inputs to be deleted."""
-    settings = replace(problem.settings, granularity="feature")
     group_of = None if group_of is None else np.array(group_of)
-    return replace(problem, settings=settings, group_of=group_of)
+    settings = replace(problem.settings, granularity="feature", group_of=group_of)
+    return replace(problem, settings=settings)
 
 
 def schur(H, out):
@@ -55,13 +55,13 @@ def test_exactly_as_many_whole_groups_are_left(group_of, n_delete, data):
     problem = problem_of(group_of, criterion=criterion)
     network, n_groups = problem.network, len(set(group_of))
     mask = delete(problem, n_delete).mask
-    assert count(network, np.ones_like(mask), False, problem.group_of) == n_groups
-    assert count(network, mask, False, problem.group_of) == max(n_groups - n_delete, 1)
+    assert count(network, np.ones_like(mask), problem.settings.group_of) == n_groups
+    assert count(network, mask, problem.settings.group_of) == max(n_groups - n_delete, 1)
     rows = network.coefs(mask)[0]
     kept = rows.any(axis=1)
     assert_array_equal(rows, np.broadcast_to(kept[:, None], rows.shape))
     for number in set(group_of):
-        assert len(set(kept[problem.group_of == number])) == 1
+        assert len(set(kept[problem.settings.group_of == number])) == 1
     assert network.coefs(mask)[1].all()
     assert connects(network, mask)
 
@@ -108,16 +108,16 @@ def test_saliency_of_a_group_is_that_of_deleting_it_all(criterion, case, weighte
     H = oracle.gauss_newton(theta)
     if criterion == "unit_obs":
         H = np.where(units[:, None] == units, H, 0)
-    H += BLOCKS[criterion](problem).damping * np.diag(np.diag(H))
-    groups = present_inputs(network, problem.mask, problem.group_of)
+    H += HessianBlocks([], iter).damping * np.diag(np.diag(H))
+    groups = present_inputs(network, problem.mask, problem.settings.group_of)
     expected = [
         theta[group.outgoing] @ schur(H, group.outgoing) @ theta[group.outgoing] / 2
         for group in groups
     ]
-    actual = CRITERIA[criterion].of_sets(problem, [group.outgoing for group in groups])
+    actual = CRITERIA[criterion].group_saliencies(problem, [group.outgoing for group in groups])
     assert_allclose(actual, expected, rtol=1e-6)
     deletion = delete(problem, 1)
-    gone = problem.group_of == np.argmin(expected)
+    gone = problem.settings.group_of == np.argmin(expected)
     assert_array_equal(network.coefs(deletion.mask)[0].any(axis=1), ~gone)
 
 
@@ -159,9 +159,9 @@ def test_redundant_columns_go_together(criterion):
     objective = Objective(network, LOSSES["squared_error"], X, network.raw_output(theta, X))
     problem = at(objective, theta, criterion=criterion, granularity="feature")
     outgoing = [group.outgoing for group in present_inputs(network, problem.mask)]
-    alone = CRITERIA[criterion].of_sets(problem, outgoing)
+    alone = CRITERIA[criterion].group_saliencies(problem, outgoing)
     assert set(np.argsort(alone)[:2]) == {0, 1}
-    together = CRITERIA[criterion].of_sets(problem, [np.concatenate(outgoing[:2])])
+    together = CRITERIA[criterion].group_saliencies(problem, [np.concatenate(outgoing[:2])])
     assert together[0] > 1000 * alone[:2].max()
     kept = network.coefs(delete(with_groups(problem, [0, 0, 1, 1]), 1).mask)[0].any(axis=1)
     assert_array_equal(np.flatnonzero(kept), [0, 1])
@@ -171,10 +171,10 @@ def test_units_are_judged_by_all_their_outgoing_weights_at_once():
     objective, oracle, theta = make_problem("multinomial_log_loss", 3, alpha=0.3, n=20)
     problem = at(objective, theta, criterion="obs", granularity="unit")
     H = oracle.gauss_newton(theta)
-    H += BLOCKS["obs"](problem).damping * np.diag(np.diag(H))
+    H += HessianBlocks([], iter).damping * np.diag(np.diag(H))
     groups = [group.outgoing for group in present_units(objective.network, problem.mask)]
     expected = [theta[out] @ schur(H, out) @ theta[out] / 2 for out in groups]
-    assert_allclose(CRITERIA["obs"].of_sets(problem, groups), expected, rtol=1e-6)
+    assert_allclose(CRITERIA["obs"].group_saliencies(problem, groups), expected, rtol=1e-6)
 
 
 def test_random_spares_no_group_for_its_size():
@@ -182,7 +182,7 @@ def test_random_spares_no_group_for_its_size():
     for seed in range(400):
         problem = problem_of([0, 0, 0, 0, 0, 1, 2, 3], criterion="random", seed=seed)
         gone = ~problem.network.coefs(delete(problem, 1).mask)[0].any(axis=1)
-        firsts[problem.group_of[gone][0]] += 1
+        firsts[problem.settings.group_of[gone][0]] += 1
     assert firsts.min() > 60
 
 
@@ -191,9 +191,9 @@ def test_a_group_is_left_as_long_as_any_of_its_weights_is():
     rows = problem.network.coefs(problem.mask)[0]
     rows[[1, 2, 6]] = False
     rows[0, 1:] = False
-    assert count(problem.network, problem.mask, False, problem.group_of) == 3
+    assert count(problem.network, problem.mask, problem.settings.group_of) == 3
     rows[0] = False
-    assert count(problem.network, problem.mask, False, problem.group_of) == 2
+    assert count(problem.network, problem.mask, problem.settings.group_of) == 2
 
 
 def test_groups_follow_the_inputs_of_the_active_network():
@@ -202,15 +202,16 @@ def test_groups_follow_the_inputs_of_the_active_network():
     objective, theta = make_wide_problem()
     network = objective.network
     training = Training(SolverSettings(solver="lbfgs", max_iter=0), np.random.RandomState(0))
-    recipe = Recipe(DeletionSettings(granularity="feature"), retrain_max_iter=0, group_of=group_of)
+    recipe = Recipe(DeletionSettings(granularity="feature", group_of=group_of), retrain_max_iter=0)
     start = PrunedNetwork.dense(network, theta)
     steps = list(prune(objective, start, TrainingState(), [3, 2, 1], recipe, training))
     mask = start.mask
     for n_left, step in zip([5, 3, 2, 1], steps, strict=True):
         problem = with_groups(at(objective, theta, mask), group_of)
-        mask = delete(problem, recipe.count(PrunedNetwork(network, theta, mask)) - n_left).mask
+        mask = delete(problem, recipe.n_left(PrunedNetwork(network, theta, mask)) - n_left).mask
         assert step.round.n_left == n_left
         assert_array_equal(step.pruned.mask, mask)
     active = ActiveObjective(objective).restricted(mask)
     assert active.objective.network.layer_sizes[0] < 8
-    assert_array_equal(active.of_inputs(group_of), group_of[network.coefs(mask)[0].any(axis=1)])
+    within = active.problem(PrunedNetwork(network, theta, mask), recipe.deletion, training.rng)
+    assert_array_equal(within.settings.group_of, group_of[network.coefs(mask)[0].any(axis=1)])

@@ -1,7 +1,6 @@
 """Optimal Brain Surgeon against dense Hessians, inverted anew after each deletion."""
 
 import copy
-import re
 from dataclasses import replace
 
 import numpy as np
@@ -16,23 +15,21 @@ from skobd import OBDMLPClassifier
 from skobd._net.losses import LOSSES
 from skobd._net.network import Network
 from skobd._prune.blocks import (
-    BLOCKS,
-    MAX_BLOCK,
     MAX_DOUBLE,
     MAX_HESSIAN_ROWS,
     DenseBlock,
     HessianBlocks,
-    check_block_size,
     full_block,
     unit_blocks,
 )
-from skobd._prune.cost import available_memory, check_cost
-from skobd._prune.criteria import CRITERIA, obd_saliencies
+from skobd._prune.criteria import CRITERIA, MAX_BLOCK, check_block_size, obd_saliencies
 from skobd._prune.deletion import delete_lowest
 from skobd._prune.granularity import GRANULARITIES
 from skobd._prune.obs import corrected, elimination_order, obs_saliencies
 from skobd._threads import reproducible_threads
 from skobd._train.objective import Objective
+
+BLOCKS = {"unit_obs": unit_blocks, "obs": full_block}
 
 
 def random_blocks(sizes, rng):
@@ -84,7 +81,7 @@ def alive_in(blocks, n):
 
 def sequences(blocks, theta, prunable):
     """For every block all of its deletions in their order, and their increases."""
-    order, increases = elimination_order(blocks, theta, prunable, int(prunable.sum()), slack=np.inf)
+    order, increases = elimination_order(blocks, theta, prunable)
     for batch in blocks.batches:
         for positions in batch:
             mine = np.isin(order, positions[positions >= 0])
@@ -108,8 +105,8 @@ def test_elimination_is_optimal_brain_surgeon(sizes, fixed):
         assert_array_equal(order, expected)
         assert_allclose(increases, expected_increases, rtol=1e-8)
     n_delete = int(prunable.sum()) // 2
-    order, increases = elimination_order(blocks, theta, prunable, n_delete)
-    assert len(set(order)) == len(order) >= n_delete
+    order, increases = elimination_order(blocks, theta, prunable)
+    assert len(set(order)) == len(order) == prunable.sum()
     assert prunable[order].all()
     # Whatever was chosen, the correction is that of deleting one after the other.
     deleted = np.isin(np.arange(n), order[:n_delete])
@@ -127,7 +124,7 @@ def test_elimination_is_optimal_brain_surgeon(sizes, fixed):
 
 
 @pytest.mark.parametrize("n_delete", [1, 5, 30, 61])
-def test_short_sequences_merge_like_full_ones(n_delete):
+def test_sequences_are_merged_by_their_increases(n_delete):
     """Also where far more goes out of one block than out of others, and across batches."""
     rng = np.random.default_rng(1)
     a, dense = random_blocks([20, 24], rng)
@@ -137,18 +134,15 @@ def test_short_sequences_merge_like_full_ones(n_delete):
     theta = rng.normal(size=len(dense) + 33)
     theta[a.batches[0][0, :20]] *= 1e-3
     prunable = np.ones(theta.size, dtype=bool)
-    full, full_increases = elimination_order(blocks, theta, prunable, n_delete, slack=np.inf)
-    assert len(full) == 74
-    short, short_increases = elimination_order(blocks, theta, prunable, n_delete, slack=1.0)
-    assert_array_equal(short[:n_delete], full[:n_delete])
-    assert_allclose(short_increases[:n_delete], full_increases[:n_delete], rtol=1e-12)
+    merged, merged_increases = elimination_order(blocks, theta, prunable)
+    assert len(merged) == 74
     # Blocks keep their own sequences, and nothing left out costs less than what is in.
     for positions, order, increases in sequences(blocks, theta, prunable):
-        mine = [q for q in short[:n_delete] if q in positions]
+        mine = [q for q in merged[:n_delete] if q in positions]
         assert_array_equal(mine, order[: len(mine)])
         keys = np.maximum.accumulate(increases)
         if len(mine) < len(keys):
-            assert keys[len(mine)] >= short_increases[:n_delete].max()
+            assert keys[len(mine)] >= merged_increases[:n_delete].max()
 
 
 def explicit_unit_blocks(oracle, theta):
@@ -264,7 +258,7 @@ def test_prediction_is_exact_on_a_quadratic_objective(linear, criterion):
         best = reoptimised(objective, np.arange(theta.size) != q)
         assert saliency == pytest.approx(objective.value(best) - start, abs=1e-8)
     for n_delete in (1, 4, 9):
-        order, _ = elimination_order(blocks, theta, problem.prunable, n_delete)
+        order, _ = elimination_order(blocks, theta, problem.prunable)
         deleted = np.isin(np.arange(theta.size), order[:n_delete])
         new, predicted = corrected(blocks, theta, deleted)
         assert_allclose(new, reoptimised(objective, ~deleted), rtol=1e-8, atol=1e-9)
@@ -292,7 +286,7 @@ def test_diagonal_blocks_give_obd():
     damped = 1 + blocks.damping
     assert_allclose(obs_saliencies(blocks, theta), obd * damped, rtol=1e-8)
     weights = objective.network.is_weight
-    order, increases = elimination_order(blocks, theta, weights, 24)
+    order, increases = elimination_order(blocks, theta, weights)
     assert_array_equal(order, np.flatnonzero(weights)[np.argsort(obd[weights])])
     assert_allclose(increases, obd[order] * damped, rtol=1e-8)
     for n_delete in (5, 20):
@@ -308,8 +302,8 @@ def test_diagonal_blocks_give_obd():
 
 def test_one_unit_is_the_whole_network():
     objective, _, theta = make_problem("binary_log_loss", 1, depth=0, weighted=True, alpha=0.3)
-    settings = {"curvature": "levenberg_marquardt", "prune_intercepts": True}
-    for n_delete in (1, 2, 4):
+    settings = {"curvature": "levenberg_marquardt"}
+    for n_delete in (1, 2, 3):
         obs, unit = (
             delete_lowest(at(objective, theta, criterion=name, **settings), n_delete)
             for name in ("obs", "unit_obs")
@@ -334,7 +328,7 @@ def test_singular_blocks_stay_finite(fill):
     saliencies = obs_saliencies(blocks, theta)
     assert np.isfinite(saliencies).all()
     assert (saliencies >= 0).all()
-    order, increases = elimination_order(blocks, theta, np.ones(80, dtype=bool), 30)
+    order, increases = elimination_order(blocks, theta, np.ones(80, dtype=bool))
     assert np.isfinite(increases).all()
     deleted = np.zeros(80, dtype=bool)
     deleted[order[:30]] = True
@@ -387,7 +381,7 @@ def test_threads_change_nothing():
         blocks = unit_blocks(problem, batch_elements=50)
         assert len(blocks.batches) > 4
         with reproducible_threads(n_threads):
-            order, increases = elimination_order(blocks, theta, problem.prunable, 15)
+            order, increases = elimination_order(blocks, theta, problem.prunable)
             deleted = np.isin(np.arange(theta.size), order[:15])
             results.append((order, increases, *corrected(blocks, theta, deleted)))
     for found, expected in zip(*results, strict=True):
@@ -421,69 +415,6 @@ def test_too_large_blocks_are_refused_before_any_work(criterion, width, size, in
     with pytest.raises(ValueError, match=message):
         dense.saliencies(X, y)
     assert_array_equal(dense.coefs_[0], before)
-
-
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-class TestCost:
-    def test_hopeless_work_is_announced(self):
-        network = Network((20, 2000, 2000, 5))
-        everything = np.ones(network.n_parameters, dtype=bool)
-        message = check_cost("unit_obs", network, everything, 10**6)
-        minutes = int(re.search(r"about (\d+) minutes", message).group(1))
-        assert 10 < minutes < 60
-        assert "GiB of memory" in message
-        for criterion in ("obd", "magnitude", "random"):
-            assert check_cost(criterion, network, everything, 10**6) is None
-        # It is little once the network is sparse.
-        assert (
-            check_cost(
-                "unit_obs", network, everything & (np.arange(everything.size) % 9 == 0), 10**6
-            )
-            is None
-        )
-        assert (
-            check_cost("unit_obs", Network((784, 300, 100, 10)), np.ones(266_610, bool), 20_000)
-            is None
-        )
-
-    @pytest.mark.parametrize("criterion", ["unit_obs", "obs", "kfac"])
-    @pytest.mark.parametrize("method", ["fit", "prune", "saliencies"])
-    def test_more_memory_than_there_is(self, criterion, method, iris, monkeypatch):
-        X, y = iris
-        model = OBDMLPClassifier((5,), solver="lbfgs", alpha=1, prune_fraction=0).fit(X, y)
-        model.set_params(criterion=criterion, prune_fraction=0.5)
-        monkeypatch.setattr("skobd._prune.cost.available_memory", lambda: 1e4)
-        with pytest.raises(
-            ValueError, match=rf"{criterion}.* 0.\d GiB of memory .* 0.0 GiB are there"
-        ):
-            getattr(model, method)(X, y)
-
-    @pytest.mark.parametrize("method", ["fit", "prune", "saliencies"])
-    def test_warning_comes_first_and_points_at_the_user(self, method, iris, monkeypatch):
-        X, y = iris
-        model = OBDMLPClassifier((5,), solver="lbfgs", alpha=1, tol=1e-3, prune_fraction=0).fit(
-            X, y
-        )
-        model.set_params(criterion="unit_obs", prune_fraction=0.5)
-        monkeypatch.setattr("skobd._prune.cost._PATIENCE", 0.0)
-        with pytest.warns(UserWarning, match="minutes of a core for the first") as caught:
-            getattr(model, method)(X, y)
-        assert [w.filename for w in caught if "minutes" in str(w.message)] == [__file__]
-
-    @pytest.mark.parametrize("granularity", ["weight", "unit", "feature"])
-    def test_sets_that_go_one_after_the_other_are_counted(self, granularity, iris, monkeypatch):
-        seen = []
-
-        def spy(criterion, network, mask, n_samples, n_sets=0):
-            seen.append((criterion, n_samples, n_sets))
-
-        monkeypatch.setattr("skobd._mlp.fit.check_cost", spy)
-        params = {"criterion": "kfac", "granularity": granularity, "prune_fraction": 0.5}
-        OBDMLPClassifier((6,), solver="lbfgs", alpha=1, n_rounds=1, **params).fit(*iris)
-        assert seen == [("kfac", 150, {"weight": 0, "unit": 3, "feature": 2}[granularity])]
-
-    def test_memory_of_this_machine(self):
-        assert 2**20 < available_memory() < 2**50
 
 
 def test_block_size_is_that_of_the_survivors():
@@ -535,7 +466,7 @@ def test_large_blocks_in_single_precision():
             block.rows.dtype.name for i in range(len(blocks.batches)) for block in blocks.blocks(i)
         }
         assert kinds == ({"float32", "float64"} if scale == 1 else {"float64"})
-        order, _ = elimination_order(blocks, problem.theta, problem.prunable, n_delete)
+        order, _ = elimination_order(blocks, problem.theta, problem.prunable)
         orders.append(order[:n_delete])
         deleted = np.isin(np.arange(theta.size), order[:n_delete])
         increases.append(corrected(blocks, problem.theta, deleted)[1])

@@ -9,7 +9,7 @@ from numpy.testing import assert_array_equal
 from problems import make_problem
 
 from skobd._net.pruned import PrunedNetwork
-from skobd._prune.problem import DeletionSettings
+from skobd._prune.deletion_problem import DeletionSettings
 from skobd._prune.recipe import Recipe, prune
 from skobd._train.settings import Monitor, SolverSettings, Training
 from skobd._train.solvers import SOLVERS, DivergenceError

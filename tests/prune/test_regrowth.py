@@ -7,22 +7,21 @@ from problems import make_problem
 
 from skobd._net.network import Network
 from skobd._net.pruned import PrunedNetwork
-from skobd._prune.problem import DeletionSettings, Problem
+from skobd._prune.deletion_problem import DeletionProblem, DeletionSettings
 from skobd._prune.recipe import Recipe, prune
 from skobd._prune.regrowth import predicted_decreases, revivable, revive
 from skobd._train.settings import SolverSettings, Training
 from skobd._train.state import TrainingState
 
 
-def half_deleted(depth=1, prune_intercepts=False, **params):
+def half_deleted(depth=1, **params):
     """A problem of which half of the weights are deleted, and its oracle."""
     objective, oracle, theta = make_problem("squared_error", 2, depth=depth, n=30, **params)
     mask = np.random.default_rng(1).random(theta.size) < 0.5
-    if not prune_intercepts:
-        mask |= ~objective.network.is_weight
+    mask |= ~objective.network.is_weight
     theta = np.where(mask, theta, 0)
-    settings = DeletionSettings(prune_intercepts=prune_intercepts)
-    return Problem(objective, theta, mask, settings, np.random.RandomState(0)), oracle
+    settings = DeletionSettings()
+    return DeletionProblem(objective, theta, mask, settings, np.random.RandomState(0)), oracle
 
 
 def test_decrease_is_that_of_a_quadratic_objective():
@@ -40,18 +39,17 @@ def test_decrease_is_that_of_a_quadratic_objective():
     assert (decreases[problem.mask] == 0).all()
 
 
-@pytest.mark.parametrize("prune_intercepts", [False, True])
 @pytest.mark.parametrize("depth", [1, 2, 3])
-def test_what_cannot_act_is_not_revived(depth, prune_intercepts):
+def test_what_cannot_act_is_not_revived(depth):
     """A candidate revived alone changes the output; any other deleted parameter does not."""
-    problem, _ = half_deleted(depth, prune_intercepts, activation="tanh")
+    problem, _ = half_deleted(depth, activation="tanh")
     network, mask = problem.network, problem.mask.copy()
     # A unit without inputs and one without outputs.
     layers = network.layers(mask)
     layers[0][:-1, 0] = False
     layers[1][1] = False
     theta = np.where(mask, problem.theta, 0)
-    candidates = revivable(network, mask, prune_intercepts)
+    candidates = revivable(network, mask)
     assert not candidates[mask].any()
     X = problem.objective.X
     before = network.raw_output(theta, X)

@@ -1,4 +1,4 @@
-"""What a criterion looks at: an objective, the parameters, and how to choose among them."""
+"""The problem that a criterion solves: which parameters of a network to delete."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,18 +9,25 @@ from .._net.network import Array, Indices, Mask, Network
 from .._train.objective import Objective
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class DeletionSettings:
-    """How parameters are chosen for deletion; the estimators' parameters of the same names."""
+    """How parameters are chosen for deletion; the estimators' parameters of the same names.
+
+    Attributes
+    ----------
+    criterion, curvature, granularity : str
+    group_of : ndarray of int of shape (n_inputs,) or None
+        The group of each input, for the granularity "feature"; None: each is on its own.
+    """
 
     criterion: str = "obd"
     curvature: str = "gauss_newton"
     granularity: str = "weight"
-    prune_intercepts: bool = False
+    group_of: Indices | None = None
 
 
 @dataclass(frozen=True, eq=False)
-class Problem:
+class DeletionProblem:
     """A network at which something is to be deleted.
 
     Attributes
@@ -31,8 +38,6 @@ class Problem:
         True where a parameter survives.
     settings : DeletionSettings
     rng : RandomState
-    group_of : ndarray of int of shape (n_inputs,) or None
-        The group of each input, for the granularity "feature"; None: each is on its own.
     """
 
     objective: Objective
@@ -40,7 +45,6 @@ class Problem:
     mask: Mask
     settings: DeletionSettings
     rng: np.random.RandomState
-    group_of: Indices | None = None
 
     @property
     def network(self) -> Network:
@@ -49,8 +53,8 @@ class Problem:
 
     @cached_property
     def prunable(self) -> Mask:
-        """Surviving parameters that may be deleted."""
-        return self.mask & prunable(self.network, self.settings.prune_intercepts)
+        """True for weights that survive; intercepts are never deleted."""
+        return self.mask & self.network.is_weight
 
 
 def check_no_overflow(values: Array, what: str) -> None:
@@ -60,10 +64,3 @@ def check_no_overflow(values: Array, what: str) -> None:
             f"{what} are not finite: squares of inputs or weights are too large for "
             f"{values.dtype}. Standardise the input, or raise alpha."
         )
-
-
-def prunable(network: Network, prune_intercepts: bool) -> Mask:
-    """What ``prune_fraction`` is a fraction of: all weights, and the intercepts if asked."""
-    if prune_intercepts:
-        return np.ones(network.n_parameters, dtype=bool)
-    return network.is_weight
