@@ -108,7 +108,6 @@ def test_formulas_predict_the_same(seed):
         hidden_layer_sizes=SIZES[seed % len(SIZES)] if seed % 2 else (4,),
         activation=rng.choice(ACTIVATIONS),
         prune_fraction=rng.choice([0, 0.3, 0.7, 0.9]),
-        prune_intercepts=bool(rng.integers(2)),
     )
     model = make_pipeline(SCALERS[scaler](), mlp).fit(X, targets(kind, rng, len(X)))
     # Beyond what was seen in training, where a scaler clips.
