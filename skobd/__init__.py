@@ -7,9 +7,9 @@ from ._displays import (
     SaliencyDisplay,
 )
 from ._export.summary import PruningSummary
+from ._mlp.column_sources import feature_groups_of
 from ._mlp.estimators import OBDMLPClassifier, OBDMLPRegressor
 from ._mlp.path import PruningPath
-from ._mlp.transformers import feature_groups_of
 from ._search.converters import register_onnx_converters
 from ._search.feature_selector import OBDFeatureSelector
 from ._search.search import PruningSearchCV

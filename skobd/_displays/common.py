@@ -18,7 +18,7 @@ from .._mlp.feature_groups import columns_by_group
 from .._mlp.fitted import HISTORY_COLUMNS
 from .._mlp.messages import about
 from .._mlp.names import default_names, feature_names
-from .._mlp.path import last_step, steps_before
+from .._mlp.pipelines import last_step, steps_before
 from .._sklearn_compat import check_matplotlib_support
 
 # Okabe & Ito's palette, which colour-blind readers can tell apart.

@@ -11,10 +11,10 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
+from .._mlp.column_sources import column_of_inputs
 from .._mlp.messages import about
 from .._mlp.names import default_names
-from .._mlp.path import last_step
-from .._mlp.transformers import column_of_inputs
+from .._mlp.pipelines import last_step
 from .._search.feature_selector import OBDFeatureSelector
 from .._search.selection import scored_folds, standard_errors
 from .axes import pretty

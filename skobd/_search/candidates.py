@@ -10,7 +10,7 @@ from sklearn.model_selection import ParameterGrid
 
 from .._mlp.base import BaseOBDMLP
 from .._mlp.fit import hidden_sizes
-from .._mlp.path import last_step, last_step_name
+from .._mlp.pipelines import last_step, last_step_name
 
 # Parameters that a path does not ask for, because the search says which levels it goes through.
 _NOT_ASKED_FOR = ("prune_fraction", "n_rounds", "prune_tol")

@@ -5,7 +5,7 @@ from typing import Any
 from .._export import onnx
 from .._mlp.estimators import OBDMLPClassifier, OBDMLPRegressor
 from .._mlp.exports import converted
-from .._mlp.path import last_step
+from .._mlp.pipelines import last_step
 from .search import PruningSearchCV
 
 

@@ -15,11 +15,12 @@ from sklearn.utils import check_array, get_tags, indexable
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from .._mlp.column_sources import check_one_to_one, column_of_inputs
 from .._mlp.data import check_targets_of
 from .._mlp.feature_groups import members_by_key
 from .._mlp.messages import about
-from .._mlp.path import PruningPath, last_step, steps_before
-from .._mlp.transformers import check_one_to_one, column_of_inputs
+from .._mlp.path import PruningPath
+from .._mlp.pipelines import last_step, steps_before
 from .._prune.schedule import geometric_levels, survivors_at
 from .._sklearn_compat import (
     API_PAGE,

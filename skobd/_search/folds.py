@@ -16,7 +16,8 @@ from sklearn.base import is_classifier
 from sklearn.utils.multiclass import type_of_target
 
 from .._mlp.callbacks import metadata_of
-from .._mlp.path import PruningPath, last_step_name, steps_before, without_transformers
+from .._mlp.path import PruningPath
+from .._mlp.pipelines import last_step_name, steps_before, without_transformers
 from .._prune.granularity import GRANULARITIES
 from .._sklearn_compat import _check_method_params, _check_sample_weight, _safe_split
 from .._threads import reproducible_threads

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, MetaEstimatorMixin
 
-from .._mlp.path import PruningPath, last_step, put_last, replace_last
+from .._mlp.path import PruningPath
+from .._mlp.pipelines import last_step, put_last, replace_last
 from .._sklearn_compat import (
     CallbackSupportMixin,
     hand_down_callbacks,

@@ -21,7 +21,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._mlp.data import check_targets_of
 from .._mlp.messages import about
-from .._mlp.path import last_step, replace_last
+from .._mlp.pipelines import last_step, replace_last
 from .._prune.schedule import check_levels
 from .._sklearn_compat import (
     API_PAGE,

@@ -24,7 +24,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from .._mlp.data import check_targets_of
 from .._mlp.messages import about
 from .._mlp.names import default_names
-from .._mlp.path import last_step
+from .._mlp.pipelines import last_step
 from .._sklearn_compat import (
     Interval,
     RealNotInt,

@@ -23,7 +23,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._net.network import Indices
 from .._sklearn_compat import _get_feature_names, _num_features, input_indices
 from .names import default_names, doubled_names
-from .path import steps_before
+from .pipelines import steps_before
 
 
 class UnknownSourceError(ValueError):

@@ -1,0 +1,90 @@
+"""Surgery on pipelines: what is around the network, and what is inside."""
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+from sklearn.base import clone
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.pipeline import Pipeline
+
+from .._sklearn_compat import without_callback_state
+
+
+def _nested(estimator: Any) -> Iterator[tuple[Any, str, Any]]:
+    """From the outside in: what is around the estimator, the name of its inside, and the inside.
+
+    That are pipelines, whose last step counts, and target transformations; nothing for a bare
+    estimator.
+    """
+    while isinstance(estimator, Pipeline | TransformedTargetRegressor):
+        if isinstance(estimator, Pipeline):
+            name, inner = estimator.steps[-1]
+        else:
+            # Of a fitted one the parameter may be another by now.
+            name, inner = "regressor", getattr(estimator, "regressor_", estimator.regressor)
+        yield estimator, name, inner
+        estimator = inner
+
+
+def last_step(estimator: Any) -> Any:
+    """The last step of a pipeline, the regressor within a `TransformedTargetRegressor`, ...
+
+    ... and so on, to any depth; a bare estimator itself. What is fitted counts, so that a
+    parameter given by a user is to be cloned before.
+    """
+    for _, _, inner in _nested(estimator):
+        estimator = inner
+    return estimator
+
+
+def last_step_name(estimator: Any) -> str:
+    """Name by which ``set_params`` reaches the last step; empty for a bare estimator."""
+    return "__".join(name for _, name, _ in _nested(estimator))
+
+
+def steps_before(estimator: Any) -> list[Pipeline]:
+    """What comes before the last step: a list of pipelines of transformers, mostly one or none."""
+    return [
+        outer[:-1]
+        for outer, _, _ in _nested(estimator)
+        if isinstance(outer, Pipeline) and len(outer.steps) > 1
+    ]
+
+
+def put_last(estimator: Any, last: Any) -> Any:
+    """The unfitted pipeline itself with another last step; of a bare estimator ``last``."""
+    name = last_step_name(estimator)
+    return estimator.set_params(**{name: last}) if name else last
+
+
+def replace_last(estimator: Any, last: Any) -> Any:
+    """A shallow copy of the fitted pipeline with another last step; of a bare one ``last``."""
+    if isinstance(estimator, Pipeline):
+        pipeline = without_callback_state(copy.copy(estimator))
+        name, step = estimator.steps[-1]
+        pipeline.steps = [*estimator.steps[:-1], (name, replace_last(step, last))]
+        return pipeline
+    if isinstance(estimator, TransformedTargetRegressor):
+        return _with_regressor(estimator, replace_last(estimator.regressor_, last))
+    return last
+
+
+def without_transformers(estimator: Any) -> Any:
+    """The fitted estimator for what `steps_before` put out: transformations of the target stay."""
+    if isinstance(estimator, Pipeline):
+        return without_transformers(estimator.steps[-1][1])
+    if isinstance(estimator, TransformedTargetRegressor):
+        return _with_regressor(estimator, without_transformers(estimator.regressor_))
+    return estimator
+
+
+def _with_regressor(
+    estimator: TransformedTargetRegressor, regressor: Any
+) -> TransformedTargetRegressor:
+    """A shallow copy with another fitted regressor."""
+    wrapper = copy.copy(estimator)
+    wrapper.regressor, wrapper.regressor_ = clone(regressor), regressor
+    if hasattr(regressor, "feature_names_in_"):
+        wrapper.feature_names_in_ = regressor.feature_names_in_
+    return wrapper
