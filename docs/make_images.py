@@ -89,7 +89,7 @@ def draw_usps(data_dir):
     )  # fmt: skip
     mlp.fit(X, y, X_val=X_test, y_val=y_test)
     print(f"usps: {mlp.n_weights_} weights, test accuracy {mlp.score(X_test, y_test):.4f}")
-    save(PruningPathDisplay.from_estimator(mlp, kind="objective", decibels=True), "path_usps")
+    save(PruningPathDisplay.from_estimator(mlp, kind="objective"), "path_usps")
     save(SaliencyDisplay.from_estimator(mlp, X, y, kind="ranked"), "saliency_usps")
 
 
@@ -131,7 +131,7 @@ def draw_spambase(data_dir):
         cv=StratifiedKFold(5, shuffle=True, random_state=0),
     )
     search.fit(dataset.X, dataset.y)
-    save(PruningPathDisplay.from_search(search, negate_score=True), "path_spambase")
+    save(PruningPathDisplay.from_search(search), "path_spambase")
     save(
         SaliencyDisplay.from_estimator(
             search, dataset.X, dataset.y, kind="importance", feature_names=names

@@ -39,16 +39,16 @@ search = PruningSearchCV(
     prune_fractions=[0, 0.3, 0.5, 0.7, 0.8, 0.9, 0.93, 0.95, 0.97],
     scoring="neg_log_loss",
 ).fit(X, y)
-PruningPathDisplay.from_search(search, negate_score=True)
+PruningPathDisplay.from_search(search)
 
 # %%
 # A single fit has a path, too: its objective after each deletion, as the saliencies predicted it,
-# and after retraining, in decibels as the paper of LeCun, Denker and Solla shows it.
+# and after retraining, as in the figures of LeCun, Denker and Solla.
 mlp = OBDMLPClassifier(
     (6,), solver="lbfgs", alpha=1, max_iter=1000, prune_fraction=0.9, n_rounds=12, random_state=0
 )
 model = make_pipeline(StandardScaler(), mlp).fit(X, y)
-PruningPathDisplay.from_estimator(model, kind="objective", decibels=True)
+PruningPathDisplay.from_estimator(model, kind="objective")
 
 # %%
 # What each weight is worth: the predicted increase of the objective if it were deleted. Grey

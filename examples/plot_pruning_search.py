@@ -34,7 +34,7 @@ search = PruningSearchCV(
     cv=StratifiedKFold(5, shuffle=True, random_state=0),
 )
 search.fit(X_train, y_train)
-PruningPathDisplay.from_search(search, negate_score=True)
+PruningPathDisplay.from_search(search)
 
 # %%
 # The sparsest level within one standard error of the best is chosen, and all of the training data

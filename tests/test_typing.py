@@ -45,7 +45,7 @@ USES = {
     "search.cv_results_": "dict[str, ",
     "PruningPathDisplay.from_search(search)": "PruningPathDisplay",
     "PruningPathDisplay.from_path(clf.pruning_path(X, y))": "PruningPathDisplay",
-    "PruningPathDisplay.from_estimator(clf, decibels=True).plot()": "PruningPathDisplay",
+    "PruningPathDisplay.from_estimator(clf).plot()": "PruningPathDisplay",
     "SaliencyDisplay.from_estimator(clf, X, y, kind='ranked')": "SaliencyDisplay",
     "NetworkDisplay.from_estimator(clf, feature_names=['a']).plot()": "NetworkDisplay",
     "FeaturePathDisplay.from_estimator(selector)": "FeaturePathDisplay",

@@ -1,8 +1,8 @@
 """Plots of what pruning did; matplotlib is imported only where something is drawn."""
 
-from .features import FeaturePathDisplay
-from .network import NetworkDisplay
-from .path import PruningPathDisplay
-from .saliency import SaliencyDisplay
+from .feature_display import FeaturePathDisplay
+from .network_display import NetworkDisplay
+from .path_display import PruningPathDisplay
+from .saliency_display import SaliencyDisplay
 
 __all__ = ["FeaturePathDisplay", "NetworkDisplay", "PruningPathDisplay", "SaliencyDisplay"]

@@ -1,18 +1,15 @@
-"""What the displays share: unwrapping estimators, names, axes and colours."""
+"""Axes, colours, labels and checks that several displays need."""
 
 import reprlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from numbers import Integral
 from typing import Any
 
 import numpy as np
 
-from .._mlp.base import BaseOBDMLP
-from .._mlp.feature_groups import columns_by_group
-from .._mlp.fitted import HISTORY_COLUMNS
 from .._mlp.messages import about
-from .._mlp.names import Names, check_names, default_names, feature_names
+from .._mlp.names import Names, check_names, default_names
 from .._sklearn_compat import check_matplotlib_support
 
 # Okabe & Ito's palette, which colour-blind readers can tell apart.
@@ -21,96 +18,12 @@ COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE)
 GREY = "#6b6b6b"
 
 
-def resolve_feature_names(
-    given: Names | None, transformers: list[Any], mlp: BaseOBDMLP
-) -> np.ndarray:
-    """Names of the network's inputs: as given, as fitted, of the steps before, or x0, x1, ..."""
-    n_features = mlp.n_features_in_
-    if given is not None:
-        return check_names(given, n_features, "feature_names")
-    if hasattr(mlp, "feature_names_in_"):
-        return np.asarray(mlp.feature_names_in_, dtype=object)
-    names = None
-    try:
-        for transformer in transformers:
-            names = transformer.get_feature_names_out(names)
-    except (AttributeError, ValueError):
-        # Some step before cannot name what it puts out.
-        names = None
-    if names is not None and len(names) == n_features:
-        return np.asarray(names, dtype=object)
-    return default_names(n_features)
-
-
-def by_groups(masks: np.ndarray, names: Names, mlp: BaseOBDMLP) -> tuple[np.ndarray, np.ndarray]:
-    """Which groups of inputs are left, and their names, given those of the inputs.
-
-    Without ``feature_groups`` every input is a group.
-    """
-    fitted, names = mlp._get_fitted(), np.asarray(names, dtype=object)
-    groups = columns_by_group(fitted.group_of, fitted.group_names, names)
-    seen = feature_names(mlp)
-    own = [
-        names[columns[0]] if len(columns) == 1 and name == seen[columns[0]] else name
-        for name, columns in groups.items()
-    ]
-    first = [columns[0] for columns in groups.values()]
-    return masks[:, first], np.array(own, dtype=object)
-
-
-def check_column(values: Any, name: str, n_levels: int | None = None, most_axes: int = 1) -> None:
-    """Refuse what is not one number (or with a second axis, one row of them) for each level."""
-    try:
-        column = np.asarray(values, dtype=float)
-    except (TypeError, ValueError):
-        column = np.empty(())
-    is_column = 1 <= column.ndim <= most_axes and len(column)
-    if not is_column or n_levels not in (None, len(column)):
-        each = "each level" if n_levels is None else f"each of the {n_levels} levels"
-        raise ValueError(f"{name} must have numbers for {each}, got {reprlib.repr(values)}.")
-
-
-def check_index(index: Any, n_levels: int) -> None:
-    """Refuse a ``best_index`` that is no level."""
-    is_level = isinstance(index, Integral) and int(index) in range(-n_levels, n_levels)
-    if index is not None and not is_level:
-        raise ValueError(
-            f"best_index must be an integer in [{-n_levels}, {n_levels}), got {index!r}."
-        )
-
-
-def check_path(path: Any, caller: str) -> None:
-    """Refuse what ``pruning_path`` cannot have returned."""
-    if not isinstance(path, Mapping):
-        raise TypeError(
-            f"{caller} needs a PruningPath, as pruning_path returns it, got {type(path).__name__}."
-        )
-    missing = [name for name in HISTORY_COLUMNS if name not in path]
-    if missing:
-        raise ValueError(
-            f"path must be what pruning_path returns; it has no {' and no '.join(missing)}."
-        )
-
-
-def check_layers(coefs: Any, beside: Any, name: str, shape_of: Callable[..., Any]) -> None:
-    """Refuse what are not matrices of layers that follow each other, with arrays beside them.
-
-    ``shape_of(fan_in, fan_out)`` is the shape of the array beside a layer.
-    """
-    with about("coefs"):
-        shapes = [np.shape(layer) for layer in coefs]
-    with about(name):
-        given = [np.shape(layer) for layer in beside]
-    follow = all(len(shape) == 2 for shape in shapes) and all(
-        before[1] == after[0] for before, after in pairwise(shapes)
-    )
-    if not shapes or not follow:
-        raise ValueError(
-            f"coefs must be a matrix (fan_in, fan_out) for each layer, got shapes {shapes}."
-        )
-    wanted = [shape_of(*shape) for shape in shapes]
-    if given != wanted:
-        raise ValueError(f"{name} must be arrays of shapes {wanted}, got {given}.")
+def metric_label(metric: str) -> str:
+    """Write the name of a metric as a label: ``neg_log_loss`` as "Negative log loss"."""
+    words = metric.replace("_", " ").strip()
+    if words.startswith("neg "):
+        words = "negative " + words.removeprefix("neg ")
+    return words[:1].upper() + words[1:]
 
 
 def check_option(value: Any, allowed: Sequence[Any], parameter: str) -> None:
@@ -120,26 +33,79 @@ def check_option(value: Any, allowed: Sequence[Any], parameter: str) -> None:
         raise ValueError(f"{parameter} must be {options}, got {value!r}.")
 
 
-def check_axes(ax: Any) -> None:
-    """Refuse what cannot be drawn on."""
-    from matplotlib.axes import Axes
+def names_or_default(names: Names | None, n: int, parameter: str, letter: str = "x") -> np.ndarray:
+    """Return ``n`` names as an array: those given, checked, or ``x0``, ``x1``, ..."""
+    if names is None:
+        return default_names(n, letter)
+    return check_names(names, n, parameter)
 
-    if not isinstance(ax, Axes):
-        raise TypeError(f"ax must be a matplotlib Axes or None, got {type(ax).__name__}.")
+
+def numbers_by_level(
+    values: Any, name: str, n_levels: int | None = None, has_folds: bool = False
+) -> np.ndarray:
+    """Return an array with a number for each level, or with ``has_folds`` also a row of them."""
+    with about(name):
+        numbers = np.asarray(values, dtype=float)
+    is_column = numbers.ndim in ((1, 2) if has_folds else (1,)) and len(numbers)
+    if not is_column or n_levels not in (None, len(numbers)):
+        each = "each level" if n_levels is None else f"each of the {n_levels} levels"
+        raise ValueError(f"{name} must have numbers for {each}, got {reprlib.repr(values)}.")
+    return numbers
+
+
+def index_of_level(index: Any, n_levels: int) -> int | None:
+    """Return ``best_index`` counted from the dense end; refuse what is no level."""
+    if index is None:
+        return None
+    if not (isinstance(index, Integral) and int(index) in range(-n_levels, n_levels)):
+        raise ValueError(
+            f"best_index must be an integer in [{-n_levels}, {n_levels}), got {index!r}."
+        )
+    return int(index) % n_levels
+
+
+def check_layers(coefs: Any, beside: Any, name: str, axis: slice) -> None:
+    """Refuse matrices that do not follow each other, or other shapes of the arrays beside them.
+
+    Beside a layer of shape (fan_in, fan_out) belongs an array of the shape that ``axis`` cuts out.
+    """
+    with about("coefs"):
+        shapes = [np.shape(layer) for layer in coefs]
+    with about(name):
+        given = [np.shape(layer) for layer in beside]
+    follow = all(before[-1:] == after[:1] for before, after in pairwise(shapes))
+    if not shapes or any(len(shape) != 2 for shape in shapes) or not follow:
+        raise ValueError(
+            f"coefs must be a matrix (fan_in, fan_out) for each layer, got shapes {shapes}."
+        )
+    if given != [shape[axis] for shape in shapes]:
+        raise ValueError(f"{name} must fit coefs of shapes {shapes}, got shapes {given}.")
 
 
 def make_axes(ax: Any, display: object, figsize: tuple[float, float]) -> Any:
-    """The given axes, or those of a new figure."""
+    """Return the given axes, or those of a new figure."""
     check_matplotlib_support(f"{type(display).__name__}.plot")
-    if ax is not None:
-        check_axes(ax)
-        return ax
     import matplotlib.pyplot as plt
+    from matplotlib.axes import Axes
 
-    return plt.subplots(figsize=figsize, layout="constrained")[1]
+    if ax is None:
+        return plt.subplots(figsize=figsize, layout="constrained")[1]
+    if not isinstance(ax, Axes):
+        raise TypeError(f"ax must be a matplotlib Axes or None, got {type(ax).__name__}.")
+    return ax
+
+
+def divide_axes(ax: Any, n_rows: int, n_columns: int, cure: str, **ratios: Any) -> np.ndarray:
+    """Return new axes, row by row, in the place of one of a figure's subplots."""
+    place = ax.get_subplotspec()
+    if place is None:
+        raise ValueError(f"ax is not one of a figure's subplots and cannot be divided{cure}.")
+    ax.set_axis_off()
+    grid = place.subgridspec(n_rows, n_columns, **ratios)
+    return np.array([ax.figure.add_subplot(cell) for cell in grid], dtype=object)
 
 
 def remove_spines(ax: Any, *sides: str) -> None:
-    """Take away the frame at some sides."""
+    """Remove the frame at some sides."""
     for side in sides:
         ax.spines[side].set_visible(False)

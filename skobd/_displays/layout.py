@@ -1,4 +1,4 @@
-"""What `NetworkDisplay` draws, and where: the active network, laid out."""
+"""Layout of `NetworkDisplay`: the active network, and where its units and texts are."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -48,29 +48,23 @@ def active_network(
 
 
 def count_connections(active: ActiveNetwork) -> int:
-    """Connections with a weight other than 0."""
+    """Count the connections with a weight other than 0."""
     return sum(int(np.count_nonzero(weights)) for weights in active.coefs)
 
 
 def heaviest(active: ActiveNetwork, n: int) -> ActiveNetwork:
-    """The n connections of largest weight and what they connect; intercepts stay as they are."""
-    sizes = np.concatenate([np.abs(weights).ravel() for weights in active.coefs])
-    chosen = np.zeros(sizes.size, dtype=bool)
-    chosen[np.argpartition(-sizes, n - 1)[:n]] = True
-    ends = np.cumsum([weights.size for weights in active.coefs])
-    coefs = [
-        np.where(mask.reshape(weights.shape), weights, 0)
-        for mask, weights in zip(np.split(chosen, ends[:-1]), active.coefs, strict=True)
-    ]
-    incoming = [False, *((weights != 0).any(axis=0) for weights in coefs)]
-    outgoing = [*((weights != 0).any(axis=1) for weights in coefs), True]
+    """Keep the n connections of largest weight and what they connect; intercepts stay."""
+    smallest = np.sort(np.concatenate([np.abs(weights).ravel() for weights in active.coefs]))[-n]
+    coefs = [np.where(np.abs(weights) < smallest, 0, weights) for weights in active.coefs]
+    outputs = np.ones(len(active.units[-1]), dtype=bool)
+    incoming = [False, *(weights.any(axis=0) for weights in coefs)]
+    outgoing = [*(weights.any(axis=1) for weights in coefs), outputs]
     places = [np.flatnonzero(a | b) for a, b in zip(incoming, outgoing, strict=True)]
-    places[-1] = np.arange(len(active.units[-1]))
     return _take(active._replace(coefs=coefs), places)
 
 
 def untangle(active: ActiveNetwork) -> ActiveNetwork:
-    """Hidden units in the order of the mean position of what they are connected to before.
+    """Order hidden units by the mean position of what they are connected to before.
 
     Inputs and outputs stay in the order of the data.
     """
@@ -83,7 +77,7 @@ def untangle(active: ActiveNetwork) -> ActiveNetwork:
 
 
 def _take(active: ActiveNetwork, places: list[np.ndarray]) -> ActiveNetwork:
-    """The units at some places of each layer, in that order."""
+    """Take the units at some places of each layer, in that order."""
     return ActiveNetwork(
         [
             weights[np.ix_(rows, columns)]
@@ -95,7 +89,7 @@ def _take(active: ActiveNetwork, places: list[np.ndarray]) -> ActiveNetwork:
 
 
 def column_positions(sizes: list[int]) -> list[np.ndarray]:
-    """Columns at x = 0, 1, ..., each evenly spread over y in (0, 1), the first unit on top."""
+    """Place columns at x = 0, 1, ..., each evenly over y in (0, 1), the first unit on top."""
     return [
         np.column_stack([np.full(n, float(layer)), 1 - (np.arange(n) + 0.5) / max(n, 1)])
         for layer, n in enumerate(sizes)
@@ -103,7 +97,7 @@ def column_positions(sizes: list[int]) -> list[np.ndarray]:
 
 
 def clear_places(segments: np.ndarray) -> np.ndarray:
-    """On each segment a point that is far from the other segments and from points chosen before.
+    """Find a point on each segment that is far from the other segments and from earlier points.
 
     Parameters
     ----------
@@ -125,7 +119,7 @@ def clear_places(segments: np.ndarray) -> np.ndarray:
         gaps = np.linalg.norm(to_start - nearest[..., np.newaxis] * along, axis=2)
         gaps[:, index] = np.inf
         texts = np.linalg.norm(tried[:, np.newaxis] - places[:index], axis=2)
-        # Text over a strange connection is ugly; text over text cannot be read.
+        # Text over another connection is ugly; text over text cannot be read.
         clear = np.minimum(gaps.min(axis=1), _CLEAR_GAP)
         clear += 2 * np.minimum(texts.min(axis=1, initial=np.inf), 2 * _CLEAR_GAP)
         places[index] = tried[np.argmax(np.round(clear, 3))]

@@ -214,7 +214,7 @@ def test_drawn_in_given_axes(selector):
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"scores": [1, 2]}, r"scores must be of shape \(4,\) or \(4, n_splits\)"),
+        ({"scores": [1, 2]}, "scores must have numbers for each of the 4 levels"),
         ({"best_index": 4}, r"best_index must be an integer in \[-4, 4\), got 4"),
         ({"best_index": 1.0}, "best_index must be an integer"),
         ({"feature_names": ["a"]}, "feature_names must be a sequence of 4 names"),

@@ -8,18 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_scalar
 
-from .._mlp.names import Names, check_names, default_names
+from .._mlp.names import default_names
 from .._mlp.unwrap import unwrap
 from .._warnings import warn_user
 from .common import (
     BLUE,
     GREY,
     VERMILLION,
+    Names,
     check_layers,
     check_option,
     make_axes,
-    resolve_feature_names,
+    names_or_default,
 )
+from .input_names import resolve_feature_names
 from .layout import (
     active_network,
     clear_places,
@@ -187,13 +189,13 @@ class NetworkDisplay:
         """
         check_option(show_weights, ("auto", True, False), "show_weights")
         check_scalar(max_connections, "max_connections", Integral, min_val=1)
-        check_layers(self.coefs, self.intercepts, "intercepts", lambda _, fan_out: (fan_out,))
+        check_layers(self.coefs, self.intercepts, "intercepts", slice(1, None))
         if not all(np.isfinite(array).all() for array in [*self.coefs, *self.intercepts]):
             raise ValueError("coefs and intercepts must be finite, but contain NaN or infinity.")
         names = [
-            _check_or_make(self.feature_names, len(self.coefs[0]), "feature_names", "x"),
+            names_or_default(self.feature_names, len(self.coefs[0]), "feature_names"),
             *(default_names(len(values), "h") for values in self.intercepts[:-1]),
-            _check_or_make(self.output_names, len(self.intercepts[-1]), "output_names", "y"),
+            names_or_default(self.output_names, len(self.intercepts[-1]), "output_names", "y"),
         ]
         shown = active_network(self.coefs, self.intercepts, self.activation)
         n_connections = count_connections(shown)
@@ -209,7 +211,7 @@ class NetworkDisplay:
         self._draw_edges(shown.coefs)
         self.weight_labels_: list[Any] = []
         if show_weights is True or (show_weights == "auto" and n_connections <= _MAX_WRITTEN):
-            self._write_weights(shown.coefs)
+            self._write_weights()
         self._draw_nodes(fonts)
         self._write_labels(names, shown.intercepts, fonts)
         self._write_captions()
@@ -221,7 +223,7 @@ class NetworkDisplay:
         return self
 
     def _font_sizes(self) -> list[float]:
-        """Largest readable size, in points, at which the texts of a column do not overlap."""
+        """Return the largest sizes, in points, at which the texts of a column do not overlap."""
         height = 72 * self.ax_.get_position().height * self.figure_.get_figheight()
         return [
             min(_FONT, height / (lines * max(len(positions), 1)))
@@ -230,7 +232,6 @@ class NetworkDisplay:
 
     def _draw_edges(self, coefs) -> None:
         from matplotlib.collections import LineCollection
-        from matplotlib.colors import to_rgba
 
         largest = max(np.abs(weights).max(initial=0.0) for weights in coefs) or 1.0
         n_edges = sum(np.count_nonzero(weights) for weights in coefs)
@@ -246,10 +247,8 @@ class NetworkDisplay:
             edges = LineCollection(
                 list(np.stack([start, end], axis=1)),
                 linewidths=0.6 + (thickest - 0.6) * sizes,
-                colors=[
-                    to_rgba(BLUE if value > 0 else VERMILLION, 0.35 + 0.65 * size)
-                    for value, size in zip(values, sizes, strict=True)
-                ],
+                colors=np.where(values > 0, BLUE, VERMILLION).tolist(),
+                alpha=0.35 + 0.65 * sizes,
                 capstyle="round",
                 clip_on=False,
                 zorder=1,
@@ -257,31 +256,19 @@ class NetworkDisplay:
             self.edges_.append(self.ax_.add_collection(edges))
             self.weights_.append(values)
 
-    def _write_weights(self, coefs) -> None:
-        """Weights on their connections, where they are clear of the others."""
-        edges = [(layer, *ends) for layer, weights in enumerate(coefs) for ends in _ends(weights)]
-        segments = np.array(
-            [
-                (self.positions_[layer][source], self.positions_[layer + 1][target])
-                for layer, source, target in edges
-            ]
-        ).reshape(-1, 2, 2)
+    def _write_weights(self) -> None:
+        """Write weights on their connections, where they are clear of the others."""
+        segments = [segment for edges in self.edges_ for segment in edges.get_segments()]
         size = self.ax_.get_position().size * self.figure_.get_size_inches()
         # Texts are wider than high: a distance counts less along x.
         scale = size / [len(self.units_) - 0.9, 1] * [0.5, 1]
-        places = clear_places(segments * scale) / scale
-        for (layer, source, target), (x, y) in zip(edges, places, strict=True):
-            text = self.ax_.text(
-                x,
-                y,
-                _signed(coefs[layer][source, target]),
-                ha="center",
-                va="center",
-                fontsize=7.5,
-                bbox={"boxstyle": "round,pad=0.12", "fc": "white", "ec": "none"},
-                zorder=2,
-            )
-            self.weight_labels_.append(text)
+        places = clear_places(np.reshape(segments, (-1, 2, 2)) * scale) / scale
+        box = {"boxstyle": "round,pad=0.12", "fc": "white", "ec": "none"}
+        style = {"ha": "center", "va": "center", "fontsize": 7.5, "bbox": box, "zorder": 2}
+        self.weight_labels_ = [
+            self.ax_.text(x, y, _signed(weight), **style)
+            for weight, (x, y) in zip(np.concatenate(self.weights_), places, strict=True)
+        ]
 
     def _draw_nodes(self, fonts) -> None:
         self.nodes_ = []
@@ -300,7 +287,7 @@ class NetworkDisplay:
             self.nodes_.append(nodes)
 
     def _write_labels(self, names, intercepts, fonts) -> None:
-        """Names of inputs and outputs beside them, of hidden units inside; intercepts below."""
+        """Write the names of inputs and outputs beside them, of hidden units inside them."""
         self.labels_ = []
         last = len(names) - 1
         for layer, (column, font) in enumerate(zip(names, fonts, strict=True)):
@@ -325,7 +312,7 @@ class NetworkDisplay:
             self.labels_.append(texts)
 
     def _write(self, text, position, offset, ha, va, font) -> Any:
-        """Text at an offset, in multiples of the font size, from a unit."""
+        """Write a text at an offset, in multiples of the font size, from a unit."""
         return self.ax_.annotate(
             text,
             position,
@@ -343,17 +330,8 @@ class NetworkDisplay:
         if len(hidden) == 1:
             hidden = [f"hidden ({self.activation})"]
         for layer, text in enumerate(["inputs", *hidden, f"output ({self.out_activation})"]):
-            self.ax_.annotate(
-                text,
-                (layer, 1),
-                xytext=(0, 4),
-                textcoords="offset points",
-                ha="center",
-                va="bottom",
-                fontsize=8,
-                color=GREY,
-                annotation_clip=False,
-            )
+            caption = self._write(text, (layer, 1), (0, 0.5), "center", "bottom", 8)
+            caption.set_color(GREY)
 
     def _write_key(self) -> None:
         from matplotlib.lines import Line2D
@@ -376,25 +354,20 @@ class NetworkDisplay:
 
 
 def _lines(n_columns: int) -> list[float]:
-    """Lines of text that a unit takes in each column: the name, a circle above b, name and b."""
+    """Count the lines of text of a unit in each column: name, circle above b, name and b."""
     return [1.35, *[5.0] * (n_columns - 2), 3.0]
 
 
 def _figure_size(names: list[np.ndarray]) -> tuple[float, float]:
-    """Inches that the units at the largest font, and the names at both sides, need."""
+    """Return the inches that the units at the largest font, and the names at both sides, need."""
     lines = max(n * len(column) for n, column in zip(_lines(len(names)), names, strict=True))
     letters = sum(max(map(len, column), default=0) for column in (names[0], names[-1]))
     width = 2.1 * (len(names) - 1) + 0.55 * _FONT / 72 * letters + 0.8
     return width, float(np.clip(lines * _FONT / 72 + 0.5, 2.6, 10))
 
 
-def _ends(weights: np.ndarray) -> list[tuple[int, int]]:
-    """Source and target of each connection."""
-    return [(int(source), int(target)) for source, target in zip(*np.nonzero(weights), strict=True)]
-
-
 def _signed(value: float) -> str:
-    """A weight with its sign and two digits."""
+    """Write a weight with its sign and two digits."""
     digits = max(0, 1 - int(np.floor(np.log10(abs(value))))) if value else 0
     return f"{value:+.{min(digits, 4)}f}".replace("-", "\N{MINUS SIGN}")
 
@@ -403,16 +376,12 @@ def _intercept(value: float) -> str:
     return f"b = {_signed(value)}" if value else ""
 
 
-def _check_or_make(names: Any, n: int, parameter: str, letter: str) -> np.ndarray:
-    return default_names(n, letter) if names is None else check_names(names, n, parameter)
-
-
 def _output_names(given: Any, mlp: Any) -> np.ndarray | None:
-    """Names of the output units; the one of a binary classifier stands for its second class."""
+    """Name the output units; the one of a binary classifier stands for its second class."""
     classes = getattr(mlp, "classes_", None)
     if given is not None:
         n_names = mlp.n_outputs_ if classes is None else len(classes)
-        names = check_names(given, n_names, "output_names")
+        names = names_or_default(given, n_names, "output_names")
     elif classes is None:
         return np.array(["y"], dtype=object) if mlp.n_outputs_ == 1 else None
     else:

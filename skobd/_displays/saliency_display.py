@@ -1,4 +1,4 @@
-"""`SaliencyDisplay`: what the deletion of each weight would cost."""
+"""`SaliencyDisplay`: predicted cost of the deletion of each weight."""
 
 from collections.abc import Sequence
 from numbers import Integral
@@ -8,19 +8,21 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_scalar
 
-from .._mlp.names import Names, check_names, default_names
+from .._mlp.names import default_names
 from .._mlp.unwrap import unwrap
 from .common import (
     BLUE,
     COLOURS,
     GREY,
-    check_axes,
+    Names,
     check_layers,
     check_option,
+    divide_axes,
     make_axes,
+    names_or_default,
     remove_spines,
-    resolve_feature_names,
 )
+from .input_names import resolve_feature_names
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -121,7 +123,7 @@ class SaliencyDisplay:
             As in `plot`.
         max_features : int, default=20
             As in `plot`.
-        ax : matplotlib Axes or array-like of Axes, default=None
+        ax : matplotlib Axes, default=None
             As in `plot`.
 
         Returns
@@ -150,9 +152,9 @@ class SaliencyDisplay:
 
         Parameters
         ----------
-        ax : matplotlib Axes or array-like of Axes, default=None
-            Where to draw; None for a new figure. For ``kind="heatmap"`` one for each layer, or
-            one, as `matplotlib.pyplot.subplots` makes them, which is divided among the layers.
+        ax : matplotlib Axes, default=None
+            Where to draw; None for a new figure. For ``kind="heatmap"`` one of a figure's
+            subplots, which is divided among the layers.
         kind : {"heatmap", "ranked", "importance"}, default="heatmap"
             - "heatmap": a map of each layer, one column for each unit, deleted weights grey;
             - "ranked": saliencies of each layer's survivors in falling order;
@@ -167,7 +169,7 @@ class SaliencyDisplay:
         """
         check_option(kind, KINDS, "kind")
         check_scalar(max_features, "max_features", Integral, min_val=1)
-        check_layers(self.coefs, self.coef_masks, "coef_masks", lambda *shape: shape)
+        check_layers(self.coefs, self.coef_masks, "coef_masks", slice(None))
         if any(np.asarray(mask).dtype != bool for mask in self.coef_masks):
             raise ValueError("coef_masks must be arrays of bool, True where a weight survives.")
         self.images_: list[Any] = []
@@ -185,7 +187,7 @@ class SaliencyDisplay:
 
     def _draw_heatmaps(self, ax) -> None:
         layers = list(zip(self.coefs, self.coef_masks, strict=True))
-        axes = self._split_axes(ax, layers)
+        axes = self._make_panels(ax, layers)
         from matplotlib.colors import LogNorm
 
         highest = max((values.max(initial=0.0, where=mask) for values, mask in layers), default=0)
@@ -224,40 +226,19 @@ class SaliencyDisplay:
             pad=0.02,
         )
         bar.outline.set_visible(False)
-        self.axes_ = axes
 
-    def _split_axes(self, ax, layers) -> np.ndarray:
-        """One axes for each layer, in the given place; sets ``ax_`` and ``figure_``."""
-        n_layers = len(layers)
-        if ax is not None and not hasattr(ax, "plot"):
-            axes = np.asarray(ax, dtype=object).ravel()
-            if len(axes) != n_layers:
-                raise ValueError(
-                    f"ax must be one Axes or {n_layers}, one for each layer, got {len(axes)}."
-                )
-            for panel in axes:
-                check_axes(panel)
-            self.ax_, self.figure_ = axes[0], axes[0].figure
-            return axes
+    def _make_panels(self, ax, layers) -> np.ndarray:
+        """Make one axes for each layer, in the given place."""
         n_rows = min(max(len(values) for values, _ in layers), _MAX_ROW_NAMES)
         widths = [np.clip(values.shape[1], 3, 16) for values, _ in layers]
-        size = (2.4 + 0.3 * sum(widths) + 0.3 * n_layers, max(3.2, 1.4 + 0.2 * n_rows))
-        self.ax_ = make_axes(ax, self, size)
-        self.figure_ = self.ax_.figure
-        if n_layers == 1:
-            return np.array([self.ax_], dtype=object)
-        place = self.ax_.get_subplotspec()
-        if place is None:
-            raise ValueError(
-                "ax is not one of a figure's subplots and cannot be divided among the layers; give "
-                f"{n_layers} Axes, one for each layer."
-            )
-        self.ax_.set_axis_off()
-        grid = place.subgridspec(1, n_layers, width_ratios=widths)
-        return np.array([self.figure_.add_subplot(cell) for cell in grid], dtype=object)
+        size = (2.4 + 0.3 * sum(widths) + 0.3 * len(layers), max(3.2, 1.4 + 0.2 * n_rows))
+        ax = self._make_axes(ax, size)
+        if len(layers) > 1:
+            self.axes_ = divide_axes(ax, 1, len(layers), " among the layers", width_ratios=widths)
+        return self.axes_
 
     def _name_rows(self, panel, index: int, n_rows: int) -> None:
-        """Names of the inputs of a layer, as far as they are readable."""
+        """Name the inputs of a layer, as far as names are readable."""
         if n_rows > _MAX_ROW_NAMES:
             panel.set_ylabel("Input" if index == 0 else "Hidden unit")
             return
@@ -265,15 +246,12 @@ class SaliencyDisplay:
         panel.set_yticks(range(n_rows), names, fontsize=8)
 
     def _names(self) -> np.ndarray:
-        n_features = len(self.coefs[0])
-        if self.feature_names is None:
-            return default_names(n_features)
-        return check_names(self.feature_names, n_features, "feature_names")
+        return names_or_default(self.feature_names, len(self.coefs[0]), "feature_names")
 
     # ------------------------------------------------------------------ ranked curves
 
     def _draw_ranked(self, ax) -> None:
-        ax = self._single_axes(ax, (6.0, 4.0))
+        ax = self._make_axes(ax, (6.0, 4.0))
         for index, (values, mask) in enumerate(zip(self.coefs, self.coef_masks, strict=True)):
             ranked = np.sort(values[mask])[::-1]
             label = f"layer {index + 1}: {mask.sum():,} of {mask.size:,} left"
@@ -306,7 +284,7 @@ class SaliencyDisplay:
         n_left = mask.sum(axis=1)
         live = np.flatnonzero(n_left)
         order = live[np.argsort(-importances[live], kind="stable")][:max_features]
-        ax = self._single_axes(ax, (6.4, 1.1 + 0.27 * max(len(order), 1)))
+        ax = self._make_axes(ax, (6.4, 1.1 + 0.27 * max(len(order), 1)))
         places = np.arange(len(order))
         self.bars_ = ax.barh(places, importances[order], color=BLUE, height=0.7)
         ax.set_yticks(places, names[order], fontsize=9)
@@ -332,7 +310,7 @@ class SaliencyDisplay:
         remove_spines(ax, "top", "right", "left")
         ax.tick_params(axis="y", length=0)
 
-    def _single_axes(self, ax, figsize) -> Any:
+    def _make_axes(self, ax, figsize) -> Any:
         ax = make_axes(ax, self, figsize)
         self.ax_, self.figure_ = ax, ax.figure
         self.axes_ = np.array([ax], dtype=object)
@@ -340,8 +318,9 @@ class SaliencyDisplay:
 
 
 def _heatmap(panel: Any, values: np.ndarray, mask: np.ndarray, norm: Any) -> Any:
-    """One layer as an image; the deleted grey, with crosses where there are few cells."""
+    """Show a layer as an image; the deleted grey, with crosses where there are few cells."""
     from matplotlib import colormaps
+    from matplotlib.ticker import MaxNLocator
 
     # Survivors below the range, also those not positive, get the lowest colour.
     shown = np.ma.array(np.maximum(values, norm.vmin), mask=~mask)
@@ -350,16 +329,10 @@ def _heatmap(panel: Any, values: np.ndarray, mask: np.ndarray, norm: Any) -> Any
     if mask.size <= _MAX_CROSSES:
         rows, columns = np.nonzero(~mask)
         panel.plot(columns, rows, "x", color="0.7", ms=3.5, mew=0.8, label="deleted")
-    panel.set_xticks(_ticks(values.shape[1], 8))
-    panel.set_yticks(_ticks(len(values), 10))
+    panel.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+    panel.yaxis.set_major_locator(MaxNLocator(10, integer=True))
     panel.xaxis.tick_top()
     panel.xaxis.set_label_position("top")
     panel.tick_params(length=0)
     remove_spines(panel, "top", "right", "left", "bottom")
     return image
-
-
-def _ticks(n: int, most: int) -> range:
-    """Round indices among n, at most about so many."""
-    steps = (step * 10**power for power in range(9) for step in (1, 2, 5))
-    return range(0, n, next(step for step in steps if n <= step * most))

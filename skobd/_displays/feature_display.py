@@ -12,24 +12,24 @@ from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from .._mlp.column_sources import column_of_inputs
-from .._mlp.messages import about
-from .._mlp.names import check_names, default_names
+from .._mlp.names import default_names
 from .._mlp.pipelines import last_step
 from .._mlp.unwrap import unwrap
 from .._search.feature_selector import OBDFeatureSelector
 from .._search.selection import scored_folds, standard_errors
-from .axes import pretty
 from .common import (
     BLUE,
     GREY,
     VERMILLION,
-    by_groups,
-    check_index,
+    divide_axes,
+    index_of_level,
     make_axes,
+    metric_label,
+    names_or_default,
+    numbers_by_level,
     remove_spines,
-    resolve_feature_names,
 )
-from .levels import levels_shown, spread
+from .input_names import by_groups, resolve_feature_names
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -158,7 +158,9 @@ class FeaturePathDisplay:
             columns = [results[f"split{i}_test_score"] for i in range(selector.n_splits_)]
             # A callback may have ended the path on all data before the last level.
             scores = np.column_stack(columns)[: len(masks)]
-            score_name = pretty(selector.scoring) if isinstance(selector.scoring, str) else None
+            score_name = (
+                metric_label(selector.scoring) if isinstance(selector.scoring, str) else None
+            )
         display = cls(
             masks=masks,
             scores=scores,
@@ -261,9 +263,11 @@ class FeaturePathDisplay:
             raise ValueError(
                 f"masks must be of shape (n_levels, n_features), got shape {masks.shape}."
             )
-        n_levels = len(masks)
-        scores = self._checked_scores(n_levels)
-        index = self._checked_index(n_levels)
+        index = index_of_level(self.best_index, len(masks))
+        scores = None
+        if self.scores is not None:
+            scores = numbers_by_level(self.scores, "scores", len(masks), has_folds=True)
+            scores = scored_folds(scores.reshape(len(masks), -1))
         self.images_: list[Any] = []
         self.line_: Any = None
         self.band_: Any = None
@@ -272,36 +276,6 @@ class FeaturePathDisplay:
         else:
             self._draw_masks(ax, masks, scores, index, max_levels)
         return self
-
-    # ------------------------------------------------------------------ checks
-
-    def _checked_scores(self, n_levels: int) -> np.ndarray | None:
-        """Scores of shape (n_levels, n_splits)."""
-        if self.scores is None:
-            return None
-        with about("scores"):
-            scores = np.asarray(self.scores, dtype=float)
-        if scores.ndim not in (1, 2) or len(scores) != n_levels:
-            raise ValueError(
-                f"scores must be of shape ({n_levels},) or ({n_levels}, n_splits), one for each "
-                f"level of masks, got shape {scores.shape}."
-            )
-        return scored_folds(scores.reshape(n_levels, -1))
-
-    def _checked_index(self, n_levels: int) -> int | None:
-        index = self.best_index
-        check_index(index, n_levels)
-        return None if index is None else int(index) % n_levels
-
-    def _checked_shape(self, n_features: int) -> tuple[int, ...]:
-        shape = tuple(np.array(self.image_shape, ndmin=1).tolist())
-        are_sizes = all(isinstance(size, int) and size > 0 for size in shape)
-        if len(shape) not in (2, 3) or not are_sizes or math.prod(shape) != n_features:
-            raise ValueError(
-                "image_shape must be (height, width) or (height, width, channels) of "
-                f"{n_features} inputs, got {self.image_shape!r}."
-            )
-        return shape
 
     # ------------------------------------------------------------------ the table
 
@@ -313,32 +287,24 @@ class FeaturePathDisplay:
         index: int | None,
         max_features: int,
     ) -> None:
-        """One row for each input, under the curve of the score."""
+        """Draw a row for each input, under the curve of the score."""
         n_levels, n_features = masks.shape
-        names = (
-            default_names(n_features)
-            if self.feature_names is None
-            else check_names(self.feature_names, n_features, "feature_names")
-        )
-        # Of equally long survivors in the order of the columns.
+        names = names_or_default(self.feature_names, n_features, "feature_names")
+        # Equally long survivors are in the order of the columns.
         last_left = n_levels - 1 - masks[::-1].argmax(axis=0)
         order = np.argsort(-last_left, kind="stable")[:max_features]
-        ax = make_axes(ax, self, (2.2 + 0.42 * n_levels + 1.6, 2.6 + 0.2 * len(order)))
-        heights = [0] if scores is None else [1.4]
-        rows = [height for height in (*heights, 0.4 + 0.2 * len(order)) if height]
-        panels = self._divide(ax, len(rows), 1, height_ratios=rows)
+        size = (2.2 + 0.42 * n_levels + 1.6, 2.6 + 0.2 * len(order))
+        heights = [0.4 + 0.2 * len(order)] if scores is None else [1.4, 0.4 + 0.2 * len(order)]
+        panels = self._divide(make_axes(ax, self, size), len(heights), 1, height_ratios=heights)
+        table, n_left = panels[-1], masks.sum(axis=1)
         if scores is not None:
             self._draw_scores(panels[0], scores)
-            panels[0].tick_params(labelbottom=False)
-            panels[0].set_xlim(-0.5, n_levels - 0.5)
-        table = panels[-1]
         self.images_ = [_show(table, masks[:, order].T, aspect="auto")]
-        table.set_yticks(np.arange(len(order)), names[order], fontsize=8)
-        n_left = masks.sum(axis=1)
-        shown = spread(n_levels, 16)
+        shown = _evenly_spaced(n_levels, 16)
         for panel in panels:
             panel.set_xticks(shown)
         table.set_xticks(shown, [f"{n_left[level]:,}" for level in shown], fontsize=8)
+        table.set_yticks(np.arange(len(order)), names[order], fontsize=8)
         # Lines between the cells.
         table.set_xticks(np.arange(n_levels - 1) + 0.5, minor=True)
         table.set_yticks(np.arange(len(order) - 1) + 0.5, minor=True)
@@ -350,32 +316,37 @@ class FeaturePathDisplay:
             label += f"\n({n_features - len(order):,} inputs that went early are not shown)"
         table.set_xlabel(label)
         if index is not None:
-            for panel in panels:
-                panel.axvline(index, color=VERMILLION, lw=1, ls=":", zorder=3)
-            panels[0].annotate(
-                f"selected: {n_left[index]:,}",
-                (index, 1),
-                xytext=(0, 3),
-                xycoords=("data", "axes fraction"),
-                textcoords="offset points",
-                ha="center",
-                fontsize=8,
-                color=VERMILLION,
-            )
-            for name, row in zip(table.get_yticklabels(), order, strict=True):
-                if masks[index, row]:
-                    name.set_color(VERMILLION)
+            self._mark_level(index, n_left[index], masks[index, order])
+
+    def _mark_level(self, index: int, n_left: int, is_left: np.ndarray) -> None:
+        """Mark the selected level in all panels, and the names of the inputs left there."""
+        for panel in self.axes_:
+            panel.axvline(index, color=VERMILLION, lw=1, ls=":", zorder=3)
+        self.axes_[0].annotate(
+            f"selected: {n_left:,}",
+            (index, 1),
+            xytext=(0, 3),
+            xycoords=("data", "axes fraction"),
+            textcoords="offset points",
+            ha="center",
+            fontsize=8,
+            color=VERMILLION,
+        )
+        for name, is_selected in zip(self.axes_[-1].get_yticklabels(), is_left, strict=True):
+            if is_selected:
+                name.set_color(VERMILLION)
 
     def _draw_scores(self, panel: Any, scores: np.ndarray) -> None:
-        places = np.arange(len(scores))
-        mean = scores.mean(axis=1)
-        (self.line_,) = panel.plot(places, mean, "o-", color=BLUE, ms=4, lw=1.6)
+        levels, mean = np.arange(len(scores)), scores.mean(axis=1)
+        (self.line_,) = panel.plot(levels, mean, "o-", color=BLUE, ms=4, lw=1.6)
         if scores.shape[1] > 1:
-            spread = standard_errors(scores)
+            errors = standard_errors(scores)
             self.band_ = panel.fill_between(
-                places, mean - spread, mean + spread, color=BLUE, alpha=0.18, lw=0
+                levels, mean - errors, mean + errors, color=BLUE, alpha=0.18, lw=0
             )
         panel.set_ylabel(self.score_name or "Score")
+        panel.set_xlim(-0.5, len(scores) - 0.5)
+        panel.tick_params(labelbottom=False)
         panel.grid(axis="y", color="0.9")
         remove_spines(panel, "top", "right")
 
@@ -389,9 +360,9 @@ class FeaturePathDisplay:
         index: int | None,
         max_levels: int,
     ) -> None:
-        """A mask over the pixels for each level."""
+        """Draw a mask over the pixels for each level."""
         shape = self._checked_shape(masks.shape[1])
-        levels = levels_shown(len(masks), index, max_levels)
+        levels = _levels_shown(len(masks), index, max_levels)
         n_columns = min(len(levels), _IMAGES_IN_A_ROW)
         n_rows = -(-len(levels) // n_columns)
         ratio = shape[0] / shape[1]
@@ -415,20 +386,25 @@ class FeaturePathDisplay:
             for spine in panel.spines.values():
                 spine.set(color=VERMILLION if is_best else GREY, lw=1.6 if is_best else 0.5)
 
+    def _checked_shape(self, n_features: int) -> tuple[int, ...]:
+        shape = tuple(np.array(self.image_shape, ndmin=1).tolist())
+        are_sizes = all(isinstance(size, int) and size > 0 for size in shape)
+        if len(shape) not in (2, 3) or not are_sizes or math.prod(shape) != n_features:
+            raise ValueError(
+                "image_shape must be (height, width) or (height, width, channels) of "
+                f"{n_features} inputs, got {self.image_shape!r}."
+            )
+        return shape
+
     def _divide(self, ax: Any, n_rows: int, n_columns: int, **ratios: Any) -> np.ndarray:
-        """Axes within the place of the given ones; sets ``ax_``, ``axes_`` and ``figure_``."""
-        place = ax.get_subplotspec()
-        if place is None:
-            raise ValueError("ax is not one of a figure's subplots and cannot be divided.")
-        ax.set_axis_off()
-        grid = place.subgridspec(n_rows, n_columns, **ratios)
+        """Divide the given axes; sets ``ax_``, ``axes_`` and ``figure_``."""
+        self.axes_ = divide_axes(ax, n_rows, n_columns, "", **ratios)
         self.ax_, self.figure_ = ax, ax.figure
-        self.axes_ = np.array([self.figure_.add_subplot(cell) for cell in grid], dtype=object)
         return self.axes_
 
 
 def _find_selector(estimator: Any, caller: str) -> OBDFeatureSelector:
-    """The fitted selector inside pipelines and searches."""
+    """Find the fitted selector inside pipelines and searches."""
     given = estimator
     while not isinstance(estimator, OBDFeatureSelector):
         if isinstance(estimator, Pipeline):
@@ -446,15 +422,33 @@ def _find_selector(estimator: Any, caller: str) -> OBDFeatureSelector:
 
 
 def _scores_of(path: Any) -> tuple[np.ndarray, str]:
-    """Scores on validation data, or else the training objective."""
+    """Return scores on validation data, or else the training objective, and their name."""
     if "validation_score" in path:
         return path["validation_score"], "Validation score"
     return path["loss_after_retraining"], "Objective"
 
 
 def _show(panel: Any, mask: np.ndarray, aspect: str) -> Any:
-    """A mask as an image of two colours."""
+    """Show a mask as an image of two colours."""
     from matplotlib.colors import ListedColormap
 
     colours = ListedColormap([_DELETED, _LEFT])
     return panel.imshow(mask, cmap=colours, vmin=0, vmax=1, aspect=aspect, interpolation="nearest")
+
+
+def _evenly_spaced(n: int, most: int) -> list[int]:
+    """Return at most ``most`` of n indices, evenly spaced, the first and the last among them."""
+    return sorted({round(index) for index in np.linspace(0, n - 1, min(n, most))})
+
+
+def _levels_shown(n_levels: int, index: int | None, most: int) -> list[int]:
+    """Return at most ``most`` levels with the selected and the last one, without the dense one."""
+    first = 1 if n_levels > 1 else 0
+    levels = [first + place for place in _evenly_spaced(n_levels - first, most)]
+    if most == 1:
+        return [levels[-1] if index is None else index]
+    if index is not None and index not in levels:
+        # In the place of the nearest one; the last stays.
+        nearest = min(range(len(levels) - 1), key=lambda place: abs(levels[place] - index))
+        levels[nearest] = index
+    return sorted(levels)
