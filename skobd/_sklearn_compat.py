@@ -181,7 +181,7 @@ def accepts_sample_weight(scorer: Any) -> bool | None:
 
 
 def single_block(estimator: Any, caption: str) -> Any:
-    """What ``_sk_visual_block_`` of an estimator returns, with a line below its name."""
+    """Make the ``_sk_visual_block_`` of an estimator, with a line below its name."""
     return _VisualBlock(
         "single",
         estimator,
@@ -192,6 +192,6 @@ def single_block(estimator: Any, caption: str) -> Any:
 
 
 def parallel_block(name: str, estimator: Any) -> Any:
-    """What ``_sk_visual_block_`` of a meta-estimator returns."""
+    """Make the ``_sk_visual_block_`` of a meta-estimator."""
     title = f"{name}: {type(estimator).__name__}"
     return _VisualBlock("parallel", [estimator], names=[title], name_details=[str(estimator)])

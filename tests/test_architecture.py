@@ -278,3 +278,13 @@ def test_the_glossary_defines_its_words():
     words = re.findall(r"^\| (?!word|---)(.+?) \| \S", glossary, re.MULTILINE)
     assert {"saliency, predicted increase", "prunable", "recipe", "targets"} <= set(words)
     assert len(words) == len(set(words)) >= 15
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_docstrings_begin_with_a_sentence(name):
+    """With a verb or a noun phrase, and not as a fragment of one."""
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
+    for node in ast.walk(TREES[name]):
+        text = ast.get_docstring(node) if isinstance(node, documented) else None
+        fragment = r"(What|Of|That|Those|Which|Who|The same|The others)\b"
+        assert not re.match(fragment, text or ""), text

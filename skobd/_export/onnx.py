@@ -24,7 +24,7 @@ _LINKS = {"identity": "Identity", "logistic": "Sigmoid", "exp": "Exp"}
 
 
 class Converted(NamedTuple):
-    """What is converted.
+    """The values that a conversion starts from.
 
     Attributes
     ----------

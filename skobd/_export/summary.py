@@ -1,4 +1,4 @@
-"""What pruning has left of a network beside what there was, for people and programs to read."""
+"""A summary of a pruned network beside the dense one, for people and programs to read."""
 
 import html
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ _CELL = "padding: .15em .8em; text-align: "
 
 @dataclass(frozen=True, repr=False)
 class PruningSummary:
-    """What pruning has left of a network, beside the dense network that it was.
+    """Sizes of a pruned network beside those of the dense network that it was.
 
     Made by ``summary`` of the estimators. Printed it is a table, and notebooks show one;
     ``dataclasses.asdict`` gives the fields by name.
@@ -155,7 +155,7 @@ def summarise(
 
 
 def caption(pruned: PrunedNetwork, counts: tuple[int, int]) -> str:
-    """What pruning has left, in the one line that a diagram has room for."""
+    """Describe a network in the one line that a diagram has room for."""
     n_before, n_after = counts
     if pruned.mask.all():
         return f"nothing pruned, {n_before:,} weights"

@@ -1,1 +1,1 @@
-"""What the user holds: the estimators."""
+"""The estimators that the user holds."""

@@ -33,7 +33,7 @@ def _read(path: str, doc: str, assign: str = "") -> Any:
 
 
 class FittedAttributes:
-    """What can be read from a fitted estimator."""
+    """Attributes that can be read from a fitted estimator."""
 
     _fitted: Fitted
 
@@ -158,7 +158,7 @@ class FittedAttributes:
         return names[is_used]
 
     def _features(self, input_features: Any = None) -> tuple[NDArray[Any], Mask]:
-        """What the user calls the inputs, and whether predictions depend on them."""
+        """Return the user's names of the inputs, and whether predictions depend on them."""
         names, group_names = feature_names(self, input_features), self._fitted.group_names
         is_used = np.zeros(len(names), dtype=bool)
         is_used[self.used_features_] = True

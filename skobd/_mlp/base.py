@@ -1,4 +1,4 @@
-"""What the estimators share: they validate, call and store; the mathematics is elsewhere."""
+"""The base of the estimators: they validate, call and store; the mathematics is elsewhere."""
 
 import sys
 from numbers import Integral

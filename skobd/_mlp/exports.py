@@ -70,7 +70,7 @@ class Exports(FittedAttributes):
     _doc_link_template = API_PAGE
 
     def _sk_visual_block_(self) -> Any:
-        """What notebooks show of it, in pipelines and searches too."""
+        """Return the block that notebooks show, in pipelines and searches too."""
         text = ""
         if self.__sklearn_is_fitted__():
             text = caption(self._fitted.pruned, (self.n_weights_total_, self.n_weights_))

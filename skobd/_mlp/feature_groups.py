@@ -26,7 +26,7 @@ class FeatureGroups(NamedTuple):
 
 
 def groups_of_parameters(estimator: Any) -> FeatureGroups | None:
-    """What the parameter of an estimator, whose columns are known, asks for."""
+    """Resolve ``feature_groups`` of an estimator whose columns are known."""
     given = estimator.feature_groups
     if given is None:
         return None

@@ -1,4 +1,4 @@
-"""What training leaves behind: one immutable value from which every attribute is read."""
+"""The result of training: one immutable value from which every attribute is read."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields, replace
@@ -124,7 +124,7 @@ class Fitted:
         return fitted
 
     def recent(self) -> "Fitted":
-        """The same, of whose rounds and curves the last `N_KEPT` entries are kept.
+        """Keep the last `N_KEPT` entries of rounds and curves only.
 
         Every call that goes on with a network begins with it, so that the record is bounded
         however many calls there are.
@@ -132,7 +132,7 @@ class Fitted:
         return replace(self, rounds=self.rounds.recent(), state=self.state.recent())
 
     def without_optimizer(self) -> "Fitted":
-        """The same; further training begins with a fresh optimiser."""
+        """Forget the optimiser, so that further training begins with a fresh one."""
         return replace(self, state=replace(self.state, optimizer=None))
 
     @property
@@ -200,7 +200,7 @@ class Fitted:
 
     @classmethod
     def unpack(cls, packed: dict[str, Any]) -> "Fitted":
-        """What `pack` was called on."""
+        """Make the value again that `pack` was called on."""
         columns = packed["rounds"]
         rounds: Log[Round] = Log(
             _round(dict(zip(columns, values, strict=True)))
@@ -249,7 +249,7 @@ def history(rounds: Iterable[Round], granularity: str = "weight") -> dict[str, n
 
 
 def state_of(mlp: Any) -> TrainingState:
-    """What a fitted perceptron of scikit-learn has recorded of its training."""
+    """Read the training state of a fitted perceptron of scikit-learn."""
     scores = getattr(mlp, "validation_scores_", None) or []
     state = TrainingState(n_samples_seen=int(mlp.t_))
     return state.extended(getattr(mlp, "loss_curve_", []), [(np.nan, score) for score in scores])

@@ -44,7 +44,7 @@ def last_step_name(estimator: Any) -> str:
 
 
 def steps_before(estimator: Any) -> list[Pipeline]:
-    """What comes before the last step: a list of pipelines of transformers, mostly one or none."""
+    """Return the pipelines of transformers before the last step, mostly one or none."""
     return [
         outer[:-1]
         for outer, _, _ in _nested(estimator)

@@ -22,7 +22,7 @@ from .messages import about
 
 
 class Targets(Protocol):
-    """What a network predicts."""
+    """Kind of the values that a network predicts."""
 
     is_numeric: ClassVar[bool]
 

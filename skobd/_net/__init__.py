@@ -1,1 +1,1 @@
-"""What a network is, before any data."""
+"""Networks, before any data."""

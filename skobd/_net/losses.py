@@ -60,7 +60,7 @@ class Loss(NamedTuple):
         return float(losses.sum(dtype=np.float64))
 
     def value_and_gradient(self, raw: Array, Y: Array, sample_weight: Weights) -> float:
-        """The same sum; ``raw`` becomes its gradient."""
+        """Sum of the weighted losses; ``raw`` becomes its gradient."""
         value = self.value(raw, Y, sample_weight)
         raw -= Y
         if sample_weight is not None:

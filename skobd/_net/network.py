@@ -110,7 +110,7 @@ class Network:
         return theta
 
     def output_bound(self, theta: Array, largest_input: float) -> float:
-        """What no raw output exceeds in size if no input exceeds ``largest_input``."""
+        """Bound the size of raw outputs for inputs of at most ``largest_input``."""
         bound = largest_input
         for layer in self.layers(theta):
             # No activation function puts out more than its input, or 1.

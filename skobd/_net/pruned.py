@@ -115,7 +115,7 @@ class PrunedNetwork:
 
     @classmethod
     def unpack(cls, packed: dict[str, Any]) -> "PrunedNetwork":
-        """What `pack` was called on."""
+        """Make the value again that `pack` was called on."""
         network = Network(tuple(packed["layer_sizes"]), packed["activation"])
         mask = unpack_mask(packed["mask"], network.n_parameters)
         theta = np.zeros(network.n_parameters, dtype=packed["values"].dtype)

@@ -1,1 +1,1 @@
-"""What is deleted, and what follows."""
+"""Pruning: deletion, and what follows it."""

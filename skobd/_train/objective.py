@@ -138,19 +138,19 @@ class Objective:
         self._workspaces: list[Workspace] = []
 
     def with_alpha(self, alpha: float) -> "Objective":
-        """The same with another strength of the penalty."""
+        """Return the objective with another strength of the penalty."""
         if alpha == self.alpha:
             return self
         return self.replaced(alpha=alpha)
 
     def replaced(self, **changes: Any) -> "Objective":
-        """The same with other arguments."""
+        """Return the objective with other arguments."""
         names = ("network", "loss", "X", "Y", "sample_weight", "alpha", "sizes")
         own = {name: getattr(self, name) for name in (*names, "penalised_fraction")}
         return Objective(**own | changes)
 
     def thinned(self, n_rows: int) -> "Objective":
-        """The same over at most ``n_rows`` evenly spaced rows."""
+        """Return the objective over at most ``n_rows`` evenly spaced rows."""
         step = -(-self.n_samples // n_rows)
         if step == 1:
             return self

@@ -44,7 +44,7 @@ class LazyRows:
         return np.ascontiguousarray(self.base[places, which])
 
     def largest(self) -> float:
-        """What no entry exceeds in size."""
+        """Bound the size of the entries."""
         return largest(self.base)
 
     def source_indices(self, which: Any) -> Any:
@@ -62,7 +62,7 @@ def take_rows(X: Any, rows: NDArray[np.intp], max_copy_bytes: int = MAX_COPY_BYT
 
 
 def in_row_order(X: Any, max_copy_bytes: int = MAX_COPY_BYTES) -> Any:
-    """The same with rows that are, or become, contiguous and aligned."""
+    """Return the data with rows that are, or become, contiguous and aligned."""
     if not isinstance(X, np.ndarray) or (X.flags.c_contiguous and X.flags.aligned):
         return X
     return LazyRows(X) if X.nbytes > max_copy_bytes else _plain_copy(X)
@@ -93,7 +93,7 @@ def gather(X: Array | LazyRows, rows: Any, out: Array) -> None:
 
 
 def largest(X: Any) -> float:
-    """What no entry of an array, a sparse matrix or `LazyRows` exceeds in size."""
+    """Bound the size of the entries of an array, a sparse matrix or `LazyRows`."""
     if isinstance(X, LazyRows):
         return X.largest()
     values = X if isinstance(X, np.ndarray) else X.data

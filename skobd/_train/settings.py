@@ -38,7 +38,7 @@ def batch_size_of(batch_size: int | str) -> int:
 
 
 class Monitor(NamedTuple):
-    """What is told of training while it goes on.
+    """Callables that are told of training while it goes on.
 
     Attributes
     ----------

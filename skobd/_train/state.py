@@ -1,4 +1,4 @@
-"""What training leaves behind: curves, best values, the optimiser's moments."""
+"""The state of training: curves, best values, the optimiser's moments."""
 
 import copy
 from collections.abc import Iterable, Iterator, Sequence
@@ -63,7 +63,7 @@ _CURVES = ("loss_curve", "validation_loss_curve", "validation_scores")
 
 @dataclass(frozen=True)
 class TrainingState:
-    """What training has recorded so far, and what it needs to go on; never changed in place.
+    """Record of training so far, with all that it needs to go on; never changed in place.
 
     Attributes
     ----------
@@ -110,7 +110,7 @@ class TrainingState:
         )
 
     def recent(self) -> "TrainingState":
-        """The same, of whose curves the last `N_KEPT` entries are kept."""
+        """Keep the last `N_KEPT` entries of the curves only."""
         return replace(self, **{name: getattr(self, name).recent() for name in _CURVES})
 
     def forget_best(self) -> "TrainingState":
@@ -133,7 +133,7 @@ class TrainingState:
 
     @classmethod
     def unpack(cls, packed: dict[str, Any]) -> "TrainingState":
-        """What `pack` was called on."""
+        """Make the value again that `pack` was called on."""
         curves: dict[str, Any] = {name: Log(packed[name].tolist()) for name in _CURVES}
         optimizer = packed["optimizer"]
         if optimizer is not None:

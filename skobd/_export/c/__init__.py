@@ -147,7 +147,7 @@ def check_parameters(
 
 
 def of_columns(specification: Specification, used: list[int]) -> Specification:
-    """The same network for the columns ``used`` only."""
+    """Restrict the network to the columns ``used``."""
     places = {column: place for place, column in enumerate(used)}
     return replace(
         specification,

@@ -78,7 +78,7 @@ class Coded:
 
 
 def smallest(values: NDArray[np.int64]) -> NDArray[Any]:
-    """The same whole numbers in the smallest type that holds them, unsigned where it can be."""
+    """Store whole numbers in the smallest type that holds them, unsigned where it can be."""
     for kind in (np.uint8, np.int8, np.uint16, np.int16, np.int32):
         bounds = np.iinfo(kind)
         if bounds.min <= values.min(initial=0) and values.max(initial=0) <= bounds.max:
@@ -108,5 +108,5 @@ def indicators(specification: Specification) -> list[Indicator]:
 
 
 def codes(specification: Specification) -> NDArray[Any]:
-    """What the indicators compare columns with."""
+    """Return the codes that the indicators compare columns with."""
     return smallest(np.array([read.code for read in indicators(specification)], dtype=np.int64))

@@ -55,7 +55,7 @@ class _Folded(NamedTuple):
 
     @property
     def needed(self) -> FloatArray:
-        """What a unit of the sum of each unit is worth at least."""
+        """Return the least worth of one unit of each unit's sum."""
         largest = np.abs(self.weights).max(axis=0, initial=0)
         of_bias = np.where(largest > 0, _MOST_OF_A_BIAS, _LONE_BIAS)
         return np.maximum(largest / 127, np.abs(self.biases) / of_bias)
@@ -211,7 +211,7 @@ def _range(read: Affine, x: FloatArray, limit: int) -> tuple[int, float]:
 
 
 def _smooth_step(specification: Specification) -> FloatArray:
-    """What a step of the argument of tanh is worth, as an argument of the activation."""
+    """Return the worth of a step of tanh's argument, as an argument of the activation."""
     return np.full(1, _TANH_STEP * (2.0 if specification.activation == "logistic" else 1.0))
 
 

@@ -88,7 +88,7 @@ def _sum(reader: Reader) -> list[str]:
 
 
 def _sum_of(reader: Reader, form: str) -> list[str]:
-    """The same for weights that are stored in one form."""
+    """Write the sum over weights that are stored in one form."""
     weight = reader.read_at("weights", "weight++")
     cast = "(int32_t)" if reader.is_int else "(float)"
     words = {

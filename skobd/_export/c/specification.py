@@ -175,7 +175,7 @@ class Specification:
 
 
 def simplified(specification: Specification) -> Specification:
-    """The same network without unused inputs, equal ones merged, and `Affine` ones first.
+    """Drop unused inputs, merge equal ones, and put `Affine` ones first.
 
     A network whose output is a constant becomes one layer without inputs.
     """

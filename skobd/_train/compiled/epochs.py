@@ -54,7 +54,7 @@ def _loss_name(objective: Objective) -> str:
 
 
 class CompiledEpochs:
-    """What `DenseEpochs` does, to rounding, by functions that numba has compiled.
+    """Epochs as `DenseEpochs` makes them, to rounding, by functions that numba has compiled.
 
     Each thread runs a compiled function without the interpreter's lock; they wait for one another
     there, so that numba's own threads, which a fork or a second fit can break, are never started.

@@ -51,7 +51,7 @@ compiled_sum = njit(**_COMPILE, fastmath={"contract", "reassoc"})
 
 
 class Shape(NamedTuple):
-    """What stays the same over all steps; arrays of int have an entry for every layer matrix.
+    """Numbers that stay the same over all steps; arrays of int have an entry for every layer matrix.
 
     Attributes
     ----------
@@ -426,7 +426,7 @@ def exponentials(loss, raw):
 
 @compiled
 def loss_from_raw(loss, raw, Y, i, k):
-    """What of the loss of row ``i`` is computed from the raw output, which softmax centres.
+    """Return the part of row ``i``'s loss that comes from the raw output, which softmax centres.
 
     Its targets are row ``k`` of ``Y``.
     """
@@ -476,7 +476,7 @@ def loss_from_prediction(loss, p, Y, i, k, weight):
 
 @compiled
 def inputs_of(shape, arrays, layer, start, stop):
-    """What a layer takes for the rows ``start`` to ``stop`` of a batch."""
+    """Return the inputs of a layer for the rows ``start`` to ``stop`` of a batch."""
     fan_in, n_rows = shape.fan_in[layer], stop - start
     if layer == 0:
         return matrix(arrays.inputs, start * fan_in, n_rows, fan_in)
@@ -485,7 +485,7 @@ def inputs_of(shape, arrays, layer, start, stop):
 
 @compiled
 def outputs_of(shape, array, layer, start, stop):
-    """The same of what it gives, in an array of activations or deltas."""
+    """Return the outputs of a layer for these rows, in an array of activations or deltas."""
     fan_out = shape.fan_out[layer]
     return matrix(array, shape.buffers[layer] + start * fan_out, stop - start, fan_out)
 
