@@ -39,7 +39,7 @@ _IMAGES_IN_A_ROW = 4
 
 
 class FeaturePathDisplay:
-    """Which inputs are left at each level of a path, and the score there.
+    """Inputs that are left at each level of a path, and the score there.
 
     A table with one row for each input, the longest surviving at the top, under the curve of the
     score; or, with ``image_shape``, a mask over the pixels for each level. Build it with

@@ -121,7 +121,7 @@ def _cover(covers: Table, n_literals: NDArray[np.intp]) -> list[int]:
 
 
 def _predicted(described: Described, loss: Loss, terms: list[Input], rows: Any) -> Table:
-    """Which classes, or labels, are predicted for each row of values of the terms."""
+    """Predict classes, or labels, for each row of values of the terms."""
     pruned = described.pruned
     Z = np.zeros((len(rows), len(described.inputs)), dtype=pruned.theta.dtype)
     for index in pruned.used_inputs:

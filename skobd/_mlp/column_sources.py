@@ -1,4 +1,4 @@
-"""Which columns of a table the outputs of a fitted transformer are made of."""
+"""Columns of a table that the outputs of a fitted transformer are made of."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

@@ -101,7 +101,7 @@ class PruningPath(Bunch):
         return replace_last(self["estimator"], mlp)
 
     def input_masks(self) -> np.ndarray:
-        """Which inputs of the network have weights left.
+        """Return which inputs of the network have weights left.
 
         Returns
         -------

@@ -38,7 +38,7 @@ class Survivors:
         self.scatter()
 
     def within(self, chunk: slice) -> slice:
-        """Which of the survivors lie in a chunk of ``theta``."""
+        """Return the survivors that lie in a chunk of ``theta``."""
         if self.positions is None:
             return chunk
         start, stop = np.searchsorted(self.positions, (chunk.start, chunk.stop))

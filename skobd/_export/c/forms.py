@@ -1,4 +1,4 @@
-"""Which weights of a layer are stored: index forms, each a row of a table.
+"""Index forms, which say which weights of a layer are stored: each a row of a table.
 
 Weights are stored unit by unit in ascending order of their inputs. All forms write to one stream
 of bytes; those that count have the number of weights of each unit in another one.

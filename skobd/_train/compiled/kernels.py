@@ -51,7 +51,7 @@ compiled_sum = njit(**_COMPILE, fastmath={"contract", "reassoc"})
 
 
 class Shape(NamedTuple):
-    """Numbers that stay the same over all steps; arrays of int have an entry for every layer matrix.
+    """Numbers that stay the same over all steps; arrays of int have an entry for each layer.
 
     Attributes
     ----------
@@ -455,7 +455,7 @@ def loss_from_raw(loss, raw, Y, i, k):
 
 @compiled
 def loss_from_prediction(loss, p, Y, i, k, weight):
-    """The others; the row of ``p`` becomes the gradient of the weighted loss."""
+    """Return the other part of row ``i``'s loss; the row of ``p`` becomes its weighted gradient."""
     T = p.dtype.type
     value, scale = 0.0, T(1)
     if loss == MULTINOMIAL_LOG_LOSS:
