@@ -134,7 +134,7 @@ def _predicted(described: Described, loss: Loss, terms: list[Input], rows: Any) 
 
 
 def _possible(terms: list[Input], rows: Any) -> Table:
-    """Which rows can occur: no column has two values, and none has no value."""
+    """Return which rows can occur: no column has two values, and none has no value."""
     is_possible = np.ones(len(rows), dtype=bool)
     columns: dict[tuple[str, int], list[int]] = {}
     for place, term in enumerate(terms):
