@@ -15,7 +15,10 @@ FOLDER = Path(__file__).parent / "device_c"
 AVR_CHIPS = {"atmega328p": (32_768, 2_048), "atmega2560": (262_144, 8_192)}
 CORTEX = ("cortex-m0", "cortex-m3")
 # The linker would not say by how much a program is too large.
-_NO_LIMITS = [f"-Wl,--defsym=__{kind}_REGION_LENGTH__=0x{n}" for kind, n in (("TEXT", "800000"), ("DATA", "ff00"))]
+_NO_LIMITS = [
+    "-Wl,--defsym=__TEXT_REGION_LENGTH__=0x800000",
+    "-Wl,--defsym=__DATA_REGION_LENGTH__=0xff00",
+]
 SIMAVR_HEADERS = Path("/usr/include/simavr")
 # QEMU takes each instruction for 2^6 ns, and the board's timer ticks at 25 MHz.
 _TICKS_PER_INSTRUCTION = 64 * 25e-3
@@ -120,12 +123,11 @@ def _on_avr(program: Program, folder: str) -> Measured:
         program = replace(program, rows=np.float32(program.rows))
     program.save(folder)
     for chip, (n_flash, n_ram) in AVR_CHIPS.items():
-        compiler = "avr-g++" if program.is_cpp else "avr-gcc"
         source = str(FOLDER / "avr.c")
-        command = [compiler, f"-mmcu={chip}", *program.options, *_NO_LIMITS, "-I.", source]
+        command = ["avr-gcc", f"-mmcu={chip}", *program.options, *_NO_LIMITS, "-I.", source]
         linked = _run([*command, "-o", "avr.elf", "-lm"], folder)
         if linked.returncode:
-            if "relocation truncated" not in linked.stderr:
+            if not re.search(r"relocation truncated|size of array .* is too large", linked.stderr):
                 raise RuntimeError(f"{' '.join(command)}\n{linked.stderr[-2000:]}")
             continue
         flash, static = _sizes("avr-size", "avr.elf", folder)
@@ -134,7 +136,7 @@ def _on_avr(program: Program, folder: str) -> Measured:
         result = Measured(chip, flash, static)
         if not can_simulate_avr():
             return result
-        if _simulate_avr(program, result, folder) and static + result.stack <= n_ram:
+        if _simulate_avr(program, result, folder) and static + result.stack < n_ram:
             return result
     return Measured("none", flash)
 
@@ -161,10 +163,9 @@ def _simulate_avr(program: Program, result: Measured, folder: str) -> bool:
 
 def _on_cortex(program: Program, folder: str, cpu: str) -> Measured:
     program.save(folder)
-    compiler = "arm-none-eabi-g++" if program.is_cpp else "arm-none-eabi-gcc"
     options = [f"-mcpu={cpu}", "-mthumb", "--specs=nano.specs", "--specs=nosys.specs"]
     options += ["-nostartfiles", "-T", str(FOLDER / "arm.ld"), "-I."]
-    command = [compiler, *options, *program.options, str(FOLDER / "arm.c"), "-o"]
+    command = ["arm-none-eabi-gcc", *options, *program.options, str(FOLDER / "arm.c"), "-o"]
     for elf, more in (("arm.elf", []), ("simulated.elf", ["-DSIMULATED"])):
         linked = _run([*command, elf, *more, "-lm"], folder)
         if linked.returncode:

@@ -1,5 +1,6 @@
 """Models in C for device.py: skobd, emlearn, m2cgen and micromlgen."""
 
+import copy
 import importlib
 import itertools
 from collections.abc import Callable, Iterator
@@ -9,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from _common import load_dataset, preprocessor
 from _device import Program
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.tree import DecisionTreeClassifier
@@ -82,21 +83,22 @@ def dense_network(name: str, seed: int, data_dir: str | None) -> OBDMLPClassifie
     return OBDMLPClassifier(prune_fraction=0, random_state=seed).fit(X, task.y)
 
 
-def small_pipeline(task: Task, seed: int, n_weights: int) -> Pipeline:
-    """The recipe for size: a wide start, a cosine rate, and many rounds."""
-    n_inputs = task.preprocessor.fit_transform(task.X).shape[1]
-    n_outputs = 1 if task.y.max() == 1 else task.y.max() + 1
-    total = n_inputs * 200 + 200 * 200 + 200 * n_outputs
+def small_pipelines(task: Task, seed: int, sizes: list[int]) -> Iterator[Pipeline]:
+    """The recipe for size, a wide start and a cosine rate, pruned to one size after the other."""
+    scaler = clone(task.preprocessor)
+    X = scaler.fit_transform(task.X)
     network = OBDMLPClassifier(
         (200, 200),
         learning_rate="cosine",
         learning_rate_init=0.01,
         max_iter=100,
-        prune_fraction=1 - n_weights / total,
-        n_rounds=10,
+        prune_fraction=0,
         random_state=seed,
-    )
-    return make_pipeline(task.preprocessor, network).fit(task.X, task.y)
+    ).fit(X, task.y)
+    total = network.n_weights_
+    for n_rounds, n_weights in zip((8, 2, 2, 2), sizes, strict=True):
+        network.prune(X, task.y, prune_fraction=1 - n_weights / total, n_rounds=n_rounds)
+        yield make_pipeline(scaler, copy.deepcopy(network))
 
 
 def of_skobd(model: str, pipeline: Pipeline, task: Task) -> Iterator[Candidate]:
@@ -113,14 +115,15 @@ def of_skobd(model: str, pipeline: Pipeline, task: Task) -> Iterator[Candidate]:
 
 
 def skobd_models(task: Task, seed: int, data_dir: str | None) -> Iterator[Candidate]:
-    """The default fit, and the recipe for size at half of its weights.
+    """The default fit, and the recipe for size at four times to half of its weights.
 
     On optdigits the default network is also pruned to as many weights as the target names.
     """
     pipeline = default_pipeline(task.name, seed, data_dir)
     yield from of_skobd("default", pipeline, task)
-    n_weights = pipeline[-1].n_weights_ // 2
-    yield from of_skobd("for size", small_pipeline(task, seed, n_weights), task)
+    sizes = [int(factor * pipeline[-1].n_weights_) for factor in (4, 2, 1, 0.5)]
+    for small in small_pipelines(task, seed, sizes):
+        yield from of_skobd("for size", small, task)
     if task.name == "optdigits":
         network = OBDMLPClassifier(prune_fraction=1 - N_DIGITS_WEIGHTS / 7400, random_state=seed)
         smaller = make_pipeline(task.preprocessor, network).fit(task.X, task.y)

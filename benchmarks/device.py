@@ -8,13 +8,13 @@ Each model predicts from the raw columns of six sets (at most 4 000 rows to trai
 beforehand, and its trees on rows in 16 bits; m2cgen and micromlgen on floats. A program is linked
 with all that it needs and runs in a simulator, on an ATmega328P where it fits, else on an
 ATmega2560, and on Cortex-M0 and M3, whose instructions are counted instead of cycles. What is not
-installed is named and left out: avr-gcc, simavr, arm-none-eabi-gcc, QEMU, emlearn, m2cgen,
+installed is named and left out: avr-gcc, simavr, arm-none-eabi-gcc, QEMU, emlearn, m2cgen and
 micromlgen.
 
-At equal accuracy a network is compared with the smallest of emlearn's forests that predict the test
-rows as well, or with the most accurate one where none does. Of 30 forests (3 to 50 trees of 8 to 128
-leaves, majority votes or proportions in 8 bits) those are compiled that are more accurate on the
-test rows than every smaller one, so the choice favours forests.
+At equal accuracy a network is compared with the smallest of emlearn's forests that predict the
+test rows as well, or with the most accurate one where none does. Of 30 forests (3 to 50 trees of 8
+to 128 leaves, majority votes or proportions in 8 bits) those are compiled that are more accurate on
+the test rows than every smaller one, so the choice favours forests.
 """
 
 import importlib.util
@@ -176,7 +176,7 @@ def at_least(target: str, bound: float, ratios: Any) -> list[tuple]:
     return [(target, bound, measured, "yes" if mean >= bound else "NO")]
 
 
-# Kinds of models, by how their names begin and end, with their markers; forests are joined by a line.
+# Names of models, markers and colours; forests are joined by a line.
 MARKERS = {
     "skobd, integers": (r"^skobd.*int$", "o", "C3"),
     "skobd, floats": (r"^skobd.*float$", "o", "C1"),

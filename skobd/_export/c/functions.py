@@ -1,7 +1,7 @@
 """Functions of the C code as text; ``@`` begins all names."""
 
 from .coded import affine_inputs, indicators
-from .fragments import FIXED, FLOAT_ACTIVATIONS, SCALED, SHORT, TANH
+from .fragments import ADDED, FIXED, FLOAT_ACTIVATIONS, SCALED, SHORT, TANH
 from .layers import run
 from .reader import Reader, indent
 from .text import number
@@ -14,6 +14,7 @@ def functions_of(reader: Reader) -> list[str]:
         found.append(SHORT)
     if reader.is_int:
         found += [FIXED] * bool(reader.specification.inputs)
+        found += [ADDED] * reader.has_weights
         found.append(SCALED.format(saturation=int(reader.coded.settings["saturation"])))
     if reader.specification.inputs:
         found.append(inputs(reader))
