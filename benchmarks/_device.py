@@ -156,9 +156,11 @@ def _simulate_avr(program: Program, result: Measured, folder: str) -> bool:
     rows = [str(len(program.rows)), "rows.bin"]
     arguments = ["avr.elf", result.chip, x, n_bytes, out, end, *rows]
     ran = _run([str(simulator), *arguments], folder)
-    if ran.returncode != 4:
-        _read(program, result, ran, 1)
-    return ran.returncode != 4
+    # 4: it crashed; 3: it began again, and asked for more rows than there are.
+    if ran.returncode in (3, 4):
+        return False
+    _read(program, result, ran, 1)
+    return True
 
 
 def _on_cortex(program: Program, folder: str, cpu: str) -> Measured:

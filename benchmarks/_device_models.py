@@ -96,7 +96,7 @@ def small_pipelines(task: Task, seed: int, sizes: list[int]) -> Iterator[Pipelin
         random_state=seed,
     ).fit(X, task.y)
     total = network.n_weights_
-    for n_rounds, n_weights in zip((8, 2, 2, 2), sizes, strict=True):
+    for n_rounds, n_weights in zip((8, 2, 2, 2, 2), sizes, strict=True):
         network.prune(X, task.y, prune_fraction=1 - n_weights / total, n_rounds=n_rounds)
         yield make_pipeline(scaler, copy.deepcopy(network))
 
@@ -115,15 +115,16 @@ def of_skobd(model: str, pipeline: Pipeline, task: Task) -> Iterator[Candidate]:
 
 
 def skobd_models(task: Task, seed: int, data_dir: str | None) -> Iterator[Candidate]:
-    """The default fit, and the recipe for size at four times to half of its weights.
+    """The default fit, and the recipe for size at twice to an eighth of its weights.
 
     On optdigits the default network is also pruned to as many weights as the target names.
     """
     pipeline = default_pipeline(task.name, seed, data_dir)
     yield from of_skobd("default", pipeline, task)
-    sizes = [int(factor * pipeline[-1].n_weights_) for factor in (4, 2, 1, 0.5)]
-    for small in small_pipelines(task, seed, sizes):
-        yield from of_skobd("for size", small, task)
+    factors = {"2": 2, "1": 1, "1/2": 0.5, "1/4": 0.25, "1/8": 0.125}
+    sizes = [int(factor * pipeline[-1].n_weights_) for factor in factors.values()]
+    for factor, small in zip(factors, small_pipelines(task, seed, sizes), strict=True):
+        yield from of_skobd(f"for size x {factor}", small, task)
     if task.name == "optdigits":
         network = OBDMLPClassifier(prune_fraction=1 - N_DIGITS_WEIGHTS / 7400, random_state=seed)
         smaller = make_pipeline(task.preprocessor, network).fit(task.X, task.y)
