@@ -44,11 +44,12 @@ def inputs(reader: Reader) -> str:
 
 
 def _integer_affine(reader: Reader, column: str) -> list[str]:
-    missing, centre = reader.read("missing", "k"), reader.read("centres", "k")
-    lines = [
-        f"        int32_t v = @fixed(x[{column}], {reader.read('exponents', 'k')});",
-        f"        v = v == @MISSING ? {missing} : v - {centre};",
-    ]
+    centre = reader.read("centres", "k")
+    lines = [f"        int32_t v = @fixed(x[{column}], {reader.read('exponents', 'k')});"]
+    if "missing" in reader.coded.values:
+        lines.append(f"        v = v == @MISSING ? {reader.read('missing', 'k')} : v - {centre};")
+    else:
+        lines.append(f"        v = (v == @MISSING ? 0 : v) - {centre};")
     for name, sign in (("low", "<"), ("high", ">")):
         bound = reader.read(name, "k")
         lines += [f"        if (v {sign} {bound})", f"            v = {bound};"]
