@@ -1,5 +1,6 @@
 """The compiled C code computes what its emulation does, whatever the network."""
 
+import re
 import shutil
 import subprocess
 from dataclasses import replace
@@ -28,7 +29,7 @@ from skobd._export.c.forms import FORMS
 from skobd._export.c.integers import MOST_OF_A_SUM, integer_network, largest_sum
 from skobd._export.c.size import code_bytes, constant_bytes
 from skobd._export.c.specification import ACTIVATIONS, KINDS, Affine, Layer, Specification
-from skobd._export.c.write import write
+from skobd._export.c.write import clear_rows, write
 from skobd._net.activations import ACTIVATIONS as NET_ACTIVATIONS
 from skobd._net.losses import LOSSES
 
@@ -374,3 +375,53 @@ def test_bytes_of_instructions_are_about_those_of_an_avr(arithmetic, tmp_path):
         flash = int(listed.stdout.splitlines()[1].split()[0])
         errors.append((constant_bytes(coded) + code_bytes(coded)) / flash - 1)
     assert np.median(np.abs(errors)) < 0.1
+
+
+@pytest.mark.skipif(not shutil.which("arm-none-eabi-gcc"), reason="there is no arm-none-eabi-gcc")
+@pytest.mark.parametrize("arithmetic", ["int", "float"])
+def test_cortex_m_compiles_as_strictly(arithmetic, tmp_path):
+    source, target = tmp_path / "code.c", str(tmp_path / "code.o")
+    for name, coded in list(networks(arithmetic).items())[:20]:
+        source.write_text(write(coded, name, "0", [], None))
+        for options in (["-mcpu=cortex-m0", "-Os"], ["-mcpu=cortex-m4", "-O2"]):
+            command = ["arm-none-eabi-gcc", *STRICT, *options, "-mthumb", "-c", str(source)]
+            subprocess.run([*command, "-o", target], check=True)
+
+
+SELF_TEST_ON_AVR = """
+#undef main
+int main(void)
+{{
+    int n_wrong = {name}_self_test();
+    UCSR0B = 1 << TXEN0;
+    UDR0 = (uint8_t)('0' + (n_wrong > 9 ? 9 : n_wrong));
+    UDR0 = '\\n';
+    cli();
+    sleep_mode(); /* which ends the simulation */
+    return 0;
+}}
+"""
+
+
+@pytest.mark.skipif(
+    not (shutil.which("avr-gcc") and shutil.which("simavr")), reason="there is no simavr"
+)
+@pytest.mark.parametrize("arithmetic", ["int", "float"])
+def test_self_test_passes_in_an_avr(arithmetic, tmp_path):
+    """Products are written in assembler there."""
+    source, program = tmp_path / "code.c", tmp_path / "code.elf"
+    for seed in range(6):
+        specification = random_specification(seed, n_columns=17, n_outputs=5, kind="multiclass")
+        coded, name = coded_as(specification, arithmetic), f"net{seed}"
+        rows = clear_rows(coded, random_rows(seed, 17), 8)
+        text = write(coded, name, "0", [], rows)
+        heads = "#include <avr/io.h>\n#include <avr/interrupt.h>\n#include <avr/sleep.h>\n"
+        text = f"{heads}#define {name}_SELF_TEST\n#define main {name}_self_test\n{text}"
+        source.write_text(text + SELF_TEST_ON_AVR.format(name=name))
+        command = ["avr-gcc", "-mmcu=atmega2560", "-std=c99", "-Os", str(source), "-lm"]
+        subprocess.run([*command, "-o", str(program)], check=True)
+        ran = subprocess.run(
+            ["simavr", "-m", "atmega2560", "-f", "16000000", str(program)],
+            capture_output=True, text=True, check=False, timeout=300,
+        )  # fmt: skip
+        assert re.search(r"^\W*(?:\[32m)?0\.", ran.stdout + ran.stderr, re.MULTILINE), ran

@@ -85,10 +85,9 @@ def _integer_inputs(coded: Coded, X: Rows) -> Integers:
     n = len(affine_inputs(coded.specification))
     q = np.empty(x.shape, dtype=np.int64)
     raw = fixed(x[:, :n], values["exponents"].astype(np.int64))
-    centres, low, high, missing = (
-        values[name].astype(np.int64) for name in ("centres", "low", "high", "missing")
-    )
-    q[:, :n] = np.where(raw == _MISSING, missing, np.clip(raw - centres, low, high))
+    centres, low, high = (values[name].astype(np.int64) for name in ("centres", "low", "high"))
+    missing = values["missing"].astype(np.int64) if "missing" in values else -centres
+    q[:, :n] = np.clip(np.where(raw == _MISSING, missing, raw - centres), low, high)
     raw = fixed(x[:, n:], np.zeros(1, dtype=np.int64))
     takes = np.array([read.takes_missing for read in indicators(coded.specification)], dtype=bool)
     is_one = (raw == values["codes"]) | ((raw == _MISSING) & takes)

@@ -66,6 +66,33 @@ static int16_t @scaled(int32_t sum, uint8_t factor, uint8_t shift)
         size = {saturation};
     return sum < 0 ? (int16_t)-(int16_t)size : (int16_t)size;
 }}"""
+ADDED = """\
+/* sum + weight * value. */
+static inline int32_t @added(int32_t sum, int8_t weight, int16_t value)
+{
+#ifdef __AVR_HAVE_MUL__ /* whose compilers call a function that multiplies 16 bits by 16 */
+    int8_t sign;
+    __asm__(
+        "mulsu %[weight], %A[value]\\n\\t"
+        "sbc %[sign], %[sign]\\n\\t"
+        "add %A[sum], r0\\n\\t"
+        "adc %B[sum], r1\\n\\t"
+        "adc %C[sum], %[sign]\\n\\t"
+        "adc %D[sum], %[sign]\\n\\t"
+        "muls %[weight], %B[value]\\n\\t"
+        "sbc %[sign], %[sign]\\n\\t"
+        "add %B[sum], r0\\n\\t"
+        "adc %C[sum], r1\\n\\t"
+        "adc %D[sum], %[sign]\\n\\t"
+        "clr r1"
+        : [sum] "+r"(sum), [sign] "=&r"(sign)
+        : [weight] "a"(weight), [value] "a"(value)
+        : "r0");
+    return sum;
+#else
+    return sum + (int32_t)weight * value;
+#endif
+}"""
 TANH = """\
 /* Lines between the entries of a table; {steps} steps of z are worth 1. */
 static int16_t @activation(int16_t z)
@@ -86,10 +113,10 @@ FLOAT_ACTIVATIONS = {
     "tanh": "    return (float)tanhf(z);",
     "logistic": "    return 1.0f / (1.0f + (float)expf(-z));",
 }
-# How the weights of a unit are found, by index form.
+# How the weights of a unit are found, by index form; ADD adds the product of the next weight.
 SUMS = {
-    "dense": ["for (k = 0; k < N_IN; k++)", "    sum += PRODUCTin[k];"],
-    "list": ["for (k = COUNT; k > 0; k--)", "    sum += PRODUCTin[@READ8(index++)];"],
+    "dense": ["for (k = 0; k < N_IN; k++)", "    ADD(in[k]);"],
+    "list": ["for (k = COUNT; k > 0; k--)", "    ADD(in[@READ8(index++)]);"],
     "gaps8": [
         "PLACE at = 0;",
         "for (k = COUNT; k > 0; k--) {",
@@ -98,7 +125,7 @@ SUMS = {
         "        gap = @READ8(index++);",
         "        at = (PLACE)(at + gap);",
         "    } while (gap == 255);",
-        "    sum += PRODUCTin[at++];",
+        "    ADD(in[at++]);",
         "}",
     ],
     "gaps4": [
@@ -113,16 +140,16 @@ SUMS = {
         "        n_bits ^= 1;",
         "        at = (PLACE)(at + gap);",
         "    } while (gap == 15);",
-        "    sum += PRODUCTin[at++];",
+        "    ADD(in[at++]);",
         "}",
     ],
     "mask": [
-        "for (k = 0; k < N_IN; k = (uint16_t)(k + 8)) {",
+        "for (k = 0; k < N_IN; k = (MASK)(k + 8)) {",
         "    uint8_t bits = @READ8(index++);",
         "    const VALUE *at = in + k;",
         "    for (; bits; bits = (uint8_t)(bits >> 1), at++)",
         "        if (bits & 1)",
-        "            sum += PRODUCT*at;",
+        "            ADD(*at);",
         "}",
     ],
 }

@@ -1,7 +1,7 @@
 """Functions of the C code as text; ``@`` begins all names."""
 
 from .coded import affine_inputs, indicators
-from .fragments import FIXED, FLOAT_ACTIVATIONS, SCALED, SHORT, TANH
+from .fragments import ADDED, FIXED, FLOAT_ACTIVATIONS, SCALED, SHORT, TANH
 from .layers import run
 from .reader import Reader, indent
 from .text import number
@@ -14,6 +14,7 @@ def functions_of(reader: Reader) -> list[str]:
         found.append(SHORT)
     if reader.is_int:
         found += [FIXED] * bool(reader.specification.inputs)
+        found += [ADDED] * reader.has_weights
         found.append(SCALED.format(saturation=int(reader.coded.settings["saturation"])))
     if reader.specification.inputs:
         found.append(inputs(reader))
@@ -43,11 +44,12 @@ def inputs(reader: Reader) -> str:
 
 
 def _integer_affine(reader: Reader, column: str) -> list[str]:
-    missing, centre = reader.read("missing", "k"), reader.read("centres", "k")
-    lines = [
-        f"        int32_t v = @fixed(x[{column}], {reader.read('exponents', 'k')});",
-        f"        v = v == @MISSING ? {missing} : v - {centre};",
-    ]
+    centre = reader.read("centres", "k")
+    lines = [f"        int32_t v = @fixed(x[{column}], {reader.read('exponents', 'k')});"]
+    if "missing" in reader.coded.values:
+        lines.append(f"        v = v == @MISSING ? {reader.read('missing', 'k')} : v - {centre};")
+    else:
+        lines.append(f"        v = (v == @MISSING ? 0 : v) - {centre};")
     for name, sign in (("low", "<"), ("high", ">")):
         bound = reader.read(name, "k")
         lines += [f"        if (v {sign} {bound})", f"            v = {bound};"]

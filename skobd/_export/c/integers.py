@@ -186,11 +186,12 @@ def _inputs(specification: Specification, X: Rows, limit: int) -> tuple[Values, 
     values: Values = {
         "exponents": exponents.astype(np.int8),
         "centres": smallest(centres),
-        "missing": in_steps([np.clip(r.missing or 0.0, r.low, r.high) for r in affine]),
         "low": in_steps([read.low for read in affine]),
         "high": in_steps([read.high for read in affine]),
         "codes": codes(specification),
     }
+    if any(read.missing is not None for read in affine):
+        values["missing"] = in_steps([np.clip(r.missing or 0.0, r.low, r.high) for r in affine])
     return values, steps, zeros
 
 

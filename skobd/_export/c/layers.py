@@ -1,5 +1,7 @@
 """The function that computes the raw outputs, layer by layer; ``@`` begins all names."""
 
+import re
+
 from .fragments import SUMS
 from .reader import Reader, indent
 
@@ -90,17 +92,21 @@ def _sum(reader: Reader) -> list[str]:
 def _sum_of(reader: Reader, form: str) -> list[str]:
     """Write the sum over weights that are stored in one form."""
     weight = reader.read_at("weights", "weight++")
-    cast = "(int32_t)" if reader.is_int else "(float)"
+    cast = "" if reader.type_of("weights") == "float" else "(float)"
+    add = rf"sum = @added(sum, {weight}, \1);" if reader.is_int else rf"sum += {cast}{weight} * \1;"
+    # Steps of 8 end beyond the inputs.
+    of_mask = "uint_fast8_t" if max(reader.sizes[:-1]) <= 248 else "uint16_t"
     words = {
-        "PRODUCT": f"{'' if reader.type_of('weights') == 'float' else cast}{weight} * ",
         "COUNT": reader.read_at("counts", "count++") if "counts" in reader.tables else "",
         "N_IN": "n_in" if len(reader.sizes) > 2 else str(reader.sizes[0]),
         "PLACE": reader.count,
         "VALUE": reader.value,
+        "MASK": of_mask,
     }
-    counters = {"dense": reader.count, "mask": "uint16_t"}
+    counters = {"dense": reader.count, "mask": of_mask}
     counter = counters[form] if form in counters else reader.type_of("counts")
     lines = [f"{counter} k;", *SUMS[form]]
+    lines = [re.sub(r"ADD\((.*)\);", add, line) for line in lines]
     for word, text in words.items():
         lines = [line.replace(word, text) for line in lines]
     return lines
