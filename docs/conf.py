@@ -61,6 +61,7 @@ autosummary_context = {
         "FeaturePathDisplay": "selecting_features",
         "PruningSummary": "small_and_fast",
         "register_onnx_converters": "out_of_python",
+        "to_c": "on_a_microcontroller",
     }
 }
 autodoc_typehints = "none"
