@@ -14,7 +14,7 @@ import itertools
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from contextvars import copy_context
 from functools import lru_cache, partial
@@ -102,9 +102,11 @@ def _run_together(
     """Have the team do the tasks; raises the first error when all have ended."""
     assert _local.team is not None
     submit = _local.team.executor.submit
-    # A context has NumPy's treatment of overflow; it lets in one thread at a time.
-    futures = [submit(copy_context().run, task) for task in tasks]
+    futures: list[Future[Any]] = []
     try:
+        for task in tasks:
+            # A context has NumPy's treatment of overflow; it lets in one thread at a time.
+            futures.append(submit(copy_context().run, task))
         wait(futures, return_when=FIRST_EXCEPTION)
     finally:
         for future in futures:
@@ -132,9 +134,12 @@ class _Team:
         self._executor = None
 
     def close(self) -> None:
-        """End the threads."""
+        """End the threads, also if an interrupt comes meanwhile."""
         if self._executor is not None:
-            self._executor.shutdown()
+            try:
+                self._executor.shutdown(wait=False)
+            finally:
+                self._executor.shutdown()
 
 
 class _Local(threading.local):

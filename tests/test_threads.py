@@ -13,6 +13,7 @@ import pytest
 from joblib import Parallel, delayed
 from sklearn.datasets import make_classification
 from threadpoolctl import ThreadpoolController, threadpool_limits
+from waiting import wait_until
 
 from skobd import OBDMLPClassifier
 from skobd._chunks import count_chunks, row_blocks, split_evenly
@@ -354,14 +355,6 @@ class TestFork:
                     assert self.in_child(lambda: blas_threads() == before)
             finally:
                 stop.set()
-
-
-def wait_until(condition):
-    for _ in range(2000):
-        if condition():
-            return True
-        time.sleep(0.005)
-    return False
 
 
 @pytest.mark.parametrize("error", [ArithmeticError, KeyboardInterrupt, SystemExit])

@@ -87,11 +87,11 @@ def export_text(
     >>> X, y = load_iris(as_frame=True, return_X_y=True)
     >>> mlp = OBDMLPClassifier((), solver="lbfgs", alpha=1, prune_fraction=0.6, random_state=0)
     >>> model = make_pipeline(StandardScaler(), mlp).fit(X, y == 0)
-    >>> print(export_text(model, class_names=["other", "setosa"], decimals=1))
+    >>> print(export_text(model, class_names=["other", "setosa"], decimals=0))
     score = (
-        - 1.1 * petal length (cm)
-        - 2.2 * petal width (cm)
-        + 4.6
+        - 1 * petal length (cm)
+        - 2 * petal width (cm)
+        + 4
     )
     probability of setosa = 1 / (1 + exp(-score))
     predicted: setosa where score > 0, else other

@@ -235,5 +235,5 @@ class TestOnnxOfASearch:
         model = OBDMLPClassifier((4,), solver="lbfgs", max_iter=5)
         register_onnx_converters()
         for search in (self.search(model), self.search(model, refit=False).fit(*data)):
-            with pytest.raises(ValueError, match="best_estimator_ is converted: call fit, with"):
+            with pytest.raises(ValueError, match="as its best_estimator_: call fit"):
                 skl2onnx.to_onnx(search, data[0][:1])

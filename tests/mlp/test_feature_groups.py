@@ -315,7 +315,7 @@ def test_bad_groups(kind, groups, error, match, table, monkeypatch):
     new = clone(make(kind, granularity="feature", feature_groups=groups))
     before = params_and_state(fitted), params_and_state(new)
     # Nothing is trained before groups are looked at.
-    monkeypatch.setattr("skobd._prune.recipe.solve", None)
+    monkeypatch.setattr("skobd._mlp.run.prune", None)
     for call in (
         lambda: fitted.fit(X, y),
         lambda: fitted.prune(X, y, prune_fraction=0.8),

@@ -20,6 +20,7 @@ from models import ESTIMATORS, digest, make
 from numpy.testing import assert_allclose, assert_array_equal
 from problems import LOSS_CASES, in_single_precision, make_problem
 from threadpoolctl import threadpool_limits
+from waiting import wait_until
 
 from skobd import OBDMLPClassifier
 from skobd._net.activations import ACTIVATIONS
@@ -412,7 +413,7 @@ def test_interrupts_at_random_moments(wide, n_threads):
                 signal.setitimer(signal.ITIMER_REAL, 0)
                 if model is not None:
                     assert np.isfinite(model.predict_proba(wide[0])).all()
-                assert threading.enumerate() == threads
+                assert wait_until(lambda: threading.enumerate() == threads)
             assert fit_in_child(wide) == expected
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
@@ -424,7 +425,7 @@ def test_a_waiting_thread_ends_where_another_fails():
     state = np.zeros(kernels.STATE_SIZE, dtype=np.int64)
     _, sleep_briefly = find_step("float64").addresses
     with ThreadPoolExecutor(1) as executor:
-        waiting = executor.submit(kernels.wait, state, 2, sleep_briefly, 1000)
+        waiting = executor.submit(kernels.barrier_wait, state, 2, sleep_briefly, 1000)
         time.sleep(0.05)
         assert not waiting.done()
         state[kernels.STOP] = 1
