@@ -204,6 +204,8 @@ def plot(results: pd.DataFrame, path: str) -> None:
         table = results[results["set"] == name]
         for label, (pattern, marker, colour) in MARKERS.items():
             points = table[table["model"].str.contains(pattern)].sort_values("avr flash")
+            if "forests" in label:
+                points = points[points["accuracy"] >= points["accuracy"].cummax()]
             style = "-" if "forests" in label else ""
             flash = points["avr flash"] / 1000
             ax.plot(flash, points["accuracy"], marker + style, color=colour, label=label)
