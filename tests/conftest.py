@@ -1,9 +1,28 @@
-"""Fixtures shared by the tests: small real data sets."""
+"""Fixtures shared by the tests: small real data sets; and what the daily loop leaves out."""
+
+import re
 
 import pytest
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris
 from sklearn.preprocessing import scale
 from sklearn.utils import shuffle
+
+SLOW_MODULE = re.compile(r"^pytestmark = \[?\s*pytest\.mark\.slow\b", re.MULTILINE)
+
+
+def pytest_ignore_collect(collection_path, config):
+    """Do not even import a slow module in the daily loop: many of them import large packages."""
+    is_module = collection_path.suffix == ".py"
+    if config.option.markexpr == "not slow" and is_module:
+        is_slow = SLOW_MODULE.search(collection_path.read_text(encoding="utf-8"))
+        return True if is_slow else None
+    return None
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if isinstance(item, pytest.DoctestItem):
+            item.add_marker("slow")
 
 
 @pytest.fixture(scope="session")

@@ -55,13 +55,17 @@ def in_single_precision(objective):
 
 
 def every_problem():
-    """Parametrization over activation x loss x depth x sample weights x alpha."""
+    """Parametrization over activation x loss x depth.
+
+    Sample weights and alpha take turns, so that each pair of them meets each loss, activation
+    and depth.
+    """
     cases = []
-    for (loss, n_outputs), depth, weighted, alpha in itertools.product(
-        LOSS_CASES, range(4), (False, True), (0.0, 0.3)
-    ):
+    in_turn = itertools.cycle(itertools.product((False, True), (0.0, 0.3)))
+    for (loss, n_outputs), depth in itertools.product(LOSS_CASES, range(4)):
         # Without hidden units there is no activation to vary.
         for activation in ("identity", "logistic", "tanh", "relu") if depth else ("relu",):
+            weighted, alpha = next(in_turn)
             name = f"{loss}{n_outputs}-{activation}-depth{depth}"
             name += "-weighted" * weighted + "-alpha" * bool(alpha)
             cases.append(

@@ -11,6 +11,8 @@ from sklearn.pipeline import make_pipeline
 
 from skobd import OBDMLPClassifier, PruningSearchCV
 
+pytestmark = pytest.mark.slow
+
 distributed = pytest.importorskip("dask.distributed")
 
 

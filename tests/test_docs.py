@@ -15,6 +15,8 @@ pyplot = pytest.importorskip("matplotlib.pyplot")
 
 from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 GENERATED = {"_build", "auto_examples", "generated"}
 PAGES = [

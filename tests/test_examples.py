@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
 REQUIRED = {"numpy", "scipy", "sklearn", "joblib", "skobd", *sys.stdlib_module_names}
 

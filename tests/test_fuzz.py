@@ -33,6 +33,8 @@ from skobd._prune.granularity import GRANULARITIES
 from skobd._prune.schedule import survivors_at
 from skobd._train.solvers import SOLVERS
 
+pytestmark = pytest.mark.slow
+
 N_CASES = int(os.environ.get("SKOBD_FUZZ_CASES", "60"))
 fuzz = settings(
     max_examples=N_CASES,

@@ -6,6 +6,8 @@ import pytest
 
 import skobd
 
+pytestmark = pytest.mark.slow
+
 validate = pytest.importorskip("numpydoc.validate", reason="numpydoc is not installed").validate
 
 # GL01 and GL02: where the text of a docstring begins; RT02: names of what is returned.

@@ -7,6 +7,8 @@ import pytest
 
 import skobd
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 
 

@@ -9,6 +9,8 @@ import pytest
 
 import skobd
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("mypy")
 
 

@@ -33,6 +33,7 @@ from sklearn.preprocessing import (
 from skobd import OBDFeatureSelector, OBDMLPClassifier, OBDMLPRegressor, PruningSearchCV, to_c
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
     # Also networks that were asked to be nothing.
     pytest.mark.filterwarnings("ignore:Pruning has left"),

@@ -24,6 +24,7 @@ from skobd import (
 onnxruntime = pytest.importorskip("onnxruntime")
 skl2onnx = pytest.importorskip("skl2onnx")
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
     # Also networks that were asked to be nothing.
     pytest.mark.filterwarnings("ignore:Pruning has left"),

@@ -14,6 +14,7 @@ from skobd._prune import criteria
 from skobd._train.minibatch import DenseEpochs
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
     # Of small networks pruned far.
     pytest.mark.filterwarnings("ignore:Pruning has left"),

@@ -7,7 +7,10 @@ import numpy as np
 import pytest
 from models import digest, make
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+]
 
 N_ROWS, N_COLUMNS = 40_000, 60
 LAYOUTS = {"rows": lambda X: X, **layouts.LAYOUTS}

@@ -19,6 +19,8 @@ from skobd._prune.criteria import CRITERIA
 from skobd._prune.granularity import GRANULARITIES
 from skobd._train.solvers import SOLVERS
 
+pytestmark = pytest.mark.slow
+
 PARAMS = {"hidden_layer_sizes": (5,), "random_state": 0, "learning_rate_init": 0.02, "alpha": 0.1}
 SETTINGS = [
     {"max_iter": 60, "n_rounds": 1, "retrain_max_iter": 20, "tol": 0},
@@ -62,8 +64,8 @@ def every_combination():
 
 
 ALL = list(every_combination())
-# Every seventh: every criterion, with nearly every granularity and solver.
-ESTIMATORS += ALL if "SKOBD_FUZZ_CASES" in os.environ else ALL[::7]
+# Every thirteenth: every criterion, granularity and solver.
+ESTIMATORS += ALL if "SKOBD_FUZZ_CASES" in os.environ else ALL[::13]
 
 
 # Older releases of scikit-learn hand over a generator, which pytest 9 warns of.

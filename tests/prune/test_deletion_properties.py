@@ -12,8 +12,10 @@ from skobd import OBDMLPClassifier, OBDMLPRegressor
 from skobd._prune.criteria import CRITERIA
 from skobd._train.solvers import DivergenceError
 
+pytestmark = pytest.mark.slow
+
 quick = settings(
-    max_examples=15,
+    max_examples=6,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],

@@ -16,9 +16,12 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from skobd import OBDMLPClassifier
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::sklearn.exceptions.ConvergenceWarning"  # few iterations are enough here
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings(
+        "ignore::sklearn.exceptions.ConvergenceWarning"  # few iterations are enough here
+    ),
+]
 
 
 def make_pipe(**params):

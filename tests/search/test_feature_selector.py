@@ -43,9 +43,12 @@ from skobd._search.feature_selector import rank_by_deletion
 from skobd._search.input_levels import falling_counts, levels_at
 from skobd._search.selection import select_level
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::sklearn.exceptions.ConvergenceWarning"  # few iterations are enough here
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings(
+        "ignore::sklearn.exceptions.ConvergenceWarning"  # few iterations are enough here
+    ),
+]
 
 SETTINGS = {"solver": "lbfgs", "alpha": 0.1, "max_iter": 30, "random_state": 0}
 

@@ -12,9 +12,12 @@ from sklearn.preprocessing import StandardScaler
 
 from skobd import OBDFeatureSelector, OBDMLPClassifier
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::sklearn.exceptions.ConvergenceWarning"  # few iterations are enough here
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings(
+        "ignore::sklearn.exceptions.ConvergenceWarning"  # few iterations are enough here
+    ),
+]
 
 
 def make_classifier(**params):

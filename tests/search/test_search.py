@@ -28,9 +28,12 @@ from sklearn.utils.fixes import parse_version
 from skobd import OBDMLPClassifier, OBDMLPRegressor, PruningSearchCV
 from skobd._search.selection import select_level
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::sklearn.exceptions.ConvergenceWarning"  # few iterations are enough here
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings(
+        "ignore::sklearn.exceptions.ConvergenceWarning"  # few iterations are enough here
+    ),
+]
 
 CHECKED = {"solver": "lbfgs", "max_iter": 50, "n_regrow": 0, "random_state": 0}
 CLASSIFIER = OBDMLPClassifier((20,), **CHECKED)

@@ -9,6 +9,7 @@ from sklearn.preprocessing import StandardScaler
 from skobd import OBDMLPClassifier, PruningSearchCV
 
 pytestmark = [
+    pytest.mark.slow,
     needs_callbacks,
     pytest.mark.filterwarnings(
         "ignore::sklearn.exceptions.ConvergenceWarning"  # few epochs are enough here

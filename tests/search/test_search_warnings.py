@@ -20,6 +20,8 @@ from skobd._warnings import (
     warnings_given_once,
 )
 
+pytestmark = pytest.mark.slow
+
 
 def caught_of(search, *data, **params):
     with warnings.catch_warnings(record=True) as caught:

@@ -37,11 +37,14 @@ pytest.importorskip("numba", reason="the compiled step needs numba: pip install 
 
 from skobd._train.compiled import kernels
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::sklearn.exceptions.ConvergenceWarning",
-    # Some of the tests fork on purpose.
-    "ignore:.*multi-threaded, use of fork:DeprecationWarning",
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings(
+        "ignore::sklearn.exceptions.ConvergenceWarning",
+        # Some of the tests fork on purpose.
+        "ignore:.*multi-threaded, use of fork:DeprecationWarning",
+    ),
+]
 RULES = {
     "adam": SolverSettings(solver="adam", learning_rate_init=0.01),
     "nesterov": SolverSettings(solver="sgd", learning_rate_init=0.01),
