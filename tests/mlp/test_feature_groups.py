@@ -19,7 +19,10 @@ from sklearn.model_selection import GridSearchCV
 from skobd import FeaturePathDisplay, OBDMLPClassifier, PruningSearchCV
 from skobd._mlp.feature_groups import columns_by_group, resolve
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+]
 
 COLUMNS = ["age", "job_a", "job_b", "job_c", "pay", "sex_f", "sex_m", "zip"]
 GROUPS = {"job": [1, 2, 3], "sex": [5, 6]}
@@ -315,7 +318,7 @@ def test_bad_groups(kind, groups, error, match, table, monkeypatch):
     new = clone(make(kind, granularity="feature", feature_groups=groups))
     before = params_and_state(fitted), params_and_state(new)
     # Nothing is trained before groups are looked at.
-    monkeypatch.setattr("skobd._prune.recipe.solve", None)
+    monkeypatch.setattr("skobd._prune.active.SOLVERS", {})
     for call in (
         lambda: fitted.fit(X, y),
         lambda: fitted.prune(X, y, prune_fraction=0.8),

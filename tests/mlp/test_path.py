@@ -89,6 +89,7 @@ def test_every_level_is_refined_by_regrowth(iris, params):
     assert fitted.n_weights_ == at_step.n_weights_
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("params", SOLVERS)
 def test_a_step_does_not_depend_on_the_levels_after_it(iris, params):
     estimator = make_classifier(**params)

@@ -445,6 +445,7 @@ def test_nothing_left_has_no_saliency(criterion, capfd):
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.slow
 def test_large_blocks_in_single_precision():
     """Their ranking is as good, and the correction of what they choose the same."""
     rng = np.random.default_rng(0)
@@ -487,6 +488,7 @@ def test_no_deletion_no_curvature(criterion, granularity):
     assert deletion.predicted_increase == 0
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:lbfgs failed to converge")
 def test_digits_survive_one_shot():
     """90 % in one shot without retraining: what the correction of the survivors is good for."""
