@@ -43,16 +43,14 @@ MUTATIONS = [
         "_chunks.py",
         "n_rows // min_rows, most",
         "n_rows // min_rows + 1, most",
-        "train/test_objective.py",
+        "test_chunks.py",
     ),
-    Mutation(
-        "_chunks.py", "min(start + size, rows.stop)", "start + size", "train/test_objective.py"
-    ),
+    Mutation("_chunks.py", "min(start + size, rows.stop)", "start + size", "test_chunks.py"),
     Mutation(
         "_chunks.py",
         "range(n_chunks + 1)]",
         "range(n_chunks + 1)][:-1] + [n - 1]",
-        "train/test_objective.py",
+        "test_chunks.py",
     ),
     Mutation("_threads.py", "_set_num_threads(library, 1)", "pass", "test_threads.py"),
     Mutation(

@@ -91,6 +91,7 @@ def run(n_regrow, survivors, solver="lbfgs", regrow_every_round=False, **setting
     return list(prune(objective, start, TrainingState(), survivors, recipe, training))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("solver", ["lbfgs", "adam"])
 @pytest.mark.parametrize("criterion", ["obd", "unit_obs", "magnitude"])
 def test_counts_are_exact_and_the_best_network_is_kept(criterion, solver):
