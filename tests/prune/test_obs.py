@@ -352,6 +352,7 @@ def test_twins_take_over():
     assert predicted < 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("criterion", ["unit_obs", "obs"])
 def test_rows_are_a_seeded_subsample(criterion):
     n = MAX_HESSIAN_ROWS + 100

@@ -114,6 +114,7 @@ def test_counts_are_exact_and_the_best_network_is_kept(criterion, solver):
     assert exchanged == sorted(exchanged, reverse=True)
 
 
+@pytest.mark.slow
 def test_on_a_path_every_level_is_refined():
     n = int(Network((3, 4, 3, 2)).is_weight.sum())
     steps = run(2, [n // 2, n // 3], regrow_every_round=True)
