@@ -514,12 +514,15 @@ MUTATIONS = [
         "prune/test_kronecker.py",
     ),
     Mutation(
-        "_prune/kronecker.py", "by_input[-1] = 1.0", "by_input[-1] = 0.0", "prune/test_kronecker.py"
+        "_prune/kronecker.py",
+        "= 1 / np.diag(layer.A_inv)",
+        "= np.diag(layer.A_inv)",
+        "prune/test_kronecker.py",
     ),
     Mutation(
         "_prune/deletion.py",
-        "low, high = (middle, high) if gone(middle).sum() <= n_delete",
-        "low, high = (middle, high) if gone(middle).sum() < n_delete",
+        "left, newly_free)[: missing - 1]",
+        "left, newly_free)[:missing]",
         "prune/test_deletion.py",
     ),
     Mutation(
@@ -616,7 +619,7 @@ MUTATIONS = [
         "_prune/recipe.py",
         "beta_2=min(settings.beta_2, _RETRAIN_BETA_2)",
         "beta_2=_RETRAIN_BETA_2",
-        "prune/test_recipe.py mlp/test_recipe_defaults.py mlp/test_cosine.py",
+        "prune/test_regrowth.py",
     ),
     Mutation(
         "_prune/recipe.py",

@@ -121,6 +121,12 @@ def test_on_a_path_every_level_is_refined():
     assert all(step.round.cycles for step in steps[1:])
 
 
+def test_exchanges_shrink_in_proportion_to_the_cycles_left():
+    """From 30 % of the 20 weights; fewer than 6 can come back in the first cycle."""
+    cycles = run(4, [20])[-1].round.cycles
+    assert [cycle.n_exchanged for cycle in cycles[1:]] == [4, 3, 2]  # 4.5 (to even), 3, 1.5
+
+
 def test_retraining_by_adam_follows_a_cosine():
     """The last epochs of each retraining hardly move: the rate has come down."""
     recipe = Recipe(DeletionSettings(), retrain_max_iter=7)
@@ -132,6 +138,8 @@ def test_retraining_by_adam_follows_a_cosine():
     assert settings.max_iter == 7
     assert settings.beta_2 == 0.95
     assert not training.has_users_rate
+    short = recipe.retraining(Training(SolverSettings(solver="adam", beta_2=0.9), rng))
+    assert short.settings.beta_2 == 0.9
     sgd = recipe.retraining(Training(SolverSettings(solver="sgd", learning_rate_init=0.2), rng))
     assert sgd.settings.learning_rate == "cosine"
     assert sgd.settings.learning_rate_init == 0.2
