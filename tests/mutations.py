@@ -748,7 +748,7 @@ MUTATIONS = [
         "_mlp/targets.py",
         "accuracy_score(Y, p > 0.5, sample_weight=sample_weight)",
         "accuracy_score(Y, p > 0.5)",
-        "mlp/test_weight_scale.py mlp/test_fit.py mlp/test_attributes.py",
+        "mlp/test_targets.py",
     ),
     Mutation(
         "_mlp/targets.py",
