@@ -3,6 +3,10 @@
 import subprocess
 import sys
 
+import pytest
+
+pytestmark = pytest.mark.slow
+
 CODE = """
 import builtins, os, signal, sys, warnings
 import joblib, numpy as np, scipy, sklearn, threadpoolctl

@@ -19,6 +19,8 @@ from skobd import OBDMLPClassifier
 from skobd._chunks import count_chunks, row_blocks, split_evenly
 from skobd._threads import count_threads, reproducible_threads, run_chunks, run_phases
 
+pytestmark = pytest.mark.slow
+
 BLAS = ThreadpoolController().select(user_api="blas").lib_controllers
 
 

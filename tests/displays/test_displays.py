@@ -20,6 +20,8 @@ from skobd import (
     SaliencyDisplay,
 )
 
+pytestmark = pytest.mark.slow
+
 DISPLAYS = {
     PruningPathDisplay: lambda estimator, X, y: PruningPathDisplay.from_estimator(estimator),
     SaliencyDisplay: SaliencyDisplay.from_estimator,

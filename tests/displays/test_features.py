@@ -18,6 +18,8 @@ from sklearn.utils import Bunch
 from skobd import FeaturePathDisplay, OBDFeatureSelector, OBDMLPClassifier
 from skobd._search.feature_selector import rank_by_deletion
 
+pytestmark = pytest.mark.slow
+
 MASKS = np.array([[1, 1, 1, 1], [1, 0, 1, 1], [0, 0, 1, 1], [0, 0, 1, 0]], dtype=bool)
 
 

@@ -8,6 +8,8 @@ from plots import SETTINGS, texts
 
 from skobd import NetworkDisplay, OBDMLPClassifier, OBDMLPRegressor
 
+pytestmark = pytest.mark.slow
+
 # Input c is dead; h1 is constant, h3 is not used.
 COEFS = [
     np.array([[2.0, 0, 0, 0], [0, 0, -1.0, 3.0], [0, 0, 0, 0]]),

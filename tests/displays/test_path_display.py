@@ -21,6 +21,8 @@ from skobd import (
 from skobd._search.candidates import candidate_names
 from skobd._search.selection import best_and_threshold, median_error
 
+pytestmark = pytest.mark.slow
+
 
 def test_path_of_an_estimator_shows_its_history(clf):
     display = PruningPathDisplay.from_estimator(clf, kind="objective")

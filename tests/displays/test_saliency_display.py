@@ -7,6 +7,8 @@ from plots import SETTINGS, texts
 
 from skobd import NetworkDisplay, OBDMLPClassifier, PruningPathDisplay, SaliencyDisplay
 
+pytestmark = pytest.mark.slow
+
 
 def test_heat_maps_show_saliencies_and_mask_the_deleted(clf, iris):
     display = SaliencyDisplay.from_estimator(clf, *iris)

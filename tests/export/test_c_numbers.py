@@ -33,6 +33,8 @@ from skobd._export.c.write import clear_rows, write
 from skobd._net.activations import ACTIVATIONS as NET_ACTIVATIONS
 from skobd._net.losses import LOSSES
 
+pytestmark = pytest.mark.slow
+
 N_NETWORKS, N_STRICT = 60, 25
 SPECIAL = {
     "many_classes": {"n_columns": 30, "n_outputs": 1000, "depth": 1, "kind": "multiclass"},

@@ -13,6 +13,7 @@ from sklearn.pipeline import make_pipeline
 from skobd import OBDMLPClassifier, OBDMLPRegressor
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
     # Also networks that were asked to be nothing.
     pytest.mark.filterwarnings("ignore:Pruning has left"),

@@ -21,6 +21,7 @@ import skobd
 from skobd import OBDMLPClassifier, OBDMLPRegressor, PruningSummary
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
     # Also networks that were asked to be nothing.
     pytest.mark.filterwarnings("ignore:Pruning has left"),

@@ -40,7 +40,10 @@ from skobd._net.losses import LOSSES
 
 pd = pytest.importorskip("pandas")
 # A few iterations make any network that can be written.
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+]
 
 N_COLUMNS = 6
 SCALERS = {

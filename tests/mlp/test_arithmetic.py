@@ -8,6 +8,7 @@ from sklearn.datasets import load_breast_cancer
 from skobd._train.solvers import SOLVERS
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
     pytest.mark.filterwarnings("ignore:Inputs are far off scale:UserWarning"),
 ]

@@ -173,6 +173,7 @@ class TestArrays:
             assert_refused(lambda model: model.fit(X[:1], Y_CLASS[:1]), "one class only")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 @pytest.mark.parametrize("n_rows", [1, 5])
 def test_prediction_refuses_what_scikit_learn_refuses(value, n_rows):
@@ -207,6 +208,7 @@ NO_WEIGHTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ESTIMATORS)
 class TestWeights:
     @pytest.mark.parametrize("name", NO_WEIGHTS)
@@ -239,6 +241,7 @@ def test_weights_at_the_ends_of_floats(value):
     assert digest(make(class_weight=weights).fit(X, Y_CLASS)) == plain
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ESTIMATORS)
 @pytest.mark.parametrize(
     "y",
@@ -707,6 +710,7 @@ class TestDivergence:
             model.prune(two * 1e3, np.exp(Y_REAL), prune_fraction=0.5)
         assert state(model) == before
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("criterion", ["obd", "unit_obs", "obs"])
     @pytest.mark.parametrize("granularity", ["weight", "unit", "feature"])
     @pytest.mark.parametrize(("dtype", "scale"), [(np.float32, 1e20), (np.float64, 1e155)])

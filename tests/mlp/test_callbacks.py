@@ -11,9 +11,12 @@ from sklearn.model_selection import GridSearchCV
 from skobd import OBDMLPClassifier
 from skobd._sklearn_compat import NoContext, root_context
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::sklearn.exceptions.ConvergenceWarning"  # few epochs are enough here
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings(
+        "ignore::sklearn.exceptions.ConvergenceWarning"  # few epochs are enough here
+    ),
+]
 
 
 BEGIN_EPOCH, END_EPOCH, END_ROUND = ("begin", "epoch"), ("end", "epoch"), ("end", "round")

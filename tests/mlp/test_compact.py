@@ -11,6 +11,7 @@ from sklearn.exceptions import NotFittedError
 from skobd import OBDMLPClassifier
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
     # Also networks that were asked to be nothing.
     pytest.mark.filterwarnings("ignore:Pruning has left"),

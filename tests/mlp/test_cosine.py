@@ -11,6 +11,8 @@ from sklearn.exceptions import ConvergenceWarning
 from skobd import OBDMLPRegressor
 from skobd._prune import recipe
 
+pytestmark = pytest.mark.slow
+
 N_EPOCHS = 12
 
 

@@ -19,7 +19,10 @@ from sklearn.model_selection import GridSearchCV
 from skobd import FeaturePathDisplay, OBDMLPClassifier, PruningSearchCV
 from skobd._mlp.feature_groups import columns_by_group, resolve
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+]
 
 COLUMNS = ["age", "job_a", "job_b", "job_c", "pay", "sex_f", "sex_m", "zip"]
 GROUPS = {"job": [1, 2, 3], "sex": [5, 6]}

@@ -224,6 +224,7 @@ class TestSampleWeight:
         assert_same_parameters(*models, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_fit_anew_takes_other_shapes():
     X, y = load_iris(return_X_y=True)
     model = OBDMLPClassifier((4,), solver="lbfgs", max_iter=500, alpha=1.0, random_state=0)
@@ -235,6 +236,7 @@ def test_fit_anew_takes_other_shapes():
     np.testing.assert_array_equal(model.predict_proba(X), again.predict_proba(X))
 
 
+@pytest.mark.slow
 def test_warm_start_refuses_fewer_classes_as_scikit_learn_does():
     X, y = load_iris(return_X_y=True)
     for estimator in (OBDMLPClassifier, MLPClassifier):

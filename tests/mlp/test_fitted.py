@@ -70,6 +70,7 @@ def test_packing_loses_nothing():
         assert getattr(loaded, name) == getattr(fitted, name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
 def test_n_rounds_cost_in_proportion_to_n(solver):
     """Counted in bytes over a path that keeps every network: copied records would be n^2 / 2."""

@@ -93,6 +93,7 @@ def test_rounds_and_importances_stay(kind, data):
     assert model.n_iter_ == 1
 
 
+@pytest.mark.slow
 class TestRecordIsBounded:
     """Whoever trains row by row, for ever, wants a file of constant size."""
 

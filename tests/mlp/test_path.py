@@ -63,6 +63,7 @@ def assert_same(actual, expected, name):
         np.testing.assert_equal(actual, expected, err_msg=name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("params", SOLVERS)
 def test_every_step_of_the_own_levels_is_what_fit_gives(iris, params):
     estimator = make_classifier(prune_fraction=0.9, n_rounds=4, n_regrow=0, **params)
@@ -75,6 +76,7 @@ def test_every_step_of_the_own_levels_is_what_fit_gives(iris, params):
     assert path.estimator_at(-1).get_params() == estimator.get_params()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("params", SOLVERS)
 def test_every_level_is_refined_by_regrowth(iris, params):
     """In fit only the last one is, so the path is that of fits along shorter paths."""
@@ -89,6 +91,7 @@ def test_every_level_is_refined_by_regrowth(iris, params):
     assert fitted.n_weights_ == at_step.n_weights_
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("params", SOLVERS)
 def test_a_step_does_not_depend_on_the_levels_after_it(iris, params):
     estimator = make_classifier(**params)
@@ -119,6 +122,7 @@ def test_path_leaves_the_estimator_alone(iris):
     np.testing.assert_array_equal(rng.get_state()[1], state)
 
 
+@pytest.mark.slow
 def test_columns_agree_with_the_estimators(diabetes):
     X, y = diabetes
     estimator = OBDMLPRegressor(
@@ -162,6 +166,7 @@ def test_sample_weights_are_used(iris):
         assert set(path.estimator_at(index).predict(X)) <= {0, 1}
 
 
+@pytest.mark.slow
 def test_prune_tol_is_ignored(iris):
     path = make_classifier(prune_tol=0.0).pruning_path(*iris, prune_fractions=LEVELS)
     reference = make_classifier().pruning_path(*iris, prune_fractions=LEVELS)

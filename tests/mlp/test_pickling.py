@@ -14,7 +14,10 @@ from sklearn.neural_network import MLPClassifier
 
 from skobd import OBDMLPClassifier, OBDMLPRegressor
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+]
 
 PUBLIC_TYPES = {
     "skobd._mlp.estimators.OBDMLPClassifier",

@@ -131,6 +131,7 @@ class TestPruning:
         plain = pickle.loads(pickle.dumps(dense)).prune(X, y, prune_fraction=0.7)
         assert digest(weighted) == digest(subset) != digest(plain)
 
+    @pytest.mark.slow
     @pytest.mark.filterwarnings("ignore:Pruning has left")
     def test_prune_tol_rolls_back(self, iris):
         params = {

@@ -17,6 +17,7 @@ from skobd._prune import active, regrowth
 from skobd._train.solvers import DivergenceError
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
     # Also networks that were asked to be nothing.
     pytest.mark.filterwarnings("ignore:Pruning has left"),

@@ -67,6 +67,7 @@ class TestSecondDerivativesAndSaliencies:
         s = model.saliencies(X, y).coefs[0]
         assert_array_equal(s == 0, ~model.coef_masks_[0])
 
+    @pytest.mark.slow
     def test_feature_importances(self, binary):
         X, y = binary
         X = np.hstack([X, np.zeros((len(X), 2))])

@@ -16,7 +16,10 @@ from sklearn.preprocessing import StandardScaler
 
 from skobd import OBDMLPClassifier
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+]
 
 
 class TestWhatUsersOfSklearnsRelyOn:

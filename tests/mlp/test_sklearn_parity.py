@@ -190,6 +190,7 @@ class TestPlainNetworkIsSklearns:
         assert_same_record(ours, theirs)
         assert_allclose(ours.predict(X), theirs.predict(X))
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("kind", ESTIMATORS)
     @pytest.mark.parametrize("activation", ["tanh", "relu"])
     def test_lbfgs_reaches_the_objective(self, kind, activation, data):
@@ -241,6 +242,7 @@ def mean_one(n_samples):
     return weight / weight.mean()
 
 
+@pytest.mark.slow
 class TestNoHiddenLayerIsLinear:
     """A network without hidden units is a generalised linear model with the same penalty."""
 

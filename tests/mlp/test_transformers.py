@@ -33,7 +33,10 @@ from sklearn.utils import all_estimators
 
 from skobd import PruningSearchCV, feature_groups_of
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+]
 
 NUMERIC, CATEGORICAL = ["age", "pay"], ["job", "sex", "city"]
 

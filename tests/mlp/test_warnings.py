@@ -15,6 +15,8 @@ from sklearn.preprocessing import StandardScaler, scale
 
 from skobd import OBDMLPClassifier, PruningSearchCV
 
+pytestmark = pytest.mark.slow
+
 
 def here():
     """The line that calls this."""

@@ -13,9 +13,12 @@ from skobd import OBDFeatureSelector, OBDMLPClassifier, PruningSearchCV, stabili
 from skobd._mlp.data import in_samples
 from skobd._warnings import NothingLeftWarning
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::sklearn.exceptions.ConvergenceWarning"  # few iterations are enough here
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings(
+        "ignore::sklearn.exceptions.ConvergenceWarning"  # few iterations are enough here
+    ),
+]
 SCALES = [1e-6, 3e-3, 7e2, 1e6]
 # The default recipe, but shorter.
 SHORT = {"max_iter": 8, "n_rounds": 2, "retrain_max_iter": 6, "n_regrow": 2, "random_state": 0}

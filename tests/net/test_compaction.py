@@ -71,6 +71,7 @@ def rows_for(network, dtype, n_rows=5, seed=0):
     return X.astype(dtype)
 
 
+@pytest.mark.slow
 @given(masked_networks(), st.booleans())
 @settings(max_examples=300, deadline=None)
 def test_compact_predicts_the_same(masked_network, keep_inputs):
@@ -102,6 +103,7 @@ def test_compact_predicts_the_same(masked_network, keep_inputs):
         assert lives.all() or size == 1
 
 
+@pytest.mark.slow
 @given(
     masked_networks(),
     st.sampled_from(sorted(LINKS)),

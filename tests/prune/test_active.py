@@ -91,6 +91,7 @@ def parameters(model):
     return np.concatenate([array.ravel() for array in (*model.coefs_, *model.intercepts_)])
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("name", PRUNING)
 @pytest.mark.parametrize("is_sparse", [False, True], ids=["dense", "sparse"])

@@ -173,6 +173,7 @@ def sparse_problem(seed, criterion, granularity):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("granularity", ["unit", "feature"])
 @pytest.mark.parametrize("criterion", list(CRITERIA))
 def test_last_way_through_by_definition(granularity, criterion):

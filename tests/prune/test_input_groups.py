@@ -66,6 +66,7 @@ def test_exactly_as_many_whole_groups_are_left(group_of, n_delete, data):
     assert connects(network, mask)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("criterion", list(CRITERIA))
 @pytest.mark.parametrize("group_of", [range(8), [0, 2, 3, 5, 6, 8, 11, 12]])
 def test_groups_of_one_are_no_groups(criterion, group_of):

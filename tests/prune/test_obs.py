@@ -352,6 +352,7 @@ def test_twins_take_over():
     assert predicted < 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("criterion", ["unit_obs", "obs"])
 def test_rows_are_a_seeded_subsample(criterion):
     n = MAX_HESSIAN_ROWS + 100
@@ -445,6 +446,7 @@ def test_nothing_left_has_no_saliency(criterion, capfd):
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.slow
 def test_large_blocks_in_single_precision():
     """Their ranking is as good, and the correction of what they choose the same."""
     rng = np.random.default_rng(0)
@@ -487,6 +489,7 @@ def test_no_deletion_no_curvature(criterion, granularity):
     assert deletion.predicted_increase == 0
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:lbfgs failed to converge")
 def test_digits_survive_one_shot():
     """90 % in one shot without retraining: what the correction of the survivors is good for."""

@@ -91,6 +91,7 @@ def run(n_regrow, survivors, solver="lbfgs", regrow_every_round=False, **setting
     return list(prune(objective, start, TrainingState(), survivors, recipe, training))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("solver", ["lbfgs", "adam"])
 @pytest.mark.parametrize("criterion", ["obd", "unit_obs", "magnitude"])
 def test_counts_are_exact_and_the_best_network_is_kept(criterion, solver):
@@ -113,10 +114,17 @@ def test_counts_are_exact_and_the_best_network_is_kept(criterion, solver):
     assert exchanged == sorted(exchanged, reverse=True)
 
 
+@pytest.mark.slow
 def test_on_a_path_every_level_is_refined():
     n = int(Network((3, 4, 3, 2)).is_weight.sum())
     steps = run(2, [n // 2, n // 3], regrow_every_round=True)
     assert all(step.round.cycles for step in steps[1:])
+
+
+def test_exchanges_shrink_in_proportion_to_the_cycles_left():
+    """From 30 % of the 20 weights; fewer than 6 can come back in the first cycle."""
+    cycles = run(4, [20])[-1].round.cycles
+    assert [cycle.n_exchanged for cycle in cycles[1:]] == [4, 3, 2]  # 4.5 (to even), 3, 1.5
 
 
 def test_retraining_by_adam_follows_a_cosine():
@@ -130,6 +138,8 @@ def test_retraining_by_adam_follows_a_cosine():
     assert settings.max_iter == 7
     assert settings.beta_2 == 0.95
     assert not training.has_users_rate
+    short = recipe.retraining(Training(SolverSettings(solver="adam", beta_2=0.9), rng))
+    assert short.settings.beta_2 == 0.9
     sgd = recipe.retraining(Training(SolverSettings(solver="sgd", learning_rate_init=0.2), rng))
     assert sgd.settings.learning_rate == "cosine"
     assert sgd.settings.learning_rate_init == 0.2

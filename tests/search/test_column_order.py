@@ -30,9 +30,12 @@ from skobd import (
     stability_selection,
 )
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::sklearn.exceptions.ConvergenceWarning"  # few iterations are enough here
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings(
+        "ignore::sklearn.exceptions.ConvergenceWarning"  # few iterations are enough here
+    ),
+]
 
 SETTINGS = {"solver": "lbfgs", "alpha": 1, "max_iter": 60, "random_state": 0}
 COLUMNS = ["age", "sex", "bmi", "bp", "s1", "s2"]

@@ -23,9 +23,12 @@ from skobd._search.selection import standard_errors
 from skobd._train.objective import Objective
 from skobd._train.solvers import DivergenceError
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::sklearn.exceptions.ConvergenceWarning"  # few iterations are enough here
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings(
+        "ignore::sklearn.exceptions.ConvergenceWarning"  # few iterations are enough here
+    ),
+]
 
 
 @pytest.mark.parametrize("params", [{}, {"solver": "adam", "max_iter": 5}], ids=str)

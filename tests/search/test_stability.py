@@ -12,9 +12,12 @@ from sklearn.preprocessing import StandardScaler
 
 from skobd import OBDMLPClassifier, OBDMLPRegressor, stability_selection
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::sklearn.exceptions.ConvergenceWarning"  # few iterations are enough here
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings(
+        "ignore::sklearn.exceptions.ConvergenceWarning"  # few iterations are enough here
+    ),
+]
 
 
 @pytest.fixture(scope="module")

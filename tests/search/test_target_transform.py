@@ -16,9 +16,12 @@ from sklearn.preprocessing import StandardScaler
 
 from skobd import NetworkDisplay, OBDFeatureSelector, OBDMLPRegressor, PruningPathDisplay
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::sklearn.exceptions.ConvergenceWarning"  # few iterations are enough here
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings(
+        "ignore::sklearn.exceptions.ConvergenceWarning"  # few iterations are enough here
+    ),
+]
 
 
 def mlp(**params):

@@ -18,7 +18,10 @@ from skobd._train.compiled import blas, check_engine, engine, epochs_or_none
 from skobd._train.minibatch import BlockEpochs, DenseEpochs, make_epochs
 from skobd._train.updates import UPDATES, Momentum
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+]
 KERNELS = Path(engine.__file__).with_name("kernels.py")
 # Rows of a table that the kernels do not know: NumPy takes their steps.
 WITHOUT_KERNEL = {"ACTIVATIONS": set(), "LOSSES": set(), "UPDATES": set()}

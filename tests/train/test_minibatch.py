@@ -53,12 +53,16 @@ def orders(n, n_epochs=3):
     return [rng.permutation(n) for _ in range(n_epochs)]
 
 
-@pytest.mark.parametrize("n_chunks", [1, 2, 4])
-@pytest.mark.parametrize("pruned", [False, True])
-@pytest.mark.parametrize(("weighted", "alpha"), [(False, 0.0), (True, 0.3)])
+@pytest.mark.parametrize(
+    ("pruned", "weighted", "n_chunks"),
+    # Every pair of values.
+    [(False, False, 1), (False, True, 2), (False, True, 4)]
+    + [(True, True, 1), (True, False, 2), (True, False, 4)],
+)
 @pytest.mark.parametrize("name", UPDATES)
 @pytest.mark.parametrize(("loss", "n_outputs"), LOSS_CASES)
-def test_epochs_are_their_steps(loss, n_outputs, name, weighted, alpha, pruned, n_chunks):
+def test_epochs_are_their_steps(loss, n_outputs, name, pruned, weighted, n_chunks):
+    alpha = 0.3 if weighted else 0.0
     # Layers narrower than the chunks, and a last batch smaller than the others.
     objective, _, theta = make_problem(loss, n_outputs, "tanh", 3, weighted, alpha, n=47)
     mask = np.random.default_rng(1).random(theta.size) < (0.5 if pruned else 2)

@@ -171,3 +171,11 @@ def test_other_objectives_are_summed_by_the_same_blocks(change):
     sized = objective.replaced(sizes=Sizes(1, block_rows=7))
     assert change(sized).sizes is sized.sizes
     assert change(sized) is not sized
+
+
+def test_every_third_row_and_the_same_penalty():
+    whole, _, theta = make_problem("multinomial_log_loss", 3, "tanh", 2, alpha=0.3, n=60)
+    thinned, rows = whole.thinned(20), slice(None, None, 3)
+    mean_loss = Objective(whole.network, whole.loss, whole.X[rows], whole.Y[rows]).value(theta)
+    penalty = whole.value(theta) - whole.with_alpha(0.0).value(theta)
+    assert thinned.value(theta) == pytest.approx(mean_loss + penalty, rel=1e-12)

@@ -125,6 +125,7 @@ def test_forgetting_the_best_keeps_the_record():
     assert state.optimizer is not None
 
 
+@pytest.mark.slow
 @given(st.lists(st.lists(st.tuples(*[st.floats(-9, 9) | st.just(np.nan)] * 2), max_size=5)))
 def test_best_values_are_those_of_all_epochs(calls):
     state, losses, scores = TrainingState(), [], []
