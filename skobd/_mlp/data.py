@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.base import BaseEstimator, is_classifier
 from sklearn.model_selection import train_test_split
-from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, check_consistent_length, validate_data
 
 from .._net.network import Array
@@ -54,8 +54,8 @@ def check_targets(y: Any, is_numeric: bool, name: str = "y") -> Any:
             kinds = sorted({type(label).__name__ for label in y.ravel().tolist()})
             if "str" in kinds and len(kinds) > 1:
                 raise TypeError(f"{name} must have labels of one type, got {', '.join(kinds)}.")
-        if not is_numeric:
-            type_of_target(y)  # refuses bytes
+        if y.dtype.kind == "S":
+            raise TypeError(f"{name} must have labels of text or numbers, got bytes; decode them.")
     return y
 
 

@@ -84,7 +84,7 @@ def gather(X: Array | LazyRows, rows: Any, out: Array) -> None:
     """Copy rows, which are known to be valid, into a buffer."""
     if isinstance(X, LazyRows):
         X.take_into(rows, out)
-    elif X.flags.c_contiguous:
+    elif X.flags.c_contiguous and X.flags.aligned:
         # mode="clip" spares NumPy a second, buffered copy.
         np.take(X, rows, axis=0, out=out, mode="clip")
     else:
