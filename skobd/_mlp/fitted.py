@@ -165,6 +165,11 @@ class Fitted:
         return count(self.pruned.network, mask, self.group_of)
 
     @property
+    def retrain_alpha(self) -> float | None:
+        """Strength of the penalty in the last round; None where nothing was deleted."""
+        return self.rounds[-1].alpha if self.rounds else None
+
+    @property
     def history(self) -> dict[str, np.ndarray]:
         """Columns of the rounds, ready for ``pandas.DataFrame``."""
         return history(self.rounds, self.granularity)

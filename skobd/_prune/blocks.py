@@ -196,13 +196,9 @@ def full_block(problem: DeletionProblem, batch_elements: int = BATCH_ELEMENTS) -
     @cache
     def matrix() -> DenseBlock:
         matrix = np.diag(objective.penalty.curvature(objective.penalty_weight)[survivors])
-        root = np.sqrt(weight / weight.sum())
-        step = max(1, batch_elements // objective.network.n_parameters)
-        for start in range(0, len(weight), step):
-            rows = slice(start, start + step)
-            for jacobian in _output_jacobians(objective, problem.theta, block.X[rows]):
-                z = jacobian[:, survivors] * root[rows, np.newaxis]
-                matrix += z.T @ z
+        roots = np.sqrt(weight / weight.sum())
+        for z in jacobian_rows(objective, problem.theta, survivors, block.X, roots, batch_elements):
+            matrix += z.T @ z
         return DenseBlock(matrix)
 
     batches = [survivors[np.newaxis]] if survivors.size else []
@@ -220,6 +216,25 @@ def draw_rows(
     weight = objective.sample_weight
     weight = np.ones(len(rows)) if weight is None else weight[rows].astype(np.float64)
     return Block(objective.X[rows], objective.Y[rows], weight), weight
+
+
+def jacobian_rows(
+    objective: Objective,
+    theta: Array,
+    survivors: Indices,
+    X: Any,
+    roots: Array,
+    batch_elements: int = BATCH_ELEMENTS,
+) -> Iterator[Array]:
+    """Rows whose squares add up to the Gauss-Newton matrix of the survivors.
+
+    ``roots`` (n_rows,) are those of the weights of the rows of ``X``.
+    """
+    step = max(1, batch_elements // objective.network.n_parameters)
+    for start in range(0, len(roots), step):
+        rows = slice(start, start + step)
+        for jacobian in _output_jacobians(objective, theta, X[rows]):
+            yield jacobian[:, survivors] * roots[rows, np.newaxis]
 
 
 def _output_jacobians(objective: Objective, theta: Array, X: Any) -> Iterator[Array]:

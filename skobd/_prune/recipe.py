@@ -21,6 +21,7 @@ from .._train.updates import UPDATES
 from .active import ActiveObjective, active_objective, delete_active, train_active
 from .deletion_problem import DeletionSettings
 from .granularity import GRANULARITIES
+from .precision import choose_alpha
 from .regrowth import Trained, regrow
 from .rounds import Round, Step
 
@@ -41,6 +42,8 @@ class Recipe:
         of their own. None to retrain as dense training trains.
     retrain_alpha : float or None
         Strength of the penalty from the first deletion on; None for that of dense training.
+    chooses_alpha : bool
+        Whether small data choose another one, see `precision`.
     n_regrow : int
         Cycles of regrowth at each level.
     prune_tol : float or None
@@ -54,6 +57,7 @@ class Recipe:
     deletion: DeletionSettings
     retrain_max_iter: int | None = None
     retrain_alpha: float | None = None
+    chooses_alpha: bool = False
     n_regrow: int = 0
     prune_tol: float | None = None
     trains_first: bool = True
@@ -80,9 +84,14 @@ class Recipe:
             )
         return replace(training, settings=settings, has_users_rate=has_users_rate)
 
-    def alpha_after(self, objective: Objective) -> float:
+    def alpha_after(
+        self, objective: Objective, dense: PrunedNetwork, retraining: Training
+    ) -> float:
         """Strength of the penalty after a deletion, given the objective of dense training."""
-        return objective.alpha if self.retrain_alpha is None else self.retrain_alpha
+        alpha = objective.alpha if self.retrain_alpha is None else self.retrain_alpha
+        if not self.chooses_alpha or retraining.settings.max_iter == 0:
+            return alpha
+        return choose_alpha(objective, dense, alpha, retraining)
 
     def n_cycles(self, n_left: int, survivors: Sequence[int]) -> int:
         """Cycles of regrowth in the round that leaves ``n_left``."""
@@ -134,7 +143,7 @@ def prune(
     if not survivors:
         return
     retraining = recipe.retraining(training)
-    whole = objective.with_alpha(recipe.alpha_after(objective))
+    whole = objective.with_alpha(recipe.alpha_after(objective, last.pruned, retraining))
     active = active_objective(whole, last.pruned)
     loss = active.value(last.pruned.theta)
     for number, n_left in enumerate(survivors, start=1):
@@ -157,6 +166,7 @@ def prune(
             loss_before=loss,
             predicted_increase=increase,
             loss_after_deletion=deleted,
+            alpha=whole.alpha,
         )
         loss = regrown.loss
         if not _is_within_tol(recipe, objective, whole, dense, last):
