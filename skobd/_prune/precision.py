@@ -40,7 +40,9 @@ _PRECISIONS = (3.0, 1.0, 0.3)
 _LEVEL, _N_ROUNDS = 7 / 8, 2
 # Larger data can do without, and would pay for it: total weight of the rows, order of the matrix
 # that is inverted, and elements of the one that it is made of.
-_MOST_ROWS, _MOST_DIRECTIONS, _MOST_ELEMENTS = 1500, 1000, 2**23
+_MOST_ROWS, _MOST_DIRECTIONS, _MOST_ELEMENTS = 1500, 600, 2**21
+# Of more outputs G is estimated by so many random sums of its factors.
+_MOST_FACTORS = 4
 _LEAST_GAIN = 0.5
 
 
@@ -50,7 +52,7 @@ _SOLVERS = {"adam": (15, 0.5), "lbfgs": (40, 1.5)}
 
 
 class Trial(NamedTuple):
-    """What became of a network that was pruned on trial.
+    """A verdict on a network that was pruned on trial.
 
     Attributes
     ----------
@@ -111,7 +113,7 @@ def is_small(objective: Objective, start: PrunedNetwork) -> bool:
     is_weight = start.network.is_weight
     n_left = min(int((start.mask & is_weight).sum()), round((1 - _LEVEL) * is_weight.sum()))
     n_survivors = n_left + int((~is_weight).sum())
-    n_rows = objective.n_samples * start.network.layer_sizes[-1]
+    n_rows = objective.n_samples * min(start.network.layer_sizes[-1], _MOST_FACTORS)
     return (
         objective.total_weight <= _MOST_ROWS
         and min(n_survivors, n_rows) <= _MOST_DIRECTIONS
@@ -188,7 +190,10 @@ def effective_parameters(objective: Objective, theta: Array, mask: Mask) -> floa
     precision = objective.alpha / objective.penalised_fraction
     weight = objective.sample_weight
     roots = np.ones(objective.n_samples) if weight is None else np.sqrt(weight, dtype=np.float64)
-    jacobians = jacobian_rows(objective, theta, np.flatnonzero(mask), objective.X, roots)
+    survivors = np.flatnonzero(mask)
+    jacobians = jacobian_rows(
+        objective, theta, survivors, objective.X, roots, most_factors=_MOST_FACTORS
+    )
     rows = np.concatenate(list(jacobians))
     gram = rows.T @ rows if rows.shape[0] > rows.shape[1] else rows @ rows.T
     np.einsum("aa->a", gram)[...] += precision
