@@ -136,9 +136,12 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         with its ``max_iter``, learning rate and schedule.
     retrain_alpha : float or "auto", default="auto"
         ``alpha`` from the first deletion on: sparse networks want a stronger penalty. "auto" means
-        ``max(alpha, a)`` for "lbfgs", with a = 3 for classifiers and 1 for regressors, and as
-        much over all samples for the stochastic solvers, whose ``alpha`` is that of a minibatch:
-        ``max(alpha, a * batch_size / n_samples)``.
+        ``max(alpha, a)`` for "lbfgs", and as much over all samples for the stochastic solvers,
+        whose ``alpha`` is that of a minibatch: ``max(alpha, a * batch_size / n_samples)``. For
+        data of at most 1500 samples, networks that are not large, and "adam" or "lbfgs", a is
+        chosen of .3, 1 and 3 by short trials on the training data, which take a third of the time
+        of a fit or as much again; else it is 3 for classifiers and 1 for regressors. `prune`
+        chooses anew. See ``retrain_alpha_`` for what was chosen.
     n_regrow : int, default=8
         Cycles of regrowth at the end of ``fit`` (on a path, at every level): in cycle c of C
         ``0.3 (1 - c/C)`` of the surviving weights are deleted by the criterion, as many deleted
@@ -192,6 +195,9 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         one without a name is called by its columns.
     used_features_ : ndarray of int
         Indices of the features that predictions depend on; the others may hold anything finite.
+    retrain_alpha_ : float or None
+        ``alpha`` in the last retraining: ``retrain_alpha``, or what "auto" has chosen; None where
+        nothing was deleted.
     loss_ : float
         Objective at the end of training, as the solver saw it.
     best_loss_ : float or None
@@ -565,9 +571,12 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
         with its ``max_iter``, learning rate and schedule.
     retrain_alpha : float or "auto", default="auto"
         ``alpha`` from the first deletion on: sparse networks want a stronger penalty. "auto" means
-        ``max(alpha, a)`` for "lbfgs", with a = 3 for classifiers and 1 for regressors, and as
-        much over all samples for the stochastic solvers, whose ``alpha`` is that of a minibatch:
-        ``max(alpha, a * batch_size / n_samples)``.
+        ``max(alpha, a)`` for "lbfgs", and as much over all samples for the stochastic solvers,
+        whose ``alpha`` is that of a minibatch: ``max(alpha, a * batch_size / n_samples)``. For
+        data of at most 1500 samples, networks that are not large, and "adam" or "lbfgs", a is
+        chosen of .3, 1 and 3 by short trials on the training data, which take a third of the time
+        of a fit or as much again; else it is 3 for classifiers and 1 for regressors. `prune`
+        chooses anew. See ``retrain_alpha_`` for what was chosen.
     n_regrow : int, default=8
         Cycles of regrowth at the end of ``fit`` (on a path, at every level): in cycle c of C
         ``0.3 (1 - c/C)`` of the surviving weights are deleted by the criterion, as many deleted
@@ -616,6 +625,9 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
         one without a name is called by its columns.
     used_features_ : ndarray of int
         Indices of the features that predictions depend on; the others may hold anything finite.
+    retrain_alpha_ : float or None
+        ``alpha`` in the last retraining: ``retrain_alpha``, or what "auto" has chosen; None where
+        nothing was deleted.
     loss_ : float
         Objective at the end of training, as the solver saw it.
     best_loss_ : float or None
