@@ -386,6 +386,7 @@ def test_interrupt_of_the_compiler_and_a_full_disk(wide, tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no interval timer on this system")
+@pytest.mark.usefixtures("lost_interrupts")
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_interrupts_at_random_moments(wide, n_threads):
     """Whatever it interrupts, an estimator is as before or fitted, and no thread is left."""
