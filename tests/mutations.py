@@ -442,7 +442,21 @@ MUTATIONS = [
         "delta: Array = block.Y - p",
         "prune/test_curvature.py",
     ),
-    Mutation("_prune/curvature.py", "MAX_PASSES**0.5)", "MAX_PASSES)", "prune/test_curvature.py"),
+    Mutation(
+        "_prune/curvature.py", "dtype.type(n**0.5)", "dtype.type(n)", "prune/test_curvature.py"
+    ),
+    Mutation("_prune/precision.py", ">= _LEAST_GAIN * most", ">= 0", "prune/test_precision.py"),
+    Mutation("_prune/precision.py", "/ n_outputs, 1)", ", 1)", "prune/test_precision.py"),
+    Mutation("_prune/precision.py", "+= precision", "+= 1", "prune/test_precision.py"),
+    Mutation(
+        "_prune/precision.py",
+        "rng=deepcopy(briefly.rng)",
+        "rng=briefly.rng",
+        "prune/test_precision.py",
+    ),
+    Mutation(
+        "_prune/precision.py", "value, least) / half", "value, least)", "prune/test_precision.py"
+    ),
     Mutation(
         "_prune/curvature.py", "squares = x * x if", "squares = x if", "prune/test_curvature.py"
     ),

@@ -21,7 +21,7 @@ from .._train.updates import UPDATES
 from .active import ActiveObjective, active_objective, delete_active, train_active
 from .deletion_problem import DeletionSettings
 from .granularity import GRANULARITIES
-from .precision import choose_alpha
+from .precision import TRIAL_ITERATIONS, choose_alpha
 from .regrowth import Trained, regrow
 from .rounds import Round, Step
 
@@ -84,14 +84,14 @@ class Recipe:
             )
         return replace(training, settings=settings, has_users_rate=has_users_rate)
 
-    def alpha_after(
-        self, objective: Objective, dense: PrunedNetwork, retraining: Training
-    ) -> float:
-        """Strength of the penalty after a deletion, given the objective of dense training."""
+    def alpha_after(self, objective: Objective, dense: PrunedNetwork, training: Training) -> float:
+        """Strength of the penalty after a deletion, given those of dense training."""
         alpha = objective.alpha if self.retrain_alpha is None else self.retrain_alpha
-        if not self.chooses_alpha or retraining.settings.max_iter == 0:
+        max_iter = TRIAL_ITERATIONS.get(training.settings.solver)
+        if not self.chooses_alpha or self.retrain_max_iter == 0 or max_iter is None:
             return alpha
-        return choose_alpha(objective, dense, alpha, retraining)
+        briefly = replace(self, retrain_max_iter=max_iter).retraining(training)
+        return choose_alpha(objective, dense, alpha, briefly)
 
     def n_cycles(self, n_left: int, survivors: Sequence[int]) -> int:
         """Cycles of regrowth in the round that leaves ``n_left``."""
@@ -143,7 +143,7 @@ def prune(
     if not survivors:
         return
     retraining = recipe.retraining(training)
-    whole = objective.with_alpha(recipe.alpha_after(objective, last.pruned, retraining))
+    whole = objective.with_alpha(recipe.alpha_after(objective, last.pruned, training))
     active = active_objective(whole, last.pruned)
     loss = active.value(last.pruned.theta)
     for number, n_left in enumerate(survivors, start=1):
