@@ -443,7 +443,7 @@ MUTATIONS = [
         "prune/test_curvature.py",
     ),
     Mutation(
-        "_prune/curvature.py", "dtype.type(n**0.5)", "dtype.type(n)", "prune/test_curvature.py"
+        "_prune/curvature.py", "dtype.type(n**0.5)", "dtype.type(n)", "prune/test_precision.py"
     ),
     Mutation("_prune/precision.py", ">= _LEAST_GAIN * most", ">= 0", "prune/test_precision.py"),
     Mutation("_prune/precision.py", "/ n_outputs, 1)", ", 1)", "prune/test_precision.py"),
