@@ -29,7 +29,7 @@ from .rounds import Round, Step
 _RETRAIN_RATES, _RETRAIN_BETA_2 = {"adam": 0.03}, 0.95
 # An epoch of short retraining is a part of a pass over many rows, if dense training took fewer
 # passes than this; but it has so many minibatches at least.
-_PASSES_OF_SLOW_TRAINING, _LEAST_STEPS_PER_EPOCH = 200, 25
+_PASSES_OF_SLOW_TRAINING, _LEAST_STEPS_PER_EPOCH = 200, 10
 
 
 @dataclass(frozen=True, eq=False)
