@@ -99,7 +99,7 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         What makes a weight dispensable:
 
         - "obd": saliency h_kk u_k^2 / 2 with the diagonal of the Hessian (LeCun, Denker & Solla,
-          1989, equation 5);
+          1989, equation 5). While fitting many rows 5000 to 10000 evenly spaced ones count;
         - "unit_obs": u_k^2 / (2 [H^-1]_kk) with one Hessian block for each unit, whose other
           parameters are corrected (Hassibi & Stork, 1993, equation 5); good even without
           retraining. Estimated from at most 2000 rows, drawn with ``random_state``;
@@ -132,8 +132,10 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         Iterations or epochs of retraining after each deletion and in each cycle of regrowth; 0 for
         none. The stochastic solvers retrain by a schedule of their own: the learning rate falls to
         0 as in ``learning_rate="cosine"``, from 0.03 for "adam" and from ``learning_rate_init`` for
-        "sgd", and Adam's ``beta_2`` is at most .95. None retrains exactly as dense training trains,
-        with its ``max_iter``, learning rate and schedule.
+        "sgd", and Adam's ``beta_2`` is at most .95. Over many rows an epoch of theirs is a part of
+        a pass over the data: the part that the epochs of dense training are of 200, but about 10
+        minibatches at least (2000 rows of the default ``batch_size``). None retrains exactly as
+        dense training trains, with its ``max_iter``, learning rate and schedule.
     retrain_alpha : float or "auto", default="auto"
         ``alpha`` from the first deletion on: sparse networks want a stronger penalty. "auto" means
         ``max(alpha, a)`` for "lbfgs", and as much over all samples for the stochastic solvers,
@@ -532,7 +534,7 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
         What makes a weight dispensable:
 
         - "obd": saliency h_kk u_k^2 / 2 with the diagonal of the Hessian (LeCun, Denker & Solla,
-          1989, equation 5);
+          1989, equation 5). While fitting many rows 5000 to 10000 evenly spaced ones count;
         - "unit_obs": u_k^2 / (2 [H^-1]_kk) with one Hessian block for each unit, whose other
           parameters are corrected (Hassibi & Stork, 1993, equation 5); good even without
           retraining. Estimated from at most 2000 rows, drawn with ``random_state``;
@@ -565,8 +567,10 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
         Iterations or epochs of retraining after each deletion and in each cycle of regrowth; 0 for
         none. The stochastic solvers retrain by a schedule of their own: the learning rate falls to
         0 as in ``learning_rate="cosine"``, from 0.03 for "adam" and from ``learning_rate_init`` for
-        "sgd", and Adam's ``beta_2`` is at most .95. None retrains exactly as dense training trains,
-        with its ``max_iter``, learning rate and schedule.
+        "sgd", and Adam's ``beta_2`` is at most .95. Over many rows an epoch of theirs is a part of
+        a pass over the data: the part that the epochs of dense training are of 200, but about 10
+        minibatches at least (2000 rows of the default ``batch_size``). None retrains exactly as
+        dense training trains, with its ``max_iter``, learning rate and schedule.
     retrain_alpha : float or "auto", default="auto"
         ``alpha`` from the first deletion on: sparse networks want a stronger penalty. "auto" means
         ``max(alpha, a)`` for "lbfgs", and as much over all samples for the stochastic solvers,

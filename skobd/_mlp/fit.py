@@ -335,7 +335,13 @@ def _validator(fitted: Fitted, data: Data | None) -> Callable[[Array], tuple[flo
 
 
 def _settings(mlp: Any) -> SolverSettings:
-    return _record(SolverSettings, mlp, early_stopping=stops_early(mlp), verbose=bool(mlp.verbose))
+    return _record(
+        SolverSettings,
+        mlp,
+        early_stopping=stops_early(mlp),
+        verbose=bool(mlp.verbose),
+        steps_per_epoch=None,
+    )
 
 
 def _recipe(mlp: Any, start: Fitted, n_samples: int) -> Recipe:

@@ -14,7 +14,7 @@ import numpy as np
 from .._net.network import Array
 from .._net.pruned import PrunedNetwork
 from .._train.objective import Objective
-from .._train.settings import Training
+from .._train.settings import Training, batch_size_of
 from .._train.solvers import check_objective
 from .._train.state import SolverResult, Status, TrainingState
 from .._train.updates import UPDATES
@@ -28,6 +28,9 @@ from .rounds import Round, Step
 # Where the learning rate of short retraining starts; elsewhere than here, at the user's. The second
 # moment must forget faster than in dense training. See benchmarks/default.py.
 _RETRAIN_RATES, _RETRAIN_BETA_2 = {"adam": 0.03}, 0.95
+# An epoch of short retraining is a part of a pass over many rows, if dense training took fewer
+# passes than this; but it has so many minibatches at least.
+_PASSES_OF_SLOW_TRAINING, _LEAST_STEPS_PER_EPOCH = 200, 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,18 +72,24 @@ class Recipe:
             return training
         return replace(training, settings=replace(training.settings, max_iter=0))
 
-    def retraining(self, training: Training) -> Training:
-        """Settings of the training after a deletion, given those of dense training."""
+    def retraining(self, training: Training, n_samples: int, n_passes: int) -> Training:
+        """Settings of the training after a deletion, given those of dense training.
+
+        What dense training learned in few passes over many rows is learned again in fewer steps.
+        """
         if self.retrain_max_iter is None:
             return training
         settings = replace(training.settings, max_iter=self.retrain_max_iter)
         solver, has_users_rate = settings.solver, settings.solver not in _RETRAIN_RATES
         if solver in UPDATES:
+            steps = n_samples / batch_size_of(settings.batch_size)
+            steps *= min(1, n_passes / _PASSES_OF_SLOW_TRAINING)
             settings = replace(
                 settings,
                 learning_rate="cosine",
                 learning_rate_init=_RETRAIN_RATES.get(solver, settings.learning_rate_init),
                 beta_2=min(settings.beta_2, _RETRAIN_BETA_2),
+                steps_per_epoch=max(steps, _LEAST_STEPS_PER_EPOCH),
             )
         return replace(training, settings=settings, has_users_rate=has_users_rate)
 
@@ -142,7 +151,8 @@ def prune(
     yield dense
     if not survivors:
         return
-    retraining = recipe.retraining(training)
+    n_passes = len(result.state.loss_curve)
+    retraining = recipe.retraining(training, objective.n_samples, n_passes)
     whole = objective.with_alpha(recipe.alpha_after(objective, last.pruned, retraining))
     active = active_objective(whole, last.pruned)
     loss = active.value(last.pruned.theta)
