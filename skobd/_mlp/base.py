@@ -207,9 +207,10 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
             Targets.
         prune_fractions : array-like of shape (n_levels,), default=None
             Fractions gone of what ``granularity`` deletes, in [0, 1); sorted, and each taken
-            once. One round is made for each, with ``n_regrow`` cycles of regrowth. The dense
-            network always comes first, as level 0. None: the levels that ``prune_fraction`` and
-            ``n_rounds`` make in ``fit``.
+            once. One round is made for each; they divide the ``n_regrow`` cycles of regrowth
+            among them, so that a path costs about as much as a fit. The dense network always comes
+            first, as level 0. None: the levels that ``prune_fraction`` and ``n_rounds`` make in
+            ``fit``, with all cycles at the last, as there.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples.
         X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
@@ -244,7 +245,7 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
         given = Given(X, y, sample_weight)
         held_out = Given(X_val, y_val, sample_weight_val)
         with callback_management_context(mlp), fitting(mlp):
-            run = begin(mlp, None, given, held_out, levels)
+            run = begin(mlp, None, given, held_out, levels, own_levels)
             path = PathBuilder(mlp, levels, own_levels)
             try:
                 for fitted in run:

@@ -140,7 +140,8 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         much over all samples for the stochastic solvers, whose ``alpha`` is that of a minibatch:
         ``max(alpha, a * batch_size / n_samples)``.
     n_regrow : int, default=8
-        Cycles of regrowth at the end of ``fit`` (on a path, at every level): in cycle c of C
+        Cycles of regrowth, all at the end of ``fit``; the levels of a path divide them, in
+        proportion to the logarithm of what each deletes. In cycle c of the C at a level
         ``0.3 (1 - c/C)`` of the surviving weights are deleted by the criterion, as many deleted
         ones come back where the predicted decrease g^2/(2h) is largest (see
         `predicted_decreases`), and the network is retrained; the one of lowest objective is kept.
@@ -567,7 +568,8 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
         much over all samples for the stochastic solvers, whose ``alpha`` is that of a minibatch:
         ``max(alpha, a * batch_size / n_samples)``.
     n_regrow : int, default=8
-        Cycles of regrowth at the end of ``fit`` (on a path, at every level): in cycle c of C
+        Cycles of regrowth, all at the end of ``fit``; the levels of a path divide them, in
+        proportion to the logarithm of what each deletes. In cycle c of the C at a level
         ``0.3 (1 - c/C)`` of the surviving weights are deleted by the criterion, as many deleted
         ones come back where the predicted decrease g^2/(2h) is largest (see
         `predicted_decreases`), and the network is retrained; the one of lowest objective is kept.

@@ -53,6 +53,7 @@ def begin(
     given: Given,
     held_out: Given,
     levels: Sequence[float] | None = None,
+    own_levels: bool = False,
 ) -> Run:
     """Begin a fit.
 
@@ -65,13 +66,15 @@ def begin(
     given, held_out : Given
         Training data, and validation data or nothing.
     levels : sequence of float, default=None
-        Fractions gone, each of which is reached and refined; None for what ``prune_fraction`` and
-        ``n_rounds`` ask for.
+        Fractions gone of a path; None for the one network that ``prune_fraction`` and ``n_rounds``
+        ask for.
+    own_levels : bool, default=False
+        Whether these levels are those of ``prune_fraction`` and ``n_rounds``; the path is that of a
+        fit then, which regrows at the last.
     """
     check_engine()
-    is_path = levels is not None
-    n_rounds = mlp.n_rounds if mlp.prune_fraction > 0 else 0
-    tasks = _begin_tasks(mlp, given, n_rounds if levels is None else len(levels))
+    n_rounds = (mlp.n_rounds if mlp.prune_fraction > 0 else 0) if levels is None else len(levels)
+    tasks = _begin_tasks(mlp, given, n_rounds)
     data, targets = _validated(mlp, known, given, same_classes=known is not None)
     data_val = validate_held_out(mlp, held_out, data, targets)
     rng = check_random_state(mlp.random_state)
@@ -84,9 +87,10 @@ def begin(
     else:
         survivors = survivors_at(levels, start.n_total)
     run = _make_run(mlp, start, data, data_val, survivors, Training(_settings(mlp), rng), tasks)
-    if is_path:
-        run.recipe = replace(run.recipe, prune_tol=None, regrows_every_round=True)
-    run.wants_pruning = bool(levels) if is_path else mlp.prune_fraction > 0 and mlp.n_rounds > 0
+    run.wants_pruning = n_rounds > 0
+    if levels is not None:
+        run.recipe = replace(run.recipe, prune_tol=None, divides_cycles=not own_levels)
+        run.is_path = True
     return run
 
 

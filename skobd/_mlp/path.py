@@ -82,9 +82,11 @@ class PruningPath(Bunch):
         Returns
         -------
         estimator : object
-            Its attributes equal those of an estimator fitted along the same levels, bit for
-            bit. ``prune_fraction`` is the step's level. Further `partial_fit` starts the
-            optimiser afresh, as its state is not kept on the path.
+            With all that ``fit`` sets. ``prune_fraction`` is the step's level. The last step of
+            the levels that the parameters make equals what ``fit`` gives, bit for bit, and a path
+            to a single level equals a fit in one round; with ``n_regrow=0`` every step equals a
+            fit along the levels up to it. Further `partial_fit` starts the optimiser afresh, as
+            its state is not kept on the path.
         """
         steps: list[Fitted] = self["steps"]
         n_steps = len(steps)

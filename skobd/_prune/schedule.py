@@ -1,6 +1,6 @@
 """The schedule of a pruning: how many weights, units or inputs are left after each round."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -55,3 +55,23 @@ def survivor_schedule(
         )
     levels = geometric_levels(prune_fraction, n_rounds, present=1 - n_present / n_total)
     return survivors_at(levels, n_total)
+
+
+def divided_cycles(n_cycles: int, counts: Sequence[int]) -> list[int]:
+    """Divide cycles of regrowth over rounds, in proportion to the logarithm of what each deletes.
+
+    Up to every round their sum is rounded down, so that the last round that deletes has one.
+
+    Parameters
+    ----------
+    n_cycles : int
+    counts : sequence of int
+        How many are left before the first round, and after each.
+    """
+    gone = -np.diff(np.log(np.maximum(counts, 1)))
+    total = gone.sum()
+    if total == 0:
+        return [0] * len(gone)
+    # Rounds that delete equal parts are not to depend on the last bits of logarithms.
+    upto = np.floor(n_cycles * np.cumsum(gone) / total + 1e-9)
+    return np.diff(upto, prepend=0).astype(int).tolist()
