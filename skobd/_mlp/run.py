@@ -47,6 +47,8 @@ class Run:
         Whether ``partial_fit`` is to go on with the moments of the last training.
     wants_pruning : bool
         Whether anything is to be deleted at all.
+    levels : sequence of float
+        Fractions gone after each round, along a path.
     is_path : bool
         Whether to give the network of every level.
     is_interrupted : bool
@@ -62,6 +64,7 @@ class Run:
     is_verbose: bool
     keeps_optimizer: bool
     wants_pruning: bool = True
+    levels: Sequence[float] = ()
     is_path: bool = False
     is_interrupted: bool = False
     _completed: list[Round] = field(default_factory=list)

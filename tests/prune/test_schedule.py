@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skobd._prune.schedule import (
-    check_levels,
+    Levels,
     divided_cycles,
     geometric_levels,
     survivor_schedule,
@@ -76,13 +76,13 @@ def test_schedule_is_that_of_its_levels():
 
 @given(st.lists(st.floats(0, 1, exclude_max=True), min_size=1))
 def test_levels_are_sorted_and_taken_once(levels):
-    checked = check_levels(levels)
+    checked = Levels.of(levels).values
     assert list(checked) == sorted(set(map(float, levels)))
     assert all(type(level) is float for level in checked)
 
 
 def test_whole_numbers_are_levels_too():
-    assert check_levels([0]) == check_levels(np.zeros(2, dtype=int)) == (0.0,)
+    assert Levels.of([0]) == Levels.of(np.zeros(2, dtype=int)) == Levels((0.0,))
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_whole_numbers_are_levels_too():
 )
 def test_what_is_no_level_is_refused(levels):
     with pytest.raises(ValueError, match=r"prune_fractions must be .*\[0, 1\)"):
-        check_levels(levels)
+        Levels.of(levels)
 
 
 @given(
