@@ -14,7 +14,7 @@ from .._prune.criteria import CRITERIA, check_block_size
 from .._prune.curvature import diagonal_curvature
 from .._prune.deletion_problem import DeletionProblem, check_no_overflow
 from .._prune.regrowth import predicted_decreases
-from .._prune.schedule import check_levels, geometric_levels
+from .._prune.schedule import Levels, geometric_levels
 from .._sklearn_compat import (
     CallbackSupportMixin,
     _fit_context,
@@ -189,6 +189,7 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
         y: Any,
         *,
         prune_fractions: Any = None,
+        sizes: Any = None,
         sample_weight: Any = None,
         X_val: Any = None,
         y_val: Any = None,
@@ -207,9 +208,14 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
             Targets.
         prune_fractions : array-like of shape (n_levels,), default=None
             Fractions gone of what ``granularity`` deletes, in [0, 1); sorted, and each taken
-            once. One round is made for each, with ``n_regrow`` cycles of regrowth. The dense
-            network always comes first, as level 0. None: the levels that ``prune_fraction`` and
-            ``n_rounds`` make in ``fit``.
+            once. One round is made for each; they divide the ``n_regrow`` cycles of regrowth
+            among them, so that a path costs about as much as a fit. The dense network always comes
+            first, as level 0. None, without ``sizes``: the levels that ``prune_fraction`` and
+            ``n_rounds`` make in ``fit``, with all cycles at the last, as there.
+        sizes : array-like of int of shape (n_levels,), default=None
+            In place of ``prune_fractions``, how many weights (units or inputs, as ``granularity``
+            deletes them) are left, at least 1. A size that this network cannot have is left out
+            with a warning.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples.
         X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
@@ -231,21 +237,22 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            For levels outside [0, 1), and as ``fit`` does.
+            For fractions outside [0, 1), for sizes none of which this network can have, for both
+            fractions and sizes, and as ``fit`` does.
         """
         self._validate_params()
-        own_levels = prune_fractions is None
-        if own_levels:
-            levels = geometric_levels(self.prune_fraction, self.n_rounds)
+        if prune_fractions is None and sizes is None:
+            own = geometric_levels(self.prune_fraction, self.n_rounds)
+            levels = Levels(tuple(own), are_own=True)
         else:
-            levels = [level for level in check_levels(prune_fractions) if level]
+            levels = Levels.of(prune_fractions, sizes)
         mlp = clone(self)
         hand_down_callbacks(self, mlp)
         given = Given(X, y, sample_weight)
         held_out = Given(X_val, y_val, sample_weight_val)
         with callback_management_context(mlp), fitting(mlp):
             run = begin(mlp, None, given, held_out, levels)
-            path = PathBuilder(mlp, levels, own_levels)
+            path = PathBuilder(mlp, run.levels, levels.are_own)
             try:
                 for fitted in run:
                     path.add(fitted)

@@ -145,7 +145,8 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         of a fit or as much again; else it is 3 for classifiers and 1 for regressors. `prune`
         chooses anew. See ``retrain_alpha_`` for what was chosen.
     n_regrow : int, default=8
-        Cycles of regrowth at the end of ``fit`` (on a path, at every level): in cycle c of C
+        Cycles of regrowth, all at the end of ``fit``; the levels of a path divide them, in
+        proportion to the logarithm of what each deletes. In cycle c of the C at a level
         ``0.3 (1 - c/C)`` of the surviving weights are deleted by the criterion, as many deleted
         ones come back where the predicted decrease g^2/(2h) is largest (see
         `predicted_decreases`), and the network is retrained; the one of lowest objective is kept.
@@ -580,7 +581,8 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
         of a fit or as much again; else it is 3 for classifiers and 1 for regressors. `prune`
         chooses anew. See ``retrain_alpha_`` for what was chosen.
     n_regrow : int, default=8
-        Cycles of regrowth at the end of ``fit`` (on a path, at every level): in cycle c of C
+        Cycles of regrowth, all at the end of ``fit``; the levels of a path divide them, in
+        proportion to the logarithm of what each deletes. In cycle c of the C at a level
         ``0.3 (1 - c/C)`` of the surviving weights are deleted by the criterion, as many deleted
         ones come back where the predicted decrease g^2/(2h) is largest (see
         `predicted_decreases`), and the network is retrained; the one of lowest objective is kept.
