@@ -408,7 +408,7 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         y : ndarray of shape (n_samples,) or (n_samples, n_classes)
             Labels; an indicator matrix for multilabel targets.
         """
-        output = self._output(X)
+        output = self._output(X, is_raw=True)
         return self._fitted.targets.decode(output)
 
     def predict_proba(self, X: Any) -> NDArray[Any]:
@@ -426,7 +426,7 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
             targets.
         """
         p = self._output(X)
-        return np.hstack([1 - p, p]) if p.shape[1] == 1 else p
+        return np.concatenate([1 - p, p], axis=1) if p.shape[1] == 1 else p
 
     def predict_log_proba(self, X: Any) -> NDArray[Any]:
         """Predict logarithms of class probabilities.
