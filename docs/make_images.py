@@ -210,8 +210,8 @@ def picture_benchmarks():
     names = [f"{row[0]}, {row[1]}" for row in rows[:-1]]
     yield (
         "training",
-        f"Training is {float(numpy_step):.1f} times as fast as scikit-learn's with NumPy alone, and "
-        f"{float(compiled):.1f} times with numba (geometric mean).",
+        f"Training is {float(numpy_step):.1f} times as fast as scikit-learn's with NumPy alone, "
+        f"and {float(compiled):.1f} times with numba (geometric mean).",
         lambda: draw_bars(
             names,
             [float(row[3]) for row in rows[:-1]],
