@@ -110,7 +110,9 @@ def to_c(
     >>> from sklearn.preprocessing import StandardScaler
     >>> from skobd import OBDMLPClassifier, to_c
     >>> X, y = load_iris(return_X_y=True)
-    >>> clf = OBDMLPClassifier((5,), solver="lbfgs", alpha=1, max_iter=1000, random_state=0)
+    >>> clf = OBDMLPClassifier(
+    ...     hidden_layer_sizes=(5,), solver="lbfgs", alpha=1, max_iter=1000, random_state=0
+    ... )
     >>> pipeline = make_pipeline(StandardScaler(), clf).fit(X, y)
     >>> code = to_c(pipeline, name="iris", X=X, y=y, arithmetic="int")
     >>> code.constant_bytes < 100

@@ -23,12 +23,9 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
 
     Trains like :class:`~sklearn.neural_network.MLPClassifier`, whose parameters it takes with the
     same names, defaults and meanings; then, in ``n_rounds`` rounds, deletes the weights of least
-    saliency
-
-    .. math:: s_k = h_{kk} u_k^2 / 2,
-
-    the predicted increase of the objective if weight u_k with second derivative h_kk were deleted,
-    and retrains the others.
+    saliency and retrains the others. The saliency of weight u_k is ``h_kk * u_k**2 / 2``: the
+    predicted increase of the objective if the weight, whose second derivative is h_kk, were
+    deleted.
 
     Parameters
     ----------
@@ -254,7 +251,8 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
     >>> from skobd import OBDMLPClassifier
     >>> X, y = load_breast_cancer(return_X_y=True)
     >>> mlp = OBDMLPClassifier(
-    ...     (20,), "tanh", solver="lbfgs", alpha=1, prune_fraction=0.95, random_state=0
+    ...     hidden_layer_sizes=(20,), activation="tanh", solver="lbfgs",
+    ...     alpha=1, prune_fraction=0.95, random_state=0,
     ... )
     >>> model = make_pipeline(StandardScaler(), mlp).fit(X, y)
     >>> mlp.n_weights_
@@ -456,12 +454,9 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
 
     Trains like :class:`~sklearn.neural_network.MLPRegressor`, whose parameters it takes with the
     same names, defaults and meanings; then, in ``n_rounds`` rounds, deletes the weights of least
-    saliency
-
-    .. math:: s_k = h_{kk} u_k^2 / 2,
-
-    the predicted increase of the objective if weight u_k with second derivative h_kk were deleted,
-    and retrains the others.
+    saliency and retrains the others. The saliency of weight u_k is ``h_kk * u_k**2 / 2``: the
+    predicted increase of the objective if the weight, whose second derivative is h_kk, were
+    deleted.
 
     Parameters
     ----------

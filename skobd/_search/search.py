@@ -154,7 +154,8 @@ class PruningSearchCV(DelegatingMixin, BaseEstimator):
     >>> from skobd import OBDMLPClassifier, PruningSearchCV
     >>> X, y = load_breast_cancer(return_X_y=True)
     >>> mlp = OBDMLPClassifier(
-    ...     (10,), solver="lbfgs", alpha=5, tol=1e-3, retrain_max_iter=30, random_state=0
+    ...     hidden_layer_sizes=(10,), solver="lbfgs",
+    ...     alpha=5, tol=1e-3, retrain_max_iter=30, random_state=0,
     ... )
     >>> search = PruningSearchCV(
     ...     make_pipeline(StandardScaler(), mlp), prune_fractions=[0, 0.5, 0.8, 0.99]
