@@ -23,12 +23,9 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
 
     Trains like :class:`~sklearn.neural_network.MLPClassifier`, whose parameters it takes with the
     same names, defaults and meanings; then, in ``n_rounds`` rounds, deletes the weights of least
-    saliency
-
-    .. math:: s_k = h_{kk} u_k^2 / 2,
-
-    the predicted increase of the objective if weight u_k with second derivative h_kk were deleted,
-    and retrains the others.
+    saliency and retrains the others. The saliency of weight u_k is ``h_kk * u_k**2 / 2``: the
+    predicted increase of the objective if the weight, whose second derivative is h_kk, were
+    deleted.
 
     Parameters
     ----------
@@ -99,7 +96,7 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         What makes a weight dispensable:
 
         - "obd": saliency h_kk u_k^2 / 2 with the diagonal of the Hessian (LeCun, Denker & Solla,
-          1989, equation 5);
+          1989, equation 5). While fitting many rows 5000 to 10000 evenly spaced ones count;
         - "unit_obs": u_k^2 / (2 [H^-1]_kk) with one Hessian block for each unit, whose other
           parameters are corrected (Hassibi & Stork, 1993, equation 5); good even without
           retraining. Estimated from at most 2000 rows, drawn with ``random_state``;
@@ -132,8 +129,10 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         Iterations or epochs of retraining after each deletion and in each cycle of regrowth; 0 for
         none. The stochastic solvers retrain by a schedule of their own: the learning rate falls to
         0 as in ``learning_rate="cosine"``, from 0.03 for "adam" and from ``learning_rate_init`` for
-        "sgd", and Adam's ``beta_2`` is at most .95. None retrains exactly as dense training trains,
-        with its ``max_iter``, learning rate and schedule.
+        "sgd", and Adam's ``beta_2`` is at most .95. Over many rows an epoch of theirs is a part of
+        a pass over the data: the part that the epochs of dense training are of 200, but about 10
+        minibatches at least (2000 rows of the default ``batch_size``). None retrains exactly as
+        dense training trains, with its ``max_iter``, learning rate and schedule.
     retrain_alpha : float or "auto", default="auto"
         ``alpha`` from the first deletion on: sparse networks want a stronger penalty. "auto" means
         ``max(alpha, a)`` for "lbfgs", and as much over all samples for the stochastic solvers,
@@ -143,7 +142,8 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         of a fit or as much again; else it is 3 for classifiers and 1 for regressors. `prune`
         chooses anew. See ``retrain_alpha_`` for what was chosen.
     n_regrow : int, default=8
-        Cycles of regrowth at the end of ``fit`` (on a path, at every level): in cycle c of C
+        Cycles of regrowth, all at the end of ``fit``; the levels of a path divide them, in
+        proportion to the logarithm of what each deletes. In cycle c of the C at a level
         ``0.3 (1 - c/C)`` of the surviving weights are deleted by the criterion, as many deleted
         ones come back where the predicted decrease g^2/(2h) is largest (see
         `predicted_decreases`), and the network is retrained; the one of lowest objective is kept.
@@ -251,7 +251,8 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
     >>> from skobd import OBDMLPClassifier
     >>> X, y = load_breast_cancer(return_X_y=True)
     >>> mlp = OBDMLPClassifier(
-    ...     (20,), "tanh", solver="lbfgs", alpha=1, prune_fraction=0.95, random_state=0
+    ...     hidden_layer_sizes=(20,), activation="tanh", solver="lbfgs",
+    ...     alpha=1, prune_fraction=0.95, random_state=0,
     ... )
     >>> model = make_pipeline(StandardScaler(), mlp).fit(X, y)
     >>> mlp.n_weights_
@@ -405,7 +406,7 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         y : ndarray of shape (n_samples,) or (n_samples, n_classes)
             Labels; an indicator matrix for multilabel targets.
         """
-        output = self._output(X)
+        output = self._output(X, is_raw=True)
         return self._fitted.targets.decode(output)
 
     def predict_proba(self, X: Any) -> NDArray[Any]:
@@ -423,7 +424,7 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
             targets.
         """
         p = self._output(X)
-        return np.hstack([1 - p, p]) if p.shape[1] == 1 else p
+        return np.concatenate([1 - p, p], axis=1) if p.shape[1] == 1 else p
 
     def predict_log_proba(self, X: Any) -> NDArray[Any]:
         """Predict logarithms of class probabilities.
@@ -453,12 +454,9 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
 
     Trains like :class:`~sklearn.neural_network.MLPRegressor`, whose parameters it takes with the
     same names, defaults and meanings; then, in ``n_rounds`` rounds, deletes the weights of least
-    saliency
-
-    .. math:: s_k = h_{kk} u_k^2 / 2,
-
-    the predicted increase of the objective if weight u_k with second derivative h_kk were deleted,
-    and retrains the others.
+    saliency and retrains the others. The saliency of weight u_k is ``h_kk * u_k**2 / 2``: the
+    predicted increase of the objective if the weight, whose second derivative is h_kk, were
+    deleted.
 
     Parameters
     ----------
@@ -532,7 +530,7 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
         What makes a weight dispensable:
 
         - "obd": saliency h_kk u_k^2 / 2 with the diagonal of the Hessian (LeCun, Denker & Solla,
-          1989, equation 5);
+          1989, equation 5). While fitting many rows 5000 to 10000 evenly spaced ones count;
         - "unit_obs": u_k^2 / (2 [H^-1]_kk) with one Hessian block for each unit, whose other
           parameters are corrected (Hassibi & Stork, 1993, equation 5); good even without
           retraining. Estimated from at most 2000 rows, drawn with ``random_state``;
@@ -565,8 +563,10 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
         Iterations or epochs of retraining after each deletion and in each cycle of regrowth; 0 for
         none. The stochastic solvers retrain by a schedule of their own: the learning rate falls to
         0 as in ``learning_rate="cosine"``, from 0.03 for "adam" and from ``learning_rate_init`` for
-        "sgd", and Adam's ``beta_2`` is at most .95. None retrains exactly as dense training trains,
-        with its ``max_iter``, learning rate and schedule.
+        "sgd", and Adam's ``beta_2`` is at most .95. Over many rows an epoch of theirs is a part of
+        a pass over the data: the part that the epochs of dense training are of 200, but about 10
+        minibatches at least (2000 rows of the default ``batch_size``). None retrains exactly as
+        dense training trains, with its ``max_iter``, learning rate and schedule.
     retrain_alpha : float or "auto", default="auto"
         ``alpha`` from the first deletion on: sparse networks want a stronger penalty. "auto" means
         ``max(alpha, a)`` for "lbfgs", and as much over all samples for the stochastic solvers,
@@ -576,7 +576,8 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
         of a fit or as much again; else it is 3 for classifiers and 1 for regressors. `prune`
         chooses anew. See ``retrain_alpha_`` for what was chosen.
     n_regrow : int, default=8
-        Cycles of regrowth at the end of ``fit`` (on a path, at every level): in cycle c of C
+        Cycles of regrowth, all at the end of ``fit``; the levels of a path divide them, in
+        proportion to the logarithm of what each deletes. In cycle c of the C at a level
         ``0.3 (1 - c/C)`` of the surviving weights are deleted by the criterion, as many deleted
         ones come back where the predicted decrease g^2/(2h) is largest (see
         `predicted_decreases`), and the network is retrained; the one of lowest objective is kept.

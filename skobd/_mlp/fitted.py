@@ -156,6 +156,19 @@ class Fitted:
         return self._count(np.ones_like(self.pruned.mask))
 
     @property
+    def n_least(self) -> int:
+        """How few of them can be left of the dense network."""
+        return GRANULARITIES[self.granularity].n_least(self.pruned.network)
+
+    @property
+    def possible_sizes(self) -> str:
+        """Words that say how many can be left."""
+        unit, n_total = GRANULARITIES[self.granularity].unit, self.n_total
+        return (
+            f"of the {n_total} {unit} of the dense network {self.n_least} to {n_total} can be left"
+        )
+
+    @property
     def n_left(self) -> int:
         """Weights, units or (groups of) inputs that survive."""
         return self._count(self.pruned.mask)
