@@ -23,12 +23,9 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
 
     Trains like :class:`~sklearn.neural_network.MLPClassifier`, whose parameters it takes with the
     same names, defaults and meanings; then, in ``n_rounds`` rounds, deletes the weights of least
-    saliency
-
-    .. math:: s_k = h_{kk} u_k^2 / 2,
-
-    the predicted increase of the objective if weight u_k with second derivative h_kk were deleted,
-    and retrains the others.
+    saliency and retrains the others. The saliency of weight u_k is ``h_kk * u_k**2 / 2``: the
+    predicted increase of the objective if the weight, whose second derivative is h_kk, were
+    deleted.
 
     Parameters
     ----------
@@ -138,11 +135,15 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         training trains, with its ``max_iter``, learning rate and schedule.
     retrain_alpha : float or "auto", default="auto"
         ``alpha`` from the first deletion on: sparse networks want a stronger penalty. "auto" means
-        ``max(alpha, a)`` for "lbfgs", with a = 3 for classifiers and 1 for regressors, and as
-        much over all samples for the stochastic solvers, whose ``alpha`` is that of a minibatch:
-        ``max(alpha, a * batch_size / n_samples)``.
+        ``max(alpha, a)`` for "lbfgs", and as much over all samples for the stochastic solvers,
+        whose ``alpha`` is that of a minibatch: ``max(alpha, a * batch_size / n_samples)``. For
+        data of at most 1500 samples, networks that are not large, and "adam" or "lbfgs", a is
+        chosen of .3, 1 and 3 by short trials on the training data, which take a third of the time
+        of a fit or as much again; else it is 3 for classifiers and 1 for regressors. `prune`
+        chooses anew. See ``retrain_alpha_`` for what was chosen.
     n_regrow : int, default=8
-        Cycles of regrowth at the end of ``fit`` (on a path, at every level): in cycle c of C
+        Cycles of regrowth, all at the end of ``fit``; the levels of a path divide them, in
+        proportion to the logarithm of what each deletes. In cycle c of the C at a level
         ``0.3 (1 - c/C)`` of the surviving weights are deleted by the criterion, as many deleted
         ones come back where the predicted decrease g^2/(2h) is largest (see
         `predicted_decreases`), and the network is retrained; the one of lowest objective is kept.
@@ -194,6 +195,9 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         one without a name is called by its columns.
     used_features_ : ndarray of int
         Indices of the features that predictions depend on; the others may hold anything finite.
+    retrain_alpha_ : float or None
+        ``alpha`` in the last retraining: ``retrain_alpha``, or what "auto" has chosen; None where
+        nothing was deleted.
     loss_ : float
         Objective at the end of training, as the solver saw it.
     best_loss_ : float or None
@@ -247,7 +251,8 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
     >>> from skobd import OBDMLPClassifier
     >>> X, y = load_breast_cancer(return_X_y=True)
     >>> mlp = OBDMLPClassifier(
-    ...     (20,), "tanh", solver="lbfgs", alpha=1, prune_fraction=0.95, random_state=0
+    ...     hidden_layer_sizes=(20,), activation="tanh", solver="lbfgs",
+    ...     alpha=1, prune_fraction=0.95, random_state=0,
     ... )
     >>> model = make_pipeline(StandardScaler(), mlp).fit(X, y)
     >>> mlp.n_weights_
@@ -401,7 +406,7 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         y : ndarray of shape (n_samples,) or (n_samples, n_classes)
             Labels; an indicator matrix for multilabel targets.
         """
-        output = self._output(X)
+        output = self._output(X, is_raw=True)
         return self._fitted.targets.decode(output)
 
     def predict_proba(self, X: Any) -> NDArray[Any]:
@@ -419,7 +424,7 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
             targets.
         """
         p = self._output(X)
-        return np.hstack([1 - p, p]) if p.shape[1] == 1 else p
+        return np.concatenate([1 - p, p], axis=1) if p.shape[1] == 1 else p
 
     def predict_log_proba(self, X: Any) -> NDArray[Any]:
         """Predict logarithms of class probabilities.
@@ -449,12 +454,9 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
 
     Trains like :class:`~sklearn.neural_network.MLPRegressor`, whose parameters it takes with the
     same names, defaults and meanings; then, in ``n_rounds`` rounds, deletes the weights of least
-    saliency
-
-    .. math:: s_k = h_{kk} u_k^2 / 2,
-
-    the predicted increase of the objective if weight u_k with second derivative h_kk were deleted,
-    and retrains the others.
+    saliency and retrains the others. The saliency of weight u_k is ``h_kk * u_k**2 / 2``: the
+    predicted increase of the objective if the weight, whose second derivative is h_kk, were
+    deleted.
 
     Parameters
     ----------
@@ -567,11 +569,15 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
         training trains, with its ``max_iter``, learning rate and schedule.
     retrain_alpha : float or "auto", default="auto"
         ``alpha`` from the first deletion on: sparse networks want a stronger penalty. "auto" means
-        ``max(alpha, a)`` for "lbfgs", with a = 3 for classifiers and 1 for regressors, and as
-        much over all samples for the stochastic solvers, whose ``alpha`` is that of a minibatch:
-        ``max(alpha, a * batch_size / n_samples)``.
+        ``max(alpha, a)`` for "lbfgs", and as much over all samples for the stochastic solvers,
+        whose ``alpha`` is that of a minibatch: ``max(alpha, a * batch_size / n_samples)``. For
+        data of at most 1500 samples, networks that are not large, and "adam" or "lbfgs", a is
+        chosen of .3, 1 and 3 by short trials on the training data, which take a third of the time
+        of a fit or as much again; else it is 3 for classifiers and 1 for regressors. `prune`
+        chooses anew. See ``retrain_alpha_`` for what was chosen.
     n_regrow : int, default=8
-        Cycles of regrowth at the end of ``fit`` (on a path, at every level): in cycle c of C
+        Cycles of regrowth, all at the end of ``fit``; the levels of a path divide them, in
+        proportion to the logarithm of what each deletes. In cycle c of the C at a level
         ``0.3 (1 - c/C)`` of the surviving weights are deleted by the criterion, as many deleted
         ones come back where the predicted decrease g^2/(2h) is largest (see
         `predicted_decreases`), and the network is retrained; the one of lowest objective is kept.
@@ -618,6 +624,9 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
         one without a name is called by its columns.
     used_features_ : ndarray of int
         Indices of the features that predictions depend on; the others may hold anything finite.
+    retrain_alpha_ : float or None
+        ``alpha`` in the last retraining: ``retrain_alpha``, or what "auto" has chosen; None where
+        nothing was deleted.
     loss_ : float
         Objective at the end of training, as the solver saw it.
     best_loss_ : float or None

@@ -72,7 +72,7 @@ def test_the_most_promising_come_back():
     assert promised == pytest.approx(decreases[new].sum())
 
 
-def run(n_regrow, survivors, solver="lbfgs", regrow_every_round=False, **settings):
+def run(n_regrow, survivors, solver="lbfgs", divides_cycles=False, **settings):
     """All steps of a recipe on a small problem."""
     objective, _, theta = make_problem("squared_error", 2, depth=2, n=40)
     training = Training(
@@ -85,7 +85,7 @@ def run(n_regrow, survivors, solver="lbfgs", regrow_every_round=False, **setting
         DeletionSettings(**settings),
         retrain_max_iter=20,
         n_regrow=n_regrow,
-        regrows_every_round=regrow_every_round,
+        divides_cycles=divides_cycles,
     )
     start = PrunedNetwork.dense(objective.network, theta)
     return list(prune(objective, start, TrainingState(), survivors, recipe, training))
@@ -115,10 +115,10 @@ def test_counts_are_exact_and_the_best_network_is_kept(criterion, solver):
 
 
 @pytest.mark.slow
-def test_on_a_path_every_level_is_refined():
+def test_on_a_path_the_levels_divide_the_cycles():
     n = int(Network((3, 4, 3, 2)).is_weight.sum())
-    steps = run(2, [n // 2, n // 3], regrow_every_round=True)
-    assert all(step.round.cycles for step in steps[1:])
+    steps = run(4, [n // 2, n // 8], divides_cycles=True)
+    assert [len(step.round.cycles) for step in steps] == [0, 1, 3]
 
 
 def test_exchanges_shrink_in_proportion_to_the_cycles_left():
