@@ -14,7 +14,7 @@ Bytes are those of the constants of a deployed model:
 
 - networks, scikit-learn's and logistic regression included: what `skobd.to_c` writes in 8 bits,
   the scaler and the columns of categories included, and predictions are those of the C code;
-  scaling by quantiles takes 2 bytes for each of the 32 quantiles of a column that is used besides;
+  scaling by quantiles takes 2 bytes for each of the 16 quantiles of a column that is used besides;
 - trees as emlearn writes them, without the scaling, which they do not need: 7 bytes for a
   comparison (column, 16-bit threshold, two places to go on), leaves of 8 bits a class of which
   equal ones are kept once; of boosting 2 bytes for a leaf. Predictions are not rounded.
