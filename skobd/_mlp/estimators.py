@@ -129,10 +129,10 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         Iterations or epochs of retraining after each deletion and in each cycle of regrowth; 0 for
         none. The stochastic solvers retrain by a schedule of their own: the learning rate falls to
         0 as in ``learning_rate="cosine"``, from 0.03 for "adam" and from ``learning_rate_init`` for
-        "sgd", and Adam's ``beta_2`` is at most .95. Over many rows an epoch of theirs is a part of
-        a pass over the data: the part that the epochs of dense training are of 200, but about 10
-        minibatches at least (2000 rows of the default ``batch_size``). None retrains exactly as
-        dense training trains, with its ``max_iter``, learning rate and schedule.
+        "sgd", and Adam's ``beta_2`` is at most .95. Where dense training took p < 200 passes, an
+        epoch of theirs is only ``(p / 200) ** 1.5`` of a pass over the data, but 15 minibatches at
+        least, which are 3000 rows with the default ``batch_size``. None retrains exactly as dense
+        training trains, with its ``max_iter``, learning rate and schedule.
     retrain_alpha : float or "auto", default="auto"
         ``alpha`` from the first deletion on: sparse networks want a stronger penalty. "auto" means
         ``max(alpha, a)`` for "lbfgs", and as much over all samples for the stochastic solvers,
@@ -563,10 +563,10 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
         Iterations or epochs of retraining after each deletion and in each cycle of regrowth; 0 for
         none. The stochastic solvers retrain by a schedule of their own: the learning rate falls to
         0 as in ``learning_rate="cosine"``, from 0.03 for "adam" and from ``learning_rate_init`` for
-        "sgd", and Adam's ``beta_2`` is at most .95. Over many rows an epoch of theirs is a part of
-        a pass over the data: the part that the epochs of dense training are of 200, but about 10
-        minibatches at least (2000 rows of the default ``batch_size``). None retrains exactly as
-        dense training trains, with its ``max_iter``, learning rate and schedule.
+        "sgd", and Adam's ``beta_2`` is at most .95. Where dense training took p < 200 passes, an
+        epoch of theirs is only ``(p / 200) ** 1.5`` of a pass over the data, but 15 minibatches at
+        least, which are 3000 rows with the default ``batch_size``. None retrains exactly as dense
+        training trains, with its ``max_iter``, learning rate and schedule.
     retrain_alpha : float or "auto", default="auto"
         ``alpha`` from the first deletion on: sparse networks want a stronger penalty. "auto" means
         ``max(alpha, a)`` for "lbfgs", and as much over all samples for the stochastic solvers,
