@@ -1,4 +1,4 @@
-"""Masks in as few bytes as they need."""
+"""Store masks in as few bytes as they need."""
 
 from typing import Any
 
