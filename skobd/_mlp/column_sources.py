@@ -179,7 +179,9 @@ def parts(named: Sequence[tuple[str, Any]]) -> list[Any]:
 
 
 def output_sources(transformer: Any, n_inputs: int) -> Indices:
-    """The input that each output is made of, shape (n_outputs,)."""
+    """The input that each output is made of, shape (n_outputs,); a string is the identity."""
+    if transformer is None or isinstance(transformer, str):
+        return np.arange(n_inputs)
     for kind, sources_of in _SOURCES.items():
         if isinstance(transformer, kind):
             return sources_of(transformer, n_inputs)
@@ -199,23 +201,13 @@ def _of_column_transformer(transformer: ColumnTransformer, n_inputs: int) -> Ind
     for name, step, _ in transformer.transformers_:
         place, inputs = places[name], np.asarray(input_indices(transformer, name), dtype=np.intp)
         if place.stop > place.start:
-            own = (
-                np.arange(len(inputs))
-                if step == "passthrough"
-                else output_sources(step, len(inputs))
-            )
-            sources[place] = inputs[own]
+            sources[place] = inputs[output_sources(step, len(inputs))]
     return sources
 
 
 def _of_union(union: FeatureUnion, n_inputs: int) -> Indices:
     steps = [step for _, step in union.transformer_list if step != "drop"]
-    return np.concatenate(
-        [
-            np.arange(n_inputs) if step == "passthrough" else output_sources(step, n_inputs)
-            for step in steps
-        ]
-    )
+    return np.concatenate([output_sources(step, n_inputs) for step in steps])
 
 
 def _of_one_hot_encoder(encoder: OneHotEncoder, n_inputs: int) -> Indices:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import is_classifier
-from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._export import onnx, perceptron
@@ -14,7 +13,7 @@ from .._export.c import CCode
 from .._export.summary import PruningSummary, caption, summarise
 from .._net.compaction import at_least_one
 from .._net.network import Indices
-from .._sklearn_compat import API_PAGE, single_block
+from .._sklearn_compat import API_PAGE, _safe_indexing, single_block
 from .attributes import FittedAttributes
 from .c_code import to_c
 from .fit import hidden_sizes, stops_early
@@ -74,35 +73,32 @@ class Exports(FittedAttributes):
             An independent estimator with the same predictions up to rounding.
         """
         check_is_fitted(self)
-        pruned = self._fitted.pruned.compacted()
-        smaller = copy.deepcopy(self)
-        smaller.hidden_layer_sizes = pruned.network.layer_sizes[1:-1]
-        smaller._fitted = replace(smaller._fitted, pruned=pruned).without_optimizer()
-        if inputs:
-            smaller = smaller._of_inputs(smaller._kept_inputs())
+        smaller = self._compact(self._kept_inputs() if inputs else np.arange(self.n_features_in_))
         if not history:
             smaller._fitted = smaller._fitted.without_history()
-        n_left, n_total = smaller._fitted.n_left, smaller._fitted.n_total
-        # Of nothing left the largest level that the parameter can have.
-        gone = min(1 - n_left / n_total, float(np.nextafter(1, 0))) if n_total else 0.0
-        smaller.prune_fraction = max(gone, 0.0)
         return smaller
 
     def _kept_inputs(self) -> Indices:
         """The inputs that are used, or the first where none is."""
         return at_least_one(np.isin(np.arange(self.n_features_in_), self.used_features_))
 
-    def _of_inputs(self, kept: Indices) -> "Self":
-        """Make an estimator that takes only the inputs given; all others must be dead."""
-        smaller = copy.copy(self)
-        smaller._fitted = fitted = self._fitted.of_inputs(kept)
-        smaller.n_features_in_ = len(kept)
+    def _compact(self, kept: Indices) -> "Self":
+        """Make the smaller estimator of the inputs ``kept``; all others must be dead."""
+        smaller = copy.deepcopy(self)
+        pruned = self._fitted.pruned.compacted()
+        smaller.hidden_layer_sizes = pruned.network.layer_sizes[1:-1]
+        fitted = replace(smaller._fitted, pruned=pruned).without_optimizer().of_inputs(kept)
+        smaller._fitted, smaller.n_features_in_ = fitted, len(kept)
         if hasattr(self, "feature_names_in_"):
             smaller.feature_names_in_ = self.feature_names_in_[kept]
-        if fitted.group_of is not None:
+        if fitted.group_of is not None and len(kept) < self.n_features_in_:
             groups = {name: list(map(int, g)) for name, g in smaller.feature_groups_.items()}
             is_named = fitted.group_names is not None
             smaller.feature_groups = groups if is_named else list(groups.values())
+        n_left, n_total = fitted.n_left, fitted.n_total
+        # Of nothing left the largest level that the parameter can have.
+        gone = min(1 - n_left / n_total, float(np.nextafter(1, 0))) if n_total else 0.0
+        smaller.prune_fraction = max(gone, 0.0)
         return smaller
 
     _doc_link_module = "skobd"
@@ -257,8 +253,8 @@ class Exports(FittedAttributes):
         # With the types it has; of a data frame every column is an input of its own.
         sample = X if hasattr(X, "shape") else rows
         if used_features_only:
-            kept = self._kept_inputs()
-            return self._of_inputs(kept).to_onnx(_safe_indexing(sample, kept, axis=1), **kwargs)
+            columns = _safe_indexing(sample, self._kept_inputs(), axis=1)
+            return self.compact(inputs=True).to_onnx(columns, **kwargs)
         if is_classifier(self):
             kwargs.setdefault("options", {id(self): {"zipmap": False}})
         return skl2onnx.to_onnx(self, sample[:1], **kwargs)

@@ -100,6 +100,20 @@ def _inside(estimator: Any, caller: str) -> Any:
     )
 
 
+def input_names(transformers: list[Pipeline], mlp: Any) -> Any:
+    """Names that the steps before give to inputs that had none in ``fit``; None if they do not."""
+    if hasattr(mlp, "feature_names_in_"):
+        return None
+    try:
+        names = None
+        for transformer in transformers:
+            names = transformer.get_feature_names_out(names)
+    except (AttributeError, ValueError):
+        # Some step before cannot name what it puts out.
+        return None
+    return names if names is not None and len(names) == mlp.n_features_in_ else None
+
+
 def put_last(estimator: Any, last: Any) -> Any:
     """The unfitted pipeline itself with another last step; of a bare estimator ``last``."""
     name = last_step_name(estimator)
@@ -114,7 +128,7 @@ def replace_last(estimator: Any, last: Any) -> Any:
         pipeline.steps = [*estimator.steps[:-1], (name, replace_last(step, last))]
         return pipeline
     if isinstance(estimator, TransformedTargetRegressor):
-        return _with_regressor(estimator, replace_last(estimator.regressor_, last))
+        return with_regressor(estimator, replace_last(estimator.regressor_, last))
     return last
 
 
@@ -123,11 +137,11 @@ def without_transformers(estimator: Any) -> Any:
     if isinstance(estimator, Pipeline):
         return without_transformers(estimator.steps[-1][1])
     if isinstance(estimator, TransformedTargetRegressor):
-        return _with_regressor(estimator, without_transformers(estimator.regressor_))
+        return with_regressor(estimator, without_transformers(estimator.regressor_))
     return estimator
 
 
-def _with_regressor(
+def with_regressor(
     estimator: TransformedTargetRegressor, regressor: Any
 ) -> TransformedTargetRegressor:
     """A shallow copy with another fitted regressor."""
