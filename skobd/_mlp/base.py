@@ -11,6 +11,7 @@ from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._net.network import Array
+from .._net.packing import pack_plain, unpack_plain
 from .._prune.criteria import CRITERIA, check_block_size
 from .._prune.curvature import diagonal_curvature
 from .._prune.deletion_problem import DeletionProblem, check_no_overflow
@@ -68,14 +69,19 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
     _parameter_constraints: dict = PARAMETER_CONSTRAINTS
 
     def __getstate__(self):
-        state = super().__getstate__()
-        if "_fitted" not in state:
-            return state
-        return state | {"_fitted": state["_fitted"].pack()}
+        state = dict(super().__getstate__())
+        if "_fitted" in state:
+            state["_fitted"] = state["_fitted"].pack()
+        if "feature_names_in_" in state:
+            state["feature_names_in_"] = state["feature_names_in_"].tolist()
+        return pack_plain(state)
 
     def __setstate__(self, state):
+        state = unpack_plain(state)
         if "_fitted" in state:
-            state = state | {"_fitted": Fitted.unpack(state["_fitted"])}
+            state["_fitted"] = Fitted.unpack(state["_fitted"])
+        if "feature_names_in_" in state:
+            state["feature_names_in_"] = np.array(state["feature_names_in_"], dtype=object)
         super().__setstate__(state)
 
     def _validate_params(self) -> None:
