@@ -9,7 +9,8 @@ is left.
 
 Without columns to delete, and with skrub, all of it is five lines, which come first.
 
-Needs pandas, and skrub for the short form: ``pip install skobd pandas skrub``. Without ``--data DIR``, a folder that has ``adult.npz``,
+Needs pandas, and skrub for the short form: ``pip install skobd pandas skrub``.
+Without ``--data DIR``, a folder that has ``adult.npz``,
 the data come from OpenML. The gallery does not run it; what it prints is at the end.
 """
 
