@@ -242,7 +242,7 @@ MUTATIONS = [
         "_train/rows.py",
         "np.asarray(self.source_indices(which))",
         "np.asarray(which)",
-        "mlp/test_memory.py train/test_minibatch.py",
+        "train/test_rows.py",
     ),
     Mutation(
         "_train/batches.py",
@@ -398,7 +398,7 @@ MUTATIONS = [
     Mutation(
         "_train/compiled/epochs.py",
         "last = min(first + self._steps_per_call, len(batches))",
-        "last = len(batches)",
+        "last = first + self._steps_per_call",
         "train/test_compiled.py",
     ),
     Mutation(

@@ -15,7 +15,7 @@ from .._prune.criteria import CRITERIA, check_block_size
 from .._prune.curvature import diagonal_curvature
 from .._prune.deletion_problem import DeletionProblem, check_no_overflow
 from .._prune.regrowth import predicted_decreases
-from .._prune.schedule import check_levels, geometric_levels
+from .._prune.schedule import Levels, geometric_levels
 from .._sklearn_compat import (
     CallbackSupportMixin,
     _fit_context,
@@ -66,77 +66,6 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
     """Base of `OBDMLPClassifier` and `OBDMLPRegressor`."""
 
     _parameter_constraints: dict = PARAMETER_CONSTRAINTS
-
-    def __init__(
-        self,
-        *,
-        hidden_layer_sizes,
-        activation,
-        solver,
-        alpha,
-        batch_size,
-        learning_rate,
-        learning_rate_init,
-        power_t,
-        max_iter,
-        shuffle,
-        random_state,
-        tol,
-        verbose,
-        warm_start,
-        momentum,
-        nesterovs_momentum,
-        early_stopping,
-        validation_fraction,
-        beta_1,
-        beta_2,
-        epsilon,
-        n_iter_no_change,
-        max_fun,
-        prune_fraction,
-        n_rounds,
-        criterion,
-        curvature,
-        granularity,
-        feature_groups,
-        retrain_max_iter,
-        retrain_alpha,
-        n_regrow,
-        prune_tol,
-    ):
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.solver = solver
-        self.alpha = alpha
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.learning_rate_init = learning_rate_init
-        self.power_t = power_t
-        self.max_iter = max_iter
-        self.shuffle = shuffle
-        self.random_state = random_state
-        self.tol = tol
-        self.verbose = verbose
-        self.warm_start = warm_start
-        self.momentum = momentum
-        self.nesterovs_momentum = nesterovs_momentum
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-        self.n_iter_no_change = n_iter_no_change
-        self.max_fun = max_fun
-        self.prune_fraction = prune_fraction
-        self.n_rounds = n_rounds
-        self.criterion = criterion
-        self.curvature = curvature
-        self.granularity = granularity
-        self.feature_groups = feature_groups
-        self.retrain_max_iter = retrain_max_iter
-        self.retrain_alpha = retrain_alpha
-        self.n_regrow = n_regrow
-        self.prune_tol = prune_tol
 
     def __getstate__(self):
         state = super().__getstate__()
@@ -269,6 +198,7 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
         y: Any,
         *,
         prune_fractions: Any = None,
+        sizes: Any = None,
         sample_weight: Any = None,
         X_val: Any = None,
         y_val: Any = None,
@@ -287,9 +217,14 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
             Targets.
         prune_fractions : array-like of shape (n_levels,), default=None
             Fractions gone of what ``granularity`` deletes, in [0, 1); sorted, and each taken
-            once. One round is made for each, with ``n_regrow`` cycles of regrowth. The dense
-            network always comes first, as level 0. None: the levels that ``prune_fraction`` and
-            ``n_rounds`` make in ``fit``.
+            once. One round is made for each; they divide the ``n_regrow`` cycles of regrowth
+            among them, so that a path costs about as much as a fit. The dense network always comes
+            first, as level 0. None, without ``sizes``: the levels that ``prune_fraction`` and
+            ``n_rounds`` make in ``fit``, with all cycles at the last, as there.
+        sizes : array-like of int of shape (n_levels,), default=None
+            In place of ``prune_fractions``, how many weights (units or inputs, as ``granularity``
+            deletes them) are left, at least 1. A size that this network cannot have is left out
+            with a warning.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples.
         X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
@@ -311,21 +246,22 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            For levels outside [0, 1), and as ``fit`` does.
+            For fractions outside [0, 1), for sizes none of which this network can have, for both
+            fractions and sizes, and as ``fit`` does.
         """
         self._validate_params()
-        own_levels = prune_fractions is None
-        if own_levels:
-            levels = geometric_levels(self.prune_fraction, self.n_rounds)
+        if prune_fractions is None and sizes is None:
+            own = geometric_levels(self.prune_fraction, self.n_rounds)
+            levels = Levels(tuple(own), are_own=True)
         else:
-            levels = [level for level in check_levels(prune_fractions) if level]
+            levels = Levels.of(prune_fractions, sizes)
         mlp = clone(self)
         hand_down_callbacks(self, mlp)
         given = Given(X, y, sample_weight)
         held_out = Given(X_val, y_val, sample_weight_val)
         with callback_management_context(mlp), fitting(mlp):
             run = begin(mlp, None, given, held_out, levels)
-            path = PathBuilder(mlp, levels, own_levels)
+            path = PathBuilder(mlp, run.levels, levels.are_own)
             try:
                 for fitted in run:
                     path.add(fitted)

@@ -105,18 +105,21 @@ def solve_stochastic(
     order = np.arange(objective.n_samples)
     batch_size = min(batch_size_of(settings.batch_size), objective.n_samples)
     epochs = make_epochs(objective, batch_size, settings.solver)
+    n_parts = _parts_of_pass(settings, objective.n_samples / batch_size)
     loss, status, message = np.inf, Status.MAX_ITER, ""
     try:
-        for _ in range(settings.max_iter):
-            if settings.shuffle:
+        for epoch in range(settings.max_iter):
+            part = epoch % n_parts
+            if settings.shuffle and part == 0:
                 permutation = np.arange(objective.n_samples)
                 rng.shuffle(permutation)
                 order = order[permutation]
+            rows = order[part::n_parts]
             update.begin_epoch(recorder.n_iter, settings.max_iter)
             # Overflow is reported once, as divergence, not as a stream of warnings.
             with np.errstate(over="ignore", invalid="ignore"):
-                loss = epochs.run(survivors, update, order)
-            recorder.n_samples_seen += objective.n_samples
+                loss = epochs.run(survivors, update, rows)
+            recorder.n_samples_seen += len(rows)
             recorder.record(loss, survivors.theta)
             if recorder.judge() and settings.early_stopping:
                 best_theta = survivors.theta.copy()
@@ -144,6 +147,11 @@ def solve_stochastic(
     theta = survivors.theta if best_theta is None else best_theta
     state = replace(recorder.state(), optimizer=update)
     return SolverResult(theta, loss, recorder.n_iter, state, status, message)
+
+
+def _parts_of_pass(settings: SolverSettings, n_steps: float) -> int:
+    """How many epochs visit every row once, if that takes ``n_steps`` minibatches."""
+    return max(1, round(n_steps / (settings.steps_per_epoch or np.inf)))
 
 
 def _is_nothing_to_train(mask: Mask, settings: SolverSettings) -> bool:
