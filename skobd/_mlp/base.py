@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils import Bunch
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from .._net.network import Array
 from .._net.packing import pack_plain, unpack_plain
@@ -27,7 +27,7 @@ from .._sklearn_compat import (
 from .._threads import reproducible_threads
 from .._train.solvers import DivergenceError
 from .._train.updates import UPDATES
-from .data import Given
+from .data import Given, validate_inputs
 from .exports import Exports
 from .fit import begin, begin_pruning, deletion_problem
 from .fitted import Fitted
@@ -414,7 +414,7 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
             has_names = hasattr(self, "feature_names_in_")
             ready = None if has_names else _ready(X, dtype, n_features)
             if ready is None:
-                ready = validate_data(self, X, accept_sparse="csr", dtype=dtype, reset=False)
+                ready = validate_inputs(self, X, dtype, reset=False)
             predict = fitted.pruned.predictor.output
             output = predict(ready, None if is_raw else fitted.targets.loss.inverse_link)
             if not _sum_is_finite(output):
