@@ -29,7 +29,7 @@ from skobd._export.c.specification import Affine, Indicator, Layer, Specificatio
 _BYTES_OF_COMPARISON = 1 + 2 + 2 + 2
 _BYTES_OF_SCORE = 2
 _BYTES_OF_QUANTILE = 2
-_N_QUANTILES = 32
+_N_QUANTILES = 16
 N_TREES = (1, 2, 3, 5, 8, 13, 20, 35, 60, 100)
 LEAVES_OF_FOREST = (4, 8, 16, 32, 64, 128, 256, None)
 LEAVES_OF_BOOSTING = (2, 4, 8, 16, 31)
@@ -286,6 +286,7 @@ def fit_recipe(
         "learning_rate": "cosine",
         "learning_rate_init": 0.01,
         "max_iter": 100,
+        "n_regrow": 24,
     }
     for candidate in _along_path(scaler(dataset, X), settings, X, y, X_asked, seed):
         yield candidate._replace(label=f"{candidate.label}, {hidden}, {scaler.__name__}")
@@ -296,14 +297,10 @@ def _along_path(
 ) -> Iterator[Candidate]:
     rows = inputs.transformer.transform(X)
     model = OBDMLPClassifier(**settings, random_state=seed)
-    sizes = (rows.shape[1], *np.atleast_1d(model.hidden_layer_sizes), len(np.unique(y)))
-    sizes = (*sizes[:-1], 1 if sizes[-1] == 2 else sizes[-1])
-    n_total = sum(a * b for a, b in itertools.pairwise(map(int, sizes)))
-    asked = [n for n in reversed(SIZES) if n <= n_total / 2]
-    path = model.pruning_path(rows, y, prune_fractions=[1 - n / n_total for n in asked])
-    for index, size in enumerate(["dense", *asked]):
-        network = path.estimator_at(index)
-        yield in_8_bits(f"{size} weights", inputs, network, "relu", X_asked)
+    # A narrow network does not have the largest sizes.
+    path = model.pruning_path(rows, y, sizes=SIZES)
+    for index, size in enumerate(["dense", *path.n_weights[1:]]):
+        yield in_8_bits(f"{size} weights", inputs, path.estimator_at(index), "relu", X_asked)
 
 
 # ------------------------------------------------------------------------------ all

@@ -31,7 +31,7 @@ from _common import (
 )
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import GridSearchCV, StratifiedKFold
+from sklearn.model_selection import GridSearchCV, StratifiedKFold, train_test_split
 from sklearn.pipeline import Pipeline
 
 from skobd import OBDMLPClassifier, PruningSearchCV
@@ -66,6 +66,8 @@ def compare(name: str, solver: str, seed: int, args: Any) -> list[dict[str, Any]
     warnings.simplefilter("ignore", ConvergenceWarning)
     dataset = load_dataset(name, args.data)
     X, X_test, y, y_test = dataset.split(random_state=seed)
+    if args.rows is not None and args.rows < len(y):
+        X, _, y, _ = train_test_split(X, y, train_size=args.rows, random_state=seed, stratify=y)
     pipeline, cv = make_pipeline(dataset, make_mlp(solver, seed)), folds(5, seed)
     searches: dict[str, Any] = {
         "grid": GridSearchCV(pipeline, {"mlp__prune_fraction": list(DEFAULT_LEVELS)}, cv=cv),
@@ -134,6 +136,7 @@ def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--sets", nargs="+", default=SETS)
     parser.add_argument("--solvers", nargs="+", default=list(SOLVERS), choices=list(SOLVERS))
+    parser.add_argument("--rows", type=int, help="training rows at most")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument(
         "--out",

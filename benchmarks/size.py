@@ -14,7 +14,7 @@ Bytes are those of the constants of a deployed model:
 
 - networks, scikit-learn's and logistic regression included: what `skobd.to_c` writes in 8 bits,
   the scaler and the columns of categories included, and predictions are those of the C code;
-  scaling by quantiles takes 2 bytes for each of the 32 quantiles of a column that is used besides;
+  scaling by quantiles takes 2 bytes for each of the 16 quantiles of a column that is used besides;
 - trees as emlearn writes them, without the scaling, which they do not need: 7 bytes for a
   comparison (column, 16-bit threshold, two places to go on), leaves of 8 bits a class of which
   equal ones are kept once; of boosting 2 bytes for a leaf. Predictions are not rounded.
@@ -48,6 +48,17 @@ from tabular import DROPPED, SETS
 BUDGETS = (128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536, None)
 HALVES = {"all sets": SETS, "choosing half": SETS[::2], "confirming half": SETS[1::2]}
 _LEAST_PROBABILITY = 1e-3
+COLOURS = {
+    "skobd, recipe for size": ("#0072b2", "o-"),
+    "skobd, default": ("#56b4e9", "o-"),
+    "gradient boosting": ("#d55e00", "s--"),
+    "LightGBM": ("#cc79a7", "s--"),
+    "random forest": ("#009e73", "^--"),
+    "extra trees": ("#66c2a5", "^--"),
+    "decision tree": ("#e69f00", "v--"),
+    "MLPClassifier": ("0.3", "x:"),
+    "logistic regression": ("0.6", "x:"),
+}
 Record = dict[str, Any]
 
 
@@ -194,29 +205,19 @@ def report(by_family: dict[str, list[Record]]) -> None:
 
 
 def draw(by_family: dict[str, list[Record]], path: str) -> None:
-    """Draw mean accuracy against bytes."""
-    fig, ax = plt.subplots(figsize=(7, 4.5))
+    """Draw mean accuracy in percent against bytes."""
+    fig, ax = plt.subplots(figsize=(6.4, 4.4), layout="constrained")
     budgets = [budget for budget in BUDGETS if budget is not None]
     for family, records in by_family.items():
-        means = [mean_over(records, budget, "accuracy")[0] for budget in budgets]
-        is_ours = family.startswith("skobd")
-        ax.plot(
-            budgets,
-            means,
-            marker="o",
-            markersize=5 if is_ours else 3,
-            linewidth=2.5 if is_ours else 1.2,
-            label=family,
-            zorder=3 if is_ours else 2,
-        )
+        means = [100 * mean_over(records, budget, "accuracy")[0] for budget in budgets]
+        ax.plot(budgets, means, COLOURS[family][1], color=COLOURS[family][0], label=family)
     ax.set_xscale("log", base=2)
     ax.set_xticks(budgets, [named(budget) for budget in budgets])
-    ax.set(xlabel="size of the deployed model", ylabel="mean test accuracy")
+    ax.set(xlabel="size of the deployed model", ylabel="mean test accuracy in percent")
     top = max(line.get_ydata().max() for line in ax.lines)
-    ax.set_ylim(top - 0.15, top + 0.008)
-    ax.grid(alpha=0.3)
-    ax.legend(fontsize="small", loc="lower right")
-    fig.tight_layout()
+    ax.set_ylim(top - 13, top + 1)
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.legend(frameon=False, fontsize="small", loc="lower right")
     fig.savefig(path, dpi=130)
     print(path)
 

@@ -4,6 +4,7 @@ import importlib.util
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytestmark = pytest.mark.slow
@@ -51,3 +52,24 @@ def test_every_picture_is_shown_and_every_shown_picture_exists():
         if page.parent.name != "generated":
             shown |= set(re.findall(r"images/(\w+\.png)", text_of(page)))
     assert {name for name in shown if not name.startswith("sphx_glr")} == drawn
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/index.md", "docs/benchmarks/accuracy.md"])
+def test_headlines_follow_from_the_table_of_all_data_sets(page):
+    names, rows = SCRIPT.read_table("accuracy", "Test accuracy, set by set:")
+    accuracies = 100 * np.array([row[1:] for row in rows], dtype=float)
+    text = text_of(ROOT / page)
+    for name, column in zip(names[1:], accuracies.T, strict=True):
+        mean, median = re.search(
+            rf"\| `{re.escape(name)}` \| ([\d.]+) % \| ([\d.]+) %", text
+        ).groups()
+        # The means were rounded once, those of the table's rows before.
+        assert float(mean) == pytest.approx(column.mean(), abs=0.1)
+        assert float(median) == pytest.approx(np.median(column), abs=0.06)
+    dense, pruned, forest, boosting = accuracies.T
+    assert (forest > pruned).sum() == (boosting > pruned).sum()
+    assert f"on {(forest > pruned).sum()} of " in text
+    better, equal, worse = (pruned > dense).sum(), (pruned == dense).sum(), (pruned < dense).sum()
+    if "Compared with" in text:
+        assert f"more accurate on {better} data sets, equally accurate on {equal}" in text
+        assert re.search(rf"less accurate on {worse}\b", text)

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils import Bunch
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from .._net.network import Array
+from .._net.packing import pack_plain, unpack_plain
 from .._prune.criteria import CRITERIA, check_block_size
 from .._prune.curvature import diagonal_curvature
 from .._prune.deletion_problem import DeletionProblem, check_no_overflow
@@ -26,7 +27,7 @@ from .._sklearn_compat import (
 from .._threads import reproducible_threads
 from .._train.solvers import DivergenceError
 from .._train.updates import UPDATES
-from .data import Given
+from .data import Given, validate_inputs
 from .exports import Exports
 from .fit import begin, begin_pruning, deletion_problem
 from .fitted import Fitted
@@ -68,14 +69,19 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
     _parameter_constraints: dict = PARAMETER_CONSTRAINTS
 
     def __getstate__(self):
-        state = super().__getstate__()
-        if "_fitted" not in state:
-            return state
-        return state | {"_fitted": state["_fitted"].pack()}
+        state = dict(super().__getstate__())
+        if "_fitted" in state:
+            state["_fitted"] = state["_fitted"].pack()
+        if "feature_names_in_" in state:
+            state["feature_names_in_"] = state["feature_names_in_"].tolist()
+        return pack_plain(state)
 
     def __setstate__(self, state):
+        state = unpack_plain(state)
         if "_fitted" in state:
-            state = state | {"_fitted": Fitted.unpack(state["_fitted"])}
+            state["_fitted"] = Fitted.unpack(state["_fitted"])
+        if "feature_names_in_" in state:
+            state["feature_names_in_"] = np.array(state["feature_names_in_"], dtype=object)
         super().__setstate__(state)
 
     def _validate_params(self) -> None:
@@ -408,7 +414,7 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
             has_names = hasattr(self, "feature_names_in_")
             ready = None if has_names else _ready(X, dtype, n_features)
             if ready is None:
-                ready = validate_data(self, X, accept_sparse="csr", dtype=dtype, reset=False)
+                ready = validate_inputs(self, X, dtype, reset=False)
             predict = fitted.pruned.predictor.output
             output = predict(ready, None if is_raw else fitted.targets.loss.inverse_link)
             if not _sum_is_finite(output):

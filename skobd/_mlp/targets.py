@@ -18,6 +18,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 
 from .._net.losses import LOSSES, Loss
 from .._net.network import Array
+from .._net.packing import pack_plain, unpack_plain
 from .messages import about
 
 
@@ -201,7 +202,7 @@ class ClassTargets:
         return accuracy_score(labels, p.argmax(axis=1), sample_weight=sample_weight)
 
     def pack(self) -> dict[str, Any]:
-        return {"binarizer": self.binarizer}
+        return pack_plain(vars(self._fitted_binarizer))
 
 
 @dataclass(frozen=True)
@@ -248,12 +249,17 @@ class NumberTargets:
         return r2_score(Y, p, sample_weight=sample_weight)
 
     def pack(self) -> dict[str, Any]:
-        return {"loss_name": self.loss_name}
+        return pack_plain({"loss_name": self.loss_name})
 
 
 def unpack(packed: dict[str, Any]) -> Targets:
     """Make the targets that `Targets.pack` was called on."""
-    return ClassTargets(**packed) if "binarizer" in packed else NumberTargets(**packed)
+    values = unpack_plain(packed)
+    if "loss_name" in values:
+        return NumberTargets(**values)
+    binarizer = LabelBinarizer()
+    vars(binarizer).update(values)
+    return ClassTargets(binarizer=binarizer)
 
 
 def _check_class_weight(given: Any, is_single: bool) -> None:

@@ -1,4 +1,4 @@
-"""Prediction by a network made ready for it."""
+"""Fast prediction by a fitted network."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple

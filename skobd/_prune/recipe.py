@@ -30,8 +30,8 @@ from .schedule import divided_cycles
 # moment must forget faster than in dense training. See benchmarks/default.py.
 _RETRAIN_RATES, _RETRAIN_BETA_2 = {"adam": 0.03}, 0.95
 # An epoch of short retraining is a part of a pass over many rows, if dense training took fewer
-# passes than this; but it has so many minibatches at least.
-_PASSES_OF_SLOW_TRAINING, _LEAST_STEPS_PER_EPOCH = 200, 10
+# passes than this; the part falls faster than they do. It has so many minibatches at least.
+_PASSES_OF_SLOW_TRAINING, _EXPONENT_OF_PASSES, _LEAST_STEPS_PER_EPOCH = 200, 1.5, 15
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +84,7 @@ class Recipe:
         solver, has_users_rate = settings.solver, settings.solver not in _RETRAIN_RATES
         if solver in UPDATES:
             steps = n_samples / batch_size_of(settings.batch_size)
-            steps *= min(1, n_passes / _PASSES_OF_SLOW_TRAINING)
+            steps *= min(1, n_passes / _PASSES_OF_SLOW_TRAINING) ** _EXPONENT_OF_PASSES
             settings = replace(
                 settings,
                 learning_rate="cosine",

@@ -8,14 +8,14 @@ They work on the vector ``theta[mask]``, so a deleted parameter cannot move. An 
 ends training gently once there is an epoch, or iteration, to keep; before that it is raised.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from scipy import optimize
 
-from .._net.network import Array, Mask
+from .._net.network import Array, Indices, Mask
 from .minibatch import make_epochs
 from .objective import Objective
 from .settings import SolverSettings, Training, batch_size_of
@@ -102,19 +102,11 @@ def solve_stochastic(
     update = resume(state.optimizer, settings, survivors.values.size, theta.dtype)
     recorder = _Recorder(state, training)
     best_theta = survivors.theta.copy() if settings.early_stopping else None
-    order = np.arange(objective.n_samples)
     batch_size = min(batch_size_of(settings.batch_size), objective.n_samples)
     epochs = make_epochs(objective, batch_size, settings.solver)
-    n_parts = _parts_of_pass(settings, objective.n_samples / batch_size)
     loss, status, message = np.inf, Status.MAX_ITER, ""
     try:
-        for epoch in range(settings.max_iter):
-            part = epoch % n_parts
-            if settings.shuffle and part == 0:
-                permutation = np.arange(objective.n_samples)
-                rng.shuffle(permutation)
-                order = order[permutation]
-            rows = order[part::n_parts]
+        for rows in _rows_of_epochs(settings, objective.n_samples, batch_size, rng):
             update.begin_epoch(recorder.n_iter, settings.max_iter)
             # Overflow is reported once, as divergence, not as a stream of warnings.
             with np.errstate(over="ignore", invalid="ignore"):
@@ -149,9 +141,19 @@ def solve_stochastic(
     return SolverResult(theta, loss, recorder.n_iter, state, status, message)
 
 
-def _parts_of_pass(settings: SolverSettings, n_steps: float) -> int:
-    """How many epochs visit every row once, if that takes ``n_steps`` minibatches."""
-    return max(1, round(n_steps / (settings.steps_per_epoch or np.inf)))
+def _rows_of_epochs(
+    settings: SolverSettings, n_samples: int, batch_size: int, rng: np.random.RandomState
+) -> Iterator[Indices]:
+    """Rows of each epoch, in the order in which they are visited: all, or a part of them."""
+    order = np.arange(n_samples)
+    n_parts = max(1, round(n_samples / batch_size / (settings.steps_per_epoch or np.inf)))
+    for epoch in range(settings.max_iter):
+        part = epoch % n_parts
+        if settings.shuffle and part == 0:
+            permutation = np.arange(n_samples)
+            rng.shuffle(permutation)
+            order = order[permutation]
+        yield order[part::n_parts]
 
 
 def _is_nothing_to_train(mask: Mask, settings: SolverSettings) -> bool:
