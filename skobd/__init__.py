@@ -12,6 +12,7 @@ from ._mlp.column_sources import feature_groups_of
 from ._mlp.estimators import OBDMLPClassifier, OBDMLPRegressor
 from ._mlp.path import PruningPath
 from ._mlp.text import export_text
+from ._mlp.used_features import used_features_only
 from ._search.feature_selector import OBDFeatureSelector
 from ._search.onnx_converters import register_onnx_converters
 from ._search.search import PruningSearchCV
@@ -37,4 +38,5 @@ __all__ = [
     "register_onnx_converters",
     "stability_selection",
     "to_c",
+    "used_features_only",
 ]

@@ -43,7 +43,7 @@ from .parameters import PRUNE_CONSTRAINTS
 from .run import INTERRUPTED, Run
 from .targets import Targets
 
-# What "auto" means; see benchmarks/default.py.
+# What "auto" means where the data are not small; see benchmarks/default.py.
 _RETRAIN_ALPHA_OF_CLASSES, _RETRAIN_ALPHA_OF_NUMBERS = 3.0, 1.0
 
 
@@ -353,7 +353,13 @@ def _validator(fitted: Fitted, data: Data | None) -> Callable[[Array], tuple[flo
 
 
 def _settings(mlp: Any) -> SolverSettings:
-    return _record(SolverSettings, mlp, early_stopping=stops_early(mlp), verbose=bool(mlp.verbose))
+    return _record(
+        SolverSettings,
+        mlp,
+        early_stopping=stops_early(mlp),
+        verbose=bool(mlp.verbose),
+        steps_per_epoch=None,
+    )
 
 
 def _recipe(mlp: Any, start: Fitted, n_samples: int) -> Recipe:
@@ -367,6 +373,7 @@ def _recipe(mlp: Any, start: Fitted, n_samples: int) -> Recipe:
         deletion=_record(DeletionSettings, mlp, group_of=start.group_of),
         retrain_max_iter=mlp.retrain_max_iter,
         retrain_alpha=alpha,
+        chooses_alpha=mlp.retrain_alpha == "auto",
         n_regrow=mlp.n_regrow,
         prune_tol=mlp.prune_tol,
     )

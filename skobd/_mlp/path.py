@@ -56,7 +56,9 @@ class PruningPath(Bunch):
     >>> from sklearn.datasets import load_iris
     >>> from skobd import OBDMLPClassifier
     >>> X, y = load_iris(return_X_y=True)
-    >>> clf = OBDMLPClassifier((5,), solver="lbfgs", alpha=1, max_iter=1000, random_state=0)
+    >>> clf = OBDMLPClassifier(
+    ...     hidden_layer_sizes=(5,), solver="lbfgs", alpha=1, max_iter=1000, random_state=0
+    ... )
     >>> path = clf.pruning_path(X, y, prune_fractions=[0.5, 0.8])
     >>> path.n_weights.tolist()
     [35, 18, 7]

@@ -179,11 +179,11 @@ class Run:
         spread = self._spread(self._dense)
         if spread == 0 or self._spread(self._judged) > _CONSTANT_SPREAD * spread:
             return
-        unit = GRANULARITIES[self._judged.granularity].unit
+        unit, latest = GRANULARITIES[self._judged.granularity].unit, self._judged.rounds[-1]
         warn_user(
             "The pruned network predicts about the same for every row, and the dense one did not: "
             f"{self._judged.n_left} of {self._judged.n_total} {unit} are left, retrained with "
-            f"retrain_alpha={self.recipe.retrain_alpha:.3g}. Lower prune_fraction or retrain_alpha."
+            f"retrain_alpha={latest.alpha:.3g}. Lower prune_fraction or retrain_alpha."
         )
 
     def _spread(self, fitted: Fitted) -> float:

@@ -167,7 +167,9 @@ class OBDFeatureSelector(DelegatingMixin, SelectorMixin, BaseEstimator):
     >>> X, y = make_classification(
     ...     300, n_features=20, n_informative=3, n_redundant=0, shuffle=False, random_state=0
     ... )
-    >>> mlp = OBDMLPClassifier((10,), solver="lbfgs", alpha=3, tol=1e-2, random_state=0)
+    >>> mlp = OBDMLPClassifier(
+    ...     hidden_layer_sizes=(10,), solver="lbfgs", alpha=3, tol=1e-2, random_state=0
+    ... )
     >>> selector = OBDFeatureSelector(mlp, n_features_to_select=3).fit(X, y)
     >>> selector.get_support(indices=True)
     array([0, 1, 2])

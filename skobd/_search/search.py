@@ -13,7 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils import get_tags
 
-from .._mlp.pipelines import last_step, replace_last
+from .._export.summary import PruningSummary
+from .._mlp.pipelines import input_names, last_step, replace_last, unwrap
 from .._prune.schedule import Levels
 from .._sklearn_compat import API_PAGE, StrOptions, _fit_context, root_context, take_callbacks
 from .candidates import Row, make_candidates
@@ -154,7 +155,8 @@ class PruningSearchCV(DelegatingMixin, BaseEstimator):
     >>> from skobd import OBDMLPClassifier, PruningSearchCV
     >>> X, y = load_breast_cancer(return_X_y=True)
     >>> mlp = OBDMLPClassifier(
-    ...     (10,), solver="lbfgs", alpha=5, tol=1e-3, retrain_max_iter=30, random_state=0
+    ...     hidden_layer_sizes=(10,), solver="lbfgs",
+    ...     alpha=5, tol=1e-3, retrain_max_iter=30, random_state=0,
     ... )
     >>> search = PruningSearchCV(
     ...     make_pipeline(StandardScaler(), mlp), prune_fractions=[0, 0.5, 0.8, 0.99]
@@ -342,6 +344,23 @@ class PruningSearchCV(DelegatingMixin, BaseEstimator):
         # The level that was chosen, should a callback have ended the fit before.
         mlp.prune_fraction = row.levels.fractions(mlp._fitted.n_total)[-1]
         return replace_last(estimator, mlp)
+
+    def summary(self) -> PruningSummary:
+        """Summarise what pruning has left of the network that was chosen.
+
+        Returns
+        -------
+        summary : PruningSummary
+            As `OBDMLPClassifier.summary` makes it; the inputs have the names that the steps of a
+            pipeline give them.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``, or with ``refit=False``.
+        """
+        transformers, mlp = unwrap(self, "summary")
+        return mlp.summary(input_names(transformers, mlp))
 
     @property
     def n_features_in_(self) -> int:

@@ -133,7 +133,7 @@ def stability_selection(
     >>> X, y = make_classification(
     ...     300, n_features=20, n_informative=3, n_redundant=0, shuffle=False, random_state=0
     ... )
-    >>> mlp = OBDMLPClassifier((10,), solver="lbfgs", alpha=3, tol=1e-2)
+    >>> mlp = OBDMLPClassifier(hidden_layer_sizes=(10,), solver="lbfgs", alpha=3, tol=1e-2)
     >>> result = stability_selection(
     ...     mlp, X, y, n_features_to_select=3, n_subsamples=10, random_state=0
     ... )

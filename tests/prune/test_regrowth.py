@@ -131,23 +131,47 @@ def test_retraining_by_adam_follows_a_cosine():
     """The last epochs of each retraining hardly move: the rate has come down."""
     recipe = Recipe(DeletionSettings(), retrain_max_iter=7)
     rng = np.random.RandomState(0)
-    training = recipe.retraining(Training(SolverSettings(solver="adam", beta_2=0.999), rng))
+    training = recipe.retraining(
+        Training(SolverSettings(solver="adam", beta_2=0.999), rng), 1000, 200
+    )
     settings = training.settings
     assert settings.learning_rate == "cosine"
     assert settings.learning_rate_init == 0.03
     assert settings.max_iter == 7
     assert settings.beta_2 == 0.95
     assert not training.has_users_rate
-    short = recipe.retraining(Training(SolverSettings(solver="adam", beta_2=0.9), rng))
+    short = recipe.retraining(Training(SolverSettings(solver="adam", beta_2=0.9), rng), 1000, 200)
     assert short.settings.beta_2 == 0.9
-    sgd = recipe.retraining(Training(SolverSettings(solver="sgd", learning_rate_init=0.2), rng))
+    sgd = recipe.retraining(
+        Training(SolverSettings(solver="sgd", learning_rate_init=0.2), rng), 1000, 200
+    )
     assert sgd.settings.learning_rate == "cosine"
     assert sgd.settings.learning_rate_init == 0.2
     assert sgd.has_users_rate
-    lbfgs = recipe.retraining(Training(SolverSettings(solver="lbfgs"), rng))
+    lbfgs = recipe.retraining(Training(SolverSettings(solver="lbfgs"), rng), 10**6, 10)
     assert lbfgs == Training(SolverSettings(solver="lbfgs", max_iter=7), rng)
     plain = Recipe(DeletionSettings())
-    assert plain.retraining(training) == training
+    assert plain.retraining(training, 10**6, 10) == training
+
+
+@pytest.mark.parametrize(
+    ("n_samples", "n_passes", "expected"),
+    [
+        (100, 1, 15),  # fewer minibatches than that are a whole pass
+        (5000, 10, 15),
+        (20_000, 200, 100),  # as long as dense training: whole passes
+        (20_000, 700, 100),
+        (20_000, 50, 15),
+        (1_000_000, 50, 625),
+        (1_000_000, 0, 15),
+    ],
+)
+def test_what_was_learned_in_few_passes_is_retrained_in_few_steps(n_samples, n_passes, expected):
+    training = Training(SolverSettings(solver="adam"), np.random.RandomState(0))
+    recipe = Recipe(DeletionSettings(), retrain_max_iter=7)
+    settings = recipe.retraining(training, n_samples, n_passes).settings
+    assert settings.steps_per_epoch == expected
+    assert settings.max_iter == 7
 
 
 def test_deterministic():
