@@ -13,8 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._mlp.column_sources import column_of_inputs
 from .._mlp.names import default_names
-from .._mlp.pipelines import last_step
-from .._mlp.unwrap import unwrap
+from .._mlp.pipelines import last_step, unwrap
 from .._search.feature_selector import OBDFeatureSelector
 from .._search.selection import scored_folds, standard_errors
 from .common import (

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sklearn.utils import check_scalar
 
 from .._mlp.names import default_names
-from .._mlp.unwrap import unwrap
+from .._mlp.pipelines import unwrap
 from .._warnings import warn_user
 from .common import (
     BLUE,

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from .._mlp.fitted import HISTORY_COLUMNS
-from .._mlp.unwrap import unwrap
+from .._mlp.pipelines import unwrap
 from .._prune.granularity import GRANULARITIES
 from .._search.candidates import candidate_names
 from .._search.search import PruningSearchCV

@@ -87,6 +87,20 @@ def test_by_name_it_is_missed_before_any_work(without_numba, iris, monkeypatch):
     fitted.saliencies(*iris)
 
 
+@pytest.mark.parametrize("version", ["0.61.0", "0.61.0rc1", "0.70.2", "1.0.0"])
+def test_from_the_oldest_version_on_numba_is_taken(version, fresh, monkeypatch):
+    imported = []
+
+    def import_module(name):
+        imported.append(name)
+        return types.SimpleNamespace(__version__=version)
+
+    monkeypatch.setattr(engine.importlib, "import_module", import_module)
+    monkeypatch.setenv("SKOBD_ENGINE", "numba")
+    check_engine()
+    assert imported == ["numba", "skobd._train.compiled.kernels"]
+
+
 @pytest.mark.parametrize("auto", ["auto", "", None])
 def test_auto_does_without_and_says_why_once(auto, without_numba, iris, monkeypatch):
     monkeypatch.setenv("SKOBD_ENGINE", "numpy")
