@@ -513,9 +513,39 @@ MUTATIONS = [
     ),
     Mutation(
         "_prune/obs.py",
-        "right = -block.times(change)[stay]",
-        "right = block.times(change)[stay]",
+        "right = -(block.times(change) + slope)[stay]",
+        "right = (block.times(change) + slope)[stay]",
         "prune/test_obs.py",
+    ),
+    Mutation(
+        "_prune/obs.py",
+        "right = -(block.times(change) + slope)[stay]",
+        "right = -block.times(change)[stay]",
+        "prune/test_newton_step.py",
+    ),
+    Mutation(
+        "_prune/obs.py",
+        "np.flatnonzero(~out & (block.diagonal() > 0))",
+        "np.flatnonzero(~out)",
+        "prune/test_newton_step.py",
+    ),
+    Mutation(
+        "_prune/deletion.py",
+        "if value < least:",
+        "if True:",
+        "prune/test_newton_step.py",
+    ),
+    Mutation(
+        "_prune/deletion.py",
+        "change = length * slope + length**2 * (increase - slope)",
+        "change = length * increase",
+        "prune/test_newton_step.py",
+    ),
+    Mutation(
+        "_prune/deletion.py",
+        "return theta, increase + float(gradient.astype(np.float64) @ change)",
+        "return theta, increase",
+        "prune/test_newton_step.py",
     ),
     Mutation(
         "_prune/kronecker.py",
@@ -543,8 +573,8 @@ MUTATIONS = [
     ),
     Mutation(
         "_prune/deletion.py",
-        "ranking.correct(theta, deleted & ~free)",
-        "ranking.correct(theta, deleted)",
+        "correct_survivors(problem, blocks, deleted & ~free)",
+        "correct_survivors(problem, blocks, deleted)",
         "prune/test_deletion.py prune/test_obs.py",
     ),
     Mutation(
