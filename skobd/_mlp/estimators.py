@@ -88,9 +88,9 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         ``max(alpha, a)`` for "lbfgs", and as much over all samples for the stochastic solvers,
         whose ``alpha`` is that of a minibatch: ``max(alpha, a * batch_size / n_samples)``. For
         data of at most 1500 samples, networks that are not large, and "adam" or "lbfgs", a is
-        chosen of .3, 1 and 3 by short trials on the training data, which take a third of the time
-        of a fit or as much again; else it is 3 for classifiers and 1 for regressors. `prune`
-        chooses anew. See ``retrain_alpha_`` for what was chosen.
+        chosen from .3, 1 and 3 by short trials on the training data, which lengthen a fit by a
+        third or more, with "lbfgs" by as much again; else it is 3 for classifiers and 1 for
+        regressors. `prune` chooses anew. See ``retrain_alpha_`` for what was chosen.
     n_regrow : int, default=8
         Cycles of regrowth, all at the end of ``fit``; the levels of a path divide them, in
         proportion to the logarithm of what each deletes. In cycle c of the C at a level
@@ -522,9 +522,9 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
         ``max(alpha, a)`` for "lbfgs", and as much over all samples for the stochastic solvers,
         whose ``alpha`` is that of a minibatch: ``max(alpha, a * batch_size / n_samples)``. For
         data of at most 1500 samples, networks that are not large, and "adam" or "lbfgs", a is
-        chosen of .3, 1 and 3 by short trials on the training data, which take a third of the time
-        of a fit or as much again; else it is 3 for classifiers and 1 for regressors. `prune`
-        chooses anew. See ``retrain_alpha_`` for what was chosen.
+        chosen from .3, 1 and 3 by short trials on the training data, which lengthen a fit by a
+        third or more, with "lbfgs" by as much again; else it is 3 for classifiers and 1 for
+        regressors. `prune` chooses anew. See ``retrain_alpha_`` for what was chosen.
     n_regrow : int, default=8
         Cycles of regrowth, all at the end of ``fit``; the levels of a path divide them, in
         proportion to the logarithm of what each deletes. In cycle c of the C at a level
