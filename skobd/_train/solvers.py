@@ -104,7 +104,7 @@ def solve_stochastic(
     best_theta = survivors.theta.copy() if settings.early_stopping else None
     order = np.arange(objective.n_samples)
     batch_size = min(batch_size_of(settings.batch_size), objective.n_samples)
-    epochs = make_epochs(objective, batch_size, settings.solver)
+    epochs = make_epochs(objective, batch_size, settings.solver, training.monitor.tell)
     loss, status, message = np.inf, Status.MAX_ITER, ""
     try:
         for _ in range(settings.max_iter):
