@@ -249,4 +249,4 @@ def test_dense_training_that_pruning_follows_may_end_anywhere(iris, solver):
         model.fit(*iris)
         model.pruning_path(*iris, prune_fractions=[0.5])
     with pytest.warns(ConvergenceWarning):
-        model.pruning_path(*iris, prune_fractions=[])
+        model.pruning_path(*iris, prune_fractions=[0])

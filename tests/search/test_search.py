@@ -287,7 +287,7 @@ def test_verbose_prints_the_scores_of_its_levels(iris, capsys, levels):
 def test_verbose_reports_the_refit_and_the_candidates(iris, capsys):
     grid = {"alpha": [0.1, 1.0]}
     search = make_search(param_grid=grid, verbose=1).fit(*iris)
-    lines = capsys.readouterr().out.splitlines()
+    lines = capsys.readouterr().out.replace("\n" + 10 * " ", " ").splitlines()
     assert len(lines) == 2 * 3 + 2 * 3 + 1
     assert lines[3].startswith("candidate  2, fold  1: ")
     assert lines[6].startswith("alpha=0.1, level 0: 42 weights, score")

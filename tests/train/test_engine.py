@@ -226,7 +226,9 @@ class TestInterrupts:
             raise KeyboardInterrupt
 
         with monkeypatch.context() as patch:
-            patch.setattr(engine, "time", types.SimpleNamespace(sleep=interrupted))
+            patch.setattr(
+                engine, "time", types.SimpleNamespace(sleep=interrupted, monotonic=time.monotonic)
+            )
             with pytest.raises(KeyboardInterrupt):
                 engine._once("kernels", slow)
         released.set()
