@@ -16,6 +16,7 @@ from ._mlp.used_features import used_features_only
 from ._search.feature_selector import OBDFeatureSelector
 from ._search.onnx_converters import register_onnx_converters
 from ._search.search import PruningSearchCV
+from ._search.selection import best_within
 from ._search.stability import stability_selection
 
 __version__ = "0.3.0"
@@ -31,6 +32,7 @@ __all__ = [
     "PruningSearchCV",
     "PruningSummary",
     "SaliencyDisplay",
+    "best_within",
     "export_text",
     "feature_groups_of",
     "register_onnx_converters",

@@ -168,12 +168,14 @@ MUTATIONS = [
     Mutation(
         "_net/packing.py", '"bhiq" if widest <=', '"bhiq" if widest - 1 <=', "net/test_packing.py"
     ),
+    Mutation("_net/predictor.py", "x += self._last[1]", "pass", "net/test_compaction.py"),
     Mutation(
-        "_net/predictor.py",
-        "buffers[-1] = out",
-        "buffers[-1] = out.copy()",
-        "net/test_compaction.py",
+        "_mlp/base.py",
+        "X.shape[0] and _sum_is_finite(X)",
+        "X.shape[0]",
+        "mlp/test_ready_rows.py",
     ),
+    Mutation("_mlp/base.py", "None if has_names else _ready", "_ready", "mlp/test_ready_rows.py"),
     Mutation(
         "_net/predictor.py", "x += layer[-1][:, np.newaxis]", "pass", "net/test_compaction.py"
     ),
@@ -497,9 +499,39 @@ MUTATIONS = [
     ),
     Mutation(
         "_prune/obs.py",
-        "right = -block.times(change)[stay]",
-        "right = block.times(change)[stay]",
+        "right = -(block.times(change) + slope)[stay]",
+        "right = (block.times(change) + slope)[stay]",
         "prune/test_obs.py",
+    ),
+    Mutation(
+        "_prune/obs.py",
+        "right = -(block.times(change) + slope)[stay]",
+        "right = -block.times(change)[stay]",
+        "prune/test_newton_step.py",
+    ),
+    Mutation(
+        "_prune/obs.py",
+        "np.flatnonzero(~out & (block.diagonal() > 0))",
+        "np.flatnonzero(~out)",
+        "prune/test_newton_step.py",
+    ),
+    Mutation(
+        "_prune/deletion.py",
+        "if value < least:",
+        "if True:",
+        "prune/test_newton_step.py",
+    ),
+    Mutation(
+        "_prune/deletion.py",
+        "change = length * slope + length**2 * (increase - slope)",
+        "change = length * increase",
+        "prune/test_newton_step.py",
+    ),
+    Mutation(
+        "_prune/deletion.py",
+        "return theta, increase + float(gradient.astype(np.float64) @ change)",
+        "return theta, increase",
+        "prune/test_newton_step.py",
     ),
     Mutation(
         "_prune/kronecker.py",
@@ -527,8 +559,8 @@ MUTATIONS = [
     ),
     Mutation(
         "_prune/deletion.py",
-        "ranking.correct(theta, deleted & ~free)",
-        "ranking.correct(theta, deleted)",
+        "correct_survivors(problem, blocks, deleted & ~free)",
+        "correct_survivors(problem, blocks, deleted)",
         "prune/test_deletion.py prune/test_obs.py",
     ),
     Mutation(

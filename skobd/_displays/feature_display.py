@@ -85,7 +85,9 @@ class FeaturePathDisplay:
     >>> from sklearn.datasets import load_iris
     >>> from skobd import FeaturePathDisplay, OBDFeatureSelector, OBDMLPClassifier
     >>> X, y = load_iris(return_X_y=True)
-    >>> mlp = OBDMLPClassifier((5,), solver="lbfgs", alpha=1, max_iter=1000, random_state=0)
+    >>> mlp = OBDMLPClassifier(
+    ...     hidden_layer_sizes=(5,), solver="lbfgs", alpha=1, max_iter=1000, random_state=0
+    ... )
     >>> selector = OBDFeatureSelector(mlp, n_features_to_select=1, step=1).fit(X, y)
     >>> display = FeaturePathDisplay.from_estimator(selector)
     """

@@ -94,7 +94,9 @@ class PruningPathDisplay:
     >>> from sklearn.datasets import load_iris
     >>> from skobd import OBDMLPClassifier, PruningPathDisplay
     >>> X, y = load_iris(return_X_y=True)
-    >>> clf = OBDMLPClassifier((5,), solver="lbfgs", alpha=1, max_iter=1000, random_state=0)
+    >>> clf = OBDMLPClassifier(
+    ...     hidden_layer_sizes=(5,), solver="lbfgs", alpha=1, max_iter=1000, random_state=0
+    ... )
     >>> display = PruningPathDisplay.from_estimator(clf.fit(X, y))
     """
 

@@ -9,8 +9,9 @@ from sklearn.compose import TransformedTargetRegressor
 from sklearn.utils.validation import check_consistent_length
 
 from .._export.c import CCode, Tests, check_parameters, of_columns, write_code
+from .._export.c.floats import float_network
 from .._export.c.inputs import expand, read_columns
-from .._export.c.size import surviving_layers
+from .._export.c.size import constant_bytes, deployed_bytes, surviving_layers
 from .._export.c.specification import (
     Affine,
     Layer,
@@ -21,7 +22,7 @@ from .._export.c.specification import (
 )
 from .column_sources import parts, table_columns
 from .fitted import Fitted
-from .pipelines import nested, unwrap
+from .pipelines import last_step, nested, unwrap
 from .targets import ClassTargets
 
 
@@ -106,7 +107,9 @@ def to_c(
     >>> from sklearn.preprocessing import StandardScaler
     >>> from skobd import OBDMLPClassifier, to_c
     >>> X, y = load_iris(return_X_y=True)
-    >>> clf = OBDMLPClassifier((5,), solver="lbfgs", alpha=1, max_iter=1000, random_state=0)
+    >>> clf = OBDMLPClassifier(
+    ...     hidden_layer_sizes=(5,), solver="lbfgs", alpha=1, max_iter=1000, random_state=0
+    ... )
     >>> pipeline = make_pipeline(StandardScaler(), clf).fit(X, y)
     >>> code = to_c(pipeline, name="iris", X=X, y=y, arithmetic="int")
     >>> code.constant_bytes < 100
@@ -126,6 +129,17 @@ def to_c(
     if path is not None:
         Path(path).write_text(code, encoding="ascii")
     return code
+
+
+def count_bytes(model: Any) -> int:
+    """Count the bytes of the constants that `to_c` writes by default for a fitted model.
+
+    Where its transformers cannot be written in C it is the network alone that counts.
+    """
+    try:
+        return constant_bytes(float_network(_specification_of(model)[0], "int8"))
+    except (TypeError, ValueError):
+        return deployed_bytes(last_step(model)._fitted.pruned)
 
 
 def _specification_of(model: Any) -> tuple[Specification, Fitted]:

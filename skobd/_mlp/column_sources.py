@@ -41,8 +41,9 @@ def feature_groups_of(transformer: Any) -> dict[str, Any]:
     transformer : object
         Fitted. Known are `ColumnTransformer`, `Pipeline`, `FeatureUnion`, `FrozenEstimator`,
         `OneHotEncoder` (its infrequent and dropped categories, too), `TargetEncoder`,
-        `KBinsDiscretizer`, `SplineTransformer`, a `FunctionTransformer` of a NumPy ufunc, and
-        every transformer whose outputs are named as its inputs are: scalers, imputers, selectors.
+        `KBinsDiscretizer`, `SplineTransformer`, a `FunctionTransformer` of a NumPy ufunc, skrub's
+        ``TableVectorizer``, and every transformer whose outputs are named as its inputs are:
+        scalers, imputers, selectors.
 
     Returns
     -------
@@ -278,9 +279,11 @@ def _of_named(transformer: Any, n_inputs: int) -> Indices:
     if doubled := doubled_names(inputs) or doubled_names(outputs):
         raise UnknownSourceError(f"{name} has several columns named {doubled[0]!r}.")
     places = {input_name: place for place, input_name in enumerate(inputs)}
-    sources = []
+    # skrub's TableVectorizer says what its outputs are made of.
+    input_of, sources = getattr(transformer, "output_to_input_", {}), []
     for output in outputs:
-        source = places.get(output, places.get(str(output).removeprefix("missingindicator_")))
+        called = input_of.get(output, str(output).removeprefix("missingindicator_"))
+        source = places.get(output, places.get(called))
         if source is None:
             raise UnknownSourceError(
                 f"Which column the output {str(output)!r} of {name} is made of, or of which "

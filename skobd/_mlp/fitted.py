@@ -159,6 +159,19 @@ class Fitted:
         return self._count(np.ones_like(self.pruned.mask))
 
     @property
+    def n_least(self) -> int:
+        """How few of them can be left of the dense network."""
+        return GRANULARITIES[self.granularity].n_least(self.pruned.network)
+
+    @property
+    def possible_sizes(self) -> str:
+        """Words that say how many can be left."""
+        unit, n_total = GRANULARITIES[self.granularity].unit, self.n_total
+        return (
+            f"of the {n_total} {unit} of the dense network {self.n_least} to {n_total} can be left"
+        )
+
+    @property
     def n_left(self) -> int:
         """Weights, units or (groups of) inputs that survive."""
         return self._count(self.pruned.mask)
@@ -166,6 +179,11 @@ class Fitted:
     def _count(self, mask: Mask) -> int:
         count = GRANULARITIES[self.granularity].n_left
         return count(self.pruned.network, mask, self.group_of)
+
+    @property
+    def retrain_alpha(self) -> float | None:
+        """Strength of the penalty in the last round; None where nothing was deleted."""
+        return self.rounds[-1].alpha if self.rounds else None
 
     @property
     def history(self) -> dict[str, np.ndarray]:

@@ -48,6 +48,10 @@ class Run:
         Whether ``partial_fit`` is to go on with the moments of the last training.
     wants_pruning : bool
         Whether anything is to be deleted at all.
+    levels : sequence of float
+        Fractions gone after each round, along a path.
+    is_path : bool
+        Whether to give the network of every level.
     is_interrupted : bool
         Whether the user ended it.
     """
@@ -61,6 +65,8 @@ class Run:
     is_verbose: bool
     keeps_optimizer: bool
     wants_pruning: bool = True
+    levels: Sequence[float] = ()
+    is_path: bool = False
     is_interrupted: bool = False
     _completed: list[Round] = field(default_factory=list)
 
@@ -68,7 +74,6 @@ class Run:
         self._fitted = self.tasks.start = self.start
         # Pruning is judged by its end; a path, which may go as far as it likes, by its beginning.
         self._dense = self._judged = self.start
-        is_path = self.recipe.regrows_every_round
         start = self.start
         steps = prune(
             self.objective, start.pruned, start.state, self.survivors, self.recipe, self.training
@@ -79,7 +84,7 @@ class Run:
                     tell(step.round.describe())
                 if step.round.within_tol:
                     self._keep(step)
-                    if is_path:
+                    if self.is_path:
                         self._fitted = self._with_importances()
                         yield self._fitted
                 if self.tasks.end_round(lambda: {"_fitted": self._with_importances()}):
@@ -89,7 +94,7 @@ class Run:
                 # Nothing has been trained or pruned that could be kept.
                 raise
             self.is_interrupted = True
-        if not is_path:
+        if not self.is_path:
             yield self._completed_fit()
         self.is_interrupted |= self._completed[-1].status is Status.INTERRUPTED
         self._warn()
@@ -103,7 +108,7 @@ class Run:
             self._fitted = self._fitted.without_optimizer()
         if step.round.round == 0:
             self._dense = self._judged = self._fitted
-        elif step.round.round == 1 or not self.recipe.regrows_every_round:
+        elif step.round.round == 1 or not self.is_path:
             self._judged = self._fitted
 
     def _with_importances(self) -> Fitted:
@@ -177,11 +182,11 @@ class Run:
         spread = self._spread(self._dense)
         if spread == 0 or self._spread(self._judged) > _CONSTANT_SPREAD * spread:
             return
-        unit = GRANULARITIES[self._judged.granularity].unit
+        unit, latest = GRANULARITIES[self._judged.granularity].unit, self._judged.rounds[-1]
         warn_user(
             "The pruned network predicts about the same for every row, and the dense one did not: "
             f"{self._judged.n_left} of {self._judged.n_total} {unit} are left, retrained with "
-            f"retrain_alpha={self.recipe.retrain_alpha:.3g}. Lower prune_fraction or retrain_alpha."
+            f"retrain_alpha={latest.alpha:.3g}. Lower prune_fraction or retrain_alpha."
         )
 
     def _spread(self, fitted: Fitted) -> float:

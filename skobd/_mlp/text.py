@@ -85,7 +85,9 @@ def export_text(
     >>> from sklearn.preprocessing import StandardScaler
     >>> from skobd import OBDMLPClassifier, export_text
     >>> X, y = load_iris(as_frame=True, return_X_y=True)
-    >>> mlp = OBDMLPClassifier((), solver="lbfgs", alpha=1, prune_fraction=0.6, random_state=0)
+    >>> mlp = OBDMLPClassifier(
+    ...     hidden_layer_sizes=(), solver="lbfgs", alpha=1, prune_fraction=0.6, random_state=0
+    ... )
     >>> model = make_pipeline(StandardScaler(), mlp).fit(X, y == 0)
     >>> print(export_text(model, class_names=["other", "setosa"], decimals=0))
     score = (

@@ -1,4 +1,4 @@
-"""Values in as few bytes as they need in a file."""
+"""Store values in as few bytes as they need in a file."""
 
 import json
 from typing import Any

@@ -36,7 +36,9 @@ def register_onnx_converters() -> None:
     >>> from sklearn.preprocessing import StandardScaler
     >>> from skobd import OBDMLPClassifier, register_onnx_converters
     >>> X, y = load_iris(return_X_y=True)
-    >>> clf = OBDMLPClassifier((5,), solver="lbfgs", alpha=1, max_iter=1000, random_state=0)
+    >>> clf = OBDMLPClassifier(
+    ...     hidden_layer_sizes=(5,), solver="lbfgs", alpha=1, max_iter=1000, random_state=0
+    ... )
     >>> pipeline = make_pipeline(StandardScaler(), clf).fit(X, y)
     >>> register_onnx_converters()
     >>> model = skl2onnx.to_onnx(pipeline, X[:1].astype("float32"))

@@ -27,6 +27,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn.utils.fixes import parse_version
 
 from skobd import OBDMLPClassifier, OBDMLPRegressor, PruningSearchCV
+from skobd._search.search import DEFAULT_LEVELS
 from skobd._search.selection import select_level
 
 pytestmark = [
@@ -151,7 +152,7 @@ def test_regression(diabetes):
 
 
 def test_default_levels_delete_about_a_third_of_the_rest_each():
-    left = 1 - np.array(PruningSearchCV(make_classifier()).prune_fractions)
+    left = 1 - np.array(DEFAULT_LEVELS)
     assert len(left) == 10
     assert left[0] == 1
     np.testing.assert_allclose(left[1:] / left[:-1], 0.67, atol=0.08)
