@@ -38,6 +38,7 @@ from .data import (
 )
 from .feature_groups import groups_of_parameters
 from .fitted import Fitted
+from .messages import tell
 from .names import feature_names
 from .parameters import PRUNE_CONSTRAINTS
 from .run import INTERRUPTED, Run
@@ -301,7 +302,13 @@ def _make_run(
     n_samples = data.X.shape[0]
     if survivors:
         check_block_size(mlp.criterion, start.pruned.network, start.pruned.mask)
-    monitor = Monitor(_validator(start, data_val), tasks.on_epoch, tasks.on_round, tasks.on_cycle)
+    monitor = Monitor(
+        _validator(start, data_val),
+        tasks.on_epoch,
+        tasks.on_round,
+        tasks.on_cycle,
+        tell if mlp.verbose else None,
+    )
     # Of pruning, a line for each round says enough.
     is_verbose = mlp.verbose > (1 if survivors else 0)
     settings = replace(training.settings, verbose=bool(is_verbose))

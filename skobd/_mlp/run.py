@@ -17,6 +17,7 @@ from .._train.updates import UPDATES
 from .._warnings import NothingLeftWarning, warn_user
 from .callbacks import FitTasks
 from .fitted import Fitted
+from .messages import tell
 
 # Rows that a constant is known by, and the spread of its output, in parts of the dense network's.
 _JUDGED_ROWS, _CONSTANT_SPREAD = 1000, 0.01
@@ -80,7 +81,7 @@ class Run:
         try:
             for step in steps:
                 if self.is_verbose and self.survivors:
-                    print(step.round.describe())
+                    tell(step.round.describe())
                 if step.round.within_tol:
                     self._keep(step)
                     if self.is_path:
@@ -136,9 +137,11 @@ class Run:
         self._warn_of_a_constant()
         trained = [record for record in self._completed if record.n_iter]
         short = [record for record in trained if record.status is Status.MAX_ITER]
-        if self.recipe.retrain_max_iter is not None:
-            # A small number of retraining iterations was asked for.
-            short = [record for record in short if record.round == 0]
+        if self._completed[-1].round:
+            # Retraining goes on where dense training ended, and a small number of iterations of
+            # its own was asked for.
+            is_asked = self.recipe.retrain_max_iter is not None
+            short = [] if is_asked else [record for record in short if record.round]
         if short:
             warn_user(self._shortfall(short), ConvergenceWarning)
 
@@ -194,7 +197,9 @@ class Run:
         return float(np.ptp(output, axis=0).max())
 
     def _shortfall(self, short: list[Round]) -> str:
-        where = self._places(short)
+        # Of a fit without any pruning that goes without saying.
+        rounds = ", ".join(str(record.round) for record in short if record.round)
+        where = f" In retraining after round {rounds}." if rounds else ""
         settings = self.training.settings
         if settings.solver in UPDATES:
             return (
@@ -206,13 +211,3 @@ class Run:
             f"{short[0].message}.{where} Increase max_iter (now {settings.max_iter}) or "
             f"max_fun (now {settings.max_fun}), or scale the data."
         )
-
-    def _places(self, short: list[Round]) -> str:
-        """Where training fell short; of a fit without any pruning that goes without saying."""
-        if self._completed[-1].round == 0:
-            return ""
-        rounds = ", ".join(str(record.round) for record in short if record.round)
-        places = ["dense training"] if short[0].round == 0 else []
-        if rounds:
-            places.append(f"retraining after round {rounds}")
-        return f" In {' and in '.join(places)}."

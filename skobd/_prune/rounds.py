@@ -70,10 +70,14 @@ class Round:
         return self.status in ENDED_EARLY
 
     def describe(self) -> str:
-        """Describe the round in one line, as ``verbose=1`` prints it."""
+        """Describe the round in one sentence, as ``verbose=1`` prints it.
+
+        The loss jumps after dense training, because the penalty changes: so it is named.
+        """
         line = f"round {self.round:2d}: {self.n_weights} weights left ({self.sparsity:.1%} deleted)"
         if self.round:
-            line += f", loss {self.loss_before:.5f} -> deleted {self.loss_after_deletion:.5f}"
+            line += f", loss with retrain_alpha {self.loss_before:.5f}"
+            line += f" -> deleted {self.loss_after_deletion:.5f}"
             if np.isfinite(self.predicted_increase):
                 line += f" (predicted {self.loss_before + self.predicted_increase:.5f})"
             line += f" -> retrained {self.loss_after_retraining:.5f} in {self.n_iter} iterations"
@@ -81,7 +85,9 @@ class Round:
             if self.cycles:
                 line += f", {len(self.cycles)} cycles of regrowth"
         else:
-            line += f", loss {self.loss_after_retraining:.5f} after {self.n_iter} iterations"
+            line += (
+                f", loss with alpha {self.loss_after_retraining:.5f} after {self.n_iter} iterations"
+            )
         if np.isfinite(self.validation_score):
             line += f", validation score {self.validation_score:.4f}"
         if not self.within_tol:

@@ -293,5 +293,7 @@ def test_failing_fit_leaves_no_trace(iris):
 
 def test_warns_once_for_the_whole_path(iris):
     with pytest.warns(ConvergenceWarning) as caught:
-        make_classifier(max_iter=2).pruning_path(*iris, prune_fractions=LEVELS)
+        make_classifier(max_iter=2, retrain_max_iter=None).pruning_path(
+            *iris, prune_fractions=LEVELS
+        )
     assert len(caught) == 1

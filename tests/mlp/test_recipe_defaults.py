@@ -223,7 +223,9 @@ class TestRegrowthHistory:
 
     def test_verbose_tells_of_the_cycles(self, iris, capsys):
         make_default("classifier", verbose=1).fit(*iris)
-        lines = capsys.readouterr().out.splitlines()
+        text = capsys.readouterr().out
+        assert max(map(len, text.splitlines())) <= 79
+        lines = text.replace("\n" + 10 * " ", " ").splitlines()
         assert [line[:8] for line in lines] == [f"round  {r}" for r in range(6)]
         assert ["cycles of regrowth" in line for line in lines] == [False] * 5 + [True]
         assert "in 100 iterations, 4 cycles of regrowth" in lines[-1]

@@ -205,3 +205,6 @@ def test_description_is_one_line_with_the_figures():
     for number in (steps[1].round.loss_before, steps[1].round.loss_after_deletion):
         assert f"{number:.5f}" in later
     assert "validation score 0.6250" in later
+    # The penalty changes, and the loss with it.
+    assert "loss with alpha" in dense
+    assert "loss with retrain_alpha" in later
