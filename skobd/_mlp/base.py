@@ -27,7 +27,7 @@ from .._train.solvers import DivergenceError
 from .._train.updates import UPDATES
 from .data import Given
 from .exports import Exports
-from .fit import begin, begin_pruning, deletion_problem
+from .fit import begin, begin_pruning, deletion_problem, level_asked_for
 from .fitted import Fitted
 from .parameters import PARAMETER_CONSTRAINTS
 from .path import PathBuilder, PruningPath
@@ -139,7 +139,7 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
         X: Any,
         y: Any,
         *,
-        prune_fraction: float | None = None,
+        prune_fraction: float | str | None = None,
         n_rounds: int | None = None,
         sample_weight: Any = None,
     ) -> "Self":
@@ -236,7 +236,7 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
         self._validate_params()
         own_levels = prune_fractions is None
         if own_levels:
-            levels = geometric_levels(self.prune_fraction, self.n_rounds)
+            levels = geometric_levels(level_asked_for(self)[0], self.n_rounds)
         else:
             levels = [level for level in check_levels(prune_fractions) if level]
         mlp = clone(self)

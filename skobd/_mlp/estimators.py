@@ -286,7 +286,7 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         epsilon: float = 1e-8,
         n_iter_no_change: int = 10,
         max_fun: int = 15000,
-        prune_fraction: float = 0.875,
+        prune_fraction: float | str = "auto",
         n_rounds: int = 5,
         criterion: str = "obd",
         curvature: str = "gauss_newton",
@@ -295,7 +295,7 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         retrain_max_iter: int | None = 15,
         retrain_alpha: float | str = "auto",
         n_regrow: int = 8,
-        prune_tol: float | None = None,
+        prune_tol: float = 0.05,
         class_weight: Any = None,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -708,7 +708,7 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
         epsilon: float = 1e-8,
         n_iter_no_change: int = 10,
         max_fun: int = 15000,
-        prune_fraction: float = 0.875,
+        prune_fraction: float | str = "auto",
         n_rounds: int = 5,
         criterion: str = "obd",
         curvature: str = "gauss_newton",
@@ -717,7 +717,7 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
         retrain_max_iter: int | None = 15,
         retrain_alpha: float | str = "auto",
         n_regrow: int = 8,
-        prune_tol: float | None = None,
+        prune_tol: float = 0.05,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation

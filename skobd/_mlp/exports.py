@@ -36,7 +36,7 @@ class Exports(FittedAttributes):
     """The estimator in other forms."""
 
     hidden_layer_sizes: Any
-    prune_fraction: float
+    prune_fraction: float | str
     get_params: Any
     _sklearn_class: type
 

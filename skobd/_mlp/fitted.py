@@ -54,6 +54,8 @@ class Fitted:
         Number of the group of each input; None: each is on its own. Made read-only.
     group_names : tuple of str or None
         Names of the groups, where they have names.
+    undone : Round or None
+        The numbers of the next round, which was worse than the tolerance allows.
     """
 
     pruned: PrunedNetwork
@@ -68,6 +70,7 @@ class Fitted:
     n_iter: int
     group_of: Indices | None = None
     group_names: tuple[str, ...] | None = None
+    undone: Round | None = None
 
     def __post_init__(self) -> None:
         for name in ("importances", "group_of"):
@@ -101,6 +104,9 @@ class Fitted:
     def after(self, step: Step, n_iter: int) -> "Fitted":
         """Trained or pruned on; ``n_iter`` is that of the whole call so far."""
         rounds = self.rounds
+        if step.round.round and self.latest is not None and self.latest.round == step.round.round:
+            # The same round, after its regrowth.
+            rounds = Log([*rounds][:-1])
         if step.round.round:
             number = step.round.round if not rounds else rounds[-1].round + 1
             rounds = rounds.extended([replace(step.round, round=number)])
@@ -113,6 +119,7 @@ class Fitted:
             importances=None,
             loss=step.round.loss,
             n_iter=n_iter,
+            undone=None,
         )
 
     def trained(self, result: SolverResult) -> "Fitted":
@@ -196,6 +203,7 @@ class Fitted:
             "state": self.state.pack(),
             "rounds": {name: [record[name] for record in rounds] for name in _ROUND_FIELDS},
             "latest": None if self.latest is None else _plain(self.latest),
+            "undone": None if self.undone is None else _plain(self.undone),
         }
 
     @classmethod
@@ -206,7 +214,7 @@ class Fitted:
             _round(dict(zip(columns, values, strict=True)))
             for values in zip(*columns.values(), strict=True)
         )
-        latest = packed["latest"]
+        latest, undone = packed["latest"], packed["undone"]
         return cls(
             **packed
             | {
@@ -215,6 +223,7 @@ class Fitted:
                 "state": TrainingState.unpack(packed["state"]),
                 "rounds": rounds,
                 "latest": None if latest is None else _round(latest),
+                "undone": None if undone is None else _round(undone),
             }
         )
 
