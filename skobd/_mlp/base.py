@@ -153,9 +153,11 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
             ``random_state`` it is the one that ``fit`` held out.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets.
-        prune_fraction : float in [0, 1), default=None
+        prune_fraction : "auto" or float in [0, 1), default=None
             Fraction gone at the end of what ``granularity`` deletes, of the dense network; None
-            for the constructor's. Not below the present one.
+            for the constructor's. A float must not be below the present one. "auto" goes up to 7/8
+            as long as the network is not worse than the present one by more than ``prune_tol``
+            allows; where as much has gone it does nothing.
         n_rounds : int, default=None
             Number of rounds, at least 1; None for the constructor's.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -196,8 +198,8 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
     ) -> PruningPath:
         """Train and prune along a path of levels, and keep the network at every one of them.
 
-        This estimator is not changed: the path belongs to a clone of it. ``prune_tol`` is
-        ignored, so that every level is reached.
+        This estimator is not changed: the path belongs to a clone of it. Every level is reached,
+        also with ``prune_fraction="auto"``.
 
         Parameters
         ----------
@@ -208,8 +210,8 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
         prune_fractions : array-like of shape (n_levels,), default=None
             Fractions gone of what ``granularity`` deletes, in [0, 1); sorted, and each taken
             once. One round is made for each, with ``n_regrow`` cycles of regrowth. The dense
-            network always comes first, as level 0. None: the levels that ``prune_fraction`` and
-            ``n_rounds`` make in ``fit``.
+            network always comes first, as level 0. None: the levels that ``prune_fraction`` (7/8
+            for "auto") and ``n_rounds`` make in ``fit``.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples.
         X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None

@@ -60,10 +60,8 @@ class Exports(FittedAttributes):
         smaller = copy.deepcopy(self)
         smaller.hidden_layer_sizes = pruned.network.layer_sizes[1:-1]
         smaller._fitted = replace(smaller._fitted, pruned=pruned).without_optimizer()
-        n_left, n_total = smaller._fitted.n_left, smaller._fitted.n_total
         # Of nothing left the largest level that the parameter can have.
-        gone = min(1 - n_left / n_total, float(np.nextafter(1, 0))) if n_total else 0.0
-        smaller.prune_fraction = max(gone, 0.0)
+        smaller.prune_fraction = min(smaller._fitted.gone, float(np.nextafter(1, 0)))
         return smaller
 
     _doc_link_module = "skobd"
@@ -88,7 +86,8 @@ class Exports(FittedAttributes):
         check_is_fitted(self)
         names, is_used = self._features()
         counts = self.n_weights_total_, self.n_weights_
-        return summarise(type(self).__name__, self._fitted.pruned, counts, list(names[~is_used]))
+        unused, reason = list(names[~is_used]), self._fitted.stop_reason
+        return summarise(type(self).__name__, self._fitted.pruned, counts, unused, reason)
 
     def to_sklearn(self) -> Any:
         """Convert to scikit-learn's own perceptron, with the same predictions.

@@ -173,11 +173,15 @@ def deletion_problem(mlp: Any, known: Fitted, given: Given) -> DeletionProblem:
 
 
 def level_asked_for(mlp: Any, asked: Any = None) -> tuple[float, float | None]:
-    """Return the largest fraction to go, and the tolerance of "auto" or None.
+    """Return the most that is to go, and the tolerance, which only "auto" has.
 
     ``asked`` takes the place of the parameter ``prune_fraction``.
     """
     asked = mlp.prune_fraction if asked is None else asked
+    if isinstance(asked, bool):
+        raise ValueError(
+            f"prune_fraction must be 'auto' or a float in [0, 1), got {asked}; 0 deletes nothing."
+        )
     return (_AUTO_FRACTION, mlp.prune_tol) if isinstance(asked, str) else (asked, None)
 
 

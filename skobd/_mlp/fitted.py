@@ -167,6 +167,20 @@ class Fitted:
         """Weights, units or (groups of) inputs that survive."""
         return self._count(self.pruned.mask)
 
+    @property
+    def gone(self) -> float:
+        """Fraction of them that is deleted."""
+        return max(1 - self.n_left / self.n_total, 0.0) if self.n_total else 0.0
+
+    @property
+    def stop_reason(self) -> str:
+        """Why pruning went no further, in words; empty where no tolerance stopped it."""
+        undone = self.undone
+        if undone is None:
+            return ""
+        left = f"{undone.n_left} {GRANULARITIES[self.granularity].unit}"
+        return f"with {left} left the network was worse than prune_tol allows: {undone.verdict}"
+
     def _count(self, mask: Mask) -> int:
         count = GRANULARITIES[self.granularity].n_left
         return count(self.pruned.network, mask, self.group_of)
