@@ -168,12 +168,14 @@ MUTATIONS = [
     Mutation(
         "_net/packing.py", '"bhiq" if widest <=', '"bhiq" if widest - 1 <=', "net/test_packing.py"
     ),
+    Mutation("_net/predictor.py", "x += self._last[1]", "pass", "net/test_compaction.py"),
     Mutation(
-        "_net/predictor.py",
-        "buffers[-1] = out",
-        "buffers[-1] = out.copy()",
-        "net/test_compaction.py",
+        "_mlp/base.py",
+        "X.shape[0] and _sum_is_finite(X)",
+        "X.shape[0]",
+        "mlp/test_ready_rows.py",
     ),
+    Mutation("_mlp/base.py", "None if has_names else _ready", "_ready", "mlp/test_ready_rows.py"),
     Mutation(
         "_net/predictor.py", "x += layer[-1][:, np.newaxis]", "pass", "net/test_compaction.py"
     ),

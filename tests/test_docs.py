@@ -52,6 +52,16 @@ def test_languages_of_blocks_are_known(page):
     assert {fence for fence in opening if not fence.startswith("{")} <= LANGUAGES
 
 
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_code_fits_a_page(page):
+    blocks = re.findall(
+        r"^ *```(?:python|text|c)\n(.*?)^ *```$",
+        page.read_text(encoding="utf-8"),
+        re.DOTALL | re.MULTILINE,
+    )
+    assert not [line for block in blocks for line in block.splitlines() if len(line) > 76]
+
+
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks_of(page)], ids=name_of)
 def test_blocks_run(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -13,8 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._mlp.column_sources import column_of_inputs
 from .._mlp.names import default_names
-from .._mlp.pipelines import last_step
-from .._mlp.unwrap import unwrap
+from .._mlp.pipelines import last_step, unwrap
 from .._search.feature_selector import OBDFeatureSelector
 from .._search.selection import scored_folds, standard_errors
 from .common import (
@@ -85,7 +84,9 @@ class FeaturePathDisplay:
     >>> from sklearn.datasets import load_iris
     >>> from skobd import FeaturePathDisplay, OBDFeatureSelector, OBDMLPClassifier
     >>> X, y = load_iris(return_X_y=True)
-    >>> mlp = OBDMLPClassifier((5,), solver="lbfgs", alpha=1, max_iter=1000, random_state=0)
+    >>> mlp = OBDMLPClassifier(
+    ...     hidden_layer_sizes=(5,), solver="lbfgs", alpha=1, max_iter=1000, random_state=0
+    ... )
     >>> selector = OBDFeatureSelector(mlp, n_features_to_select=1, step=1).fit(X, y)
     >>> display = FeaturePathDisplay.from_estimator(selector)
     """

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from .._mlp.fitted import HISTORY_COLUMNS
-from .._mlp.unwrap import unwrap
+from .._mlp.pipelines import unwrap
 from .._prune.granularity import GRANULARITIES
 from .._search.candidates import candidate_names
 from .._search.search import PruningSearchCV
@@ -92,7 +92,9 @@ class PruningPathDisplay:
     >>> from sklearn.datasets import load_iris
     >>> from skobd import OBDMLPClassifier, PruningPathDisplay
     >>> X, y = load_iris(return_X_y=True)
-    >>> clf = OBDMLPClassifier((5,), solver="lbfgs", alpha=1, max_iter=1000, random_state=0)
+    >>> clf = OBDMLPClassifier(
+    ...     hidden_layer_sizes=(5,), solver="lbfgs", alpha=1, max_iter=1000, random_state=0
+    ... )
     >>> display = PruningPathDisplay.from_estimator(clf.fit(X, y))
     """
 

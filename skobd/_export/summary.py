@@ -53,7 +53,9 @@ class PruningSummary:
     >>> from sklearn.datasets import load_iris
     >>> from skobd import OBDMLPClassifier
     >>> X, y = load_iris(return_X_y=True)
-    >>> clf = OBDMLPClassifier((5,), solver="lbfgs", alpha=1, max_iter=1000, random_state=0)
+    >>> clf = OBDMLPClassifier(
+    ...     hidden_layer_sizes=(5,), solver="lbfgs", alpha=1, max_iter=1000, random_state=0
+    ... )
     >>> summary = clf.set_params(prune_fraction=0.8).fit(X, y).summary()
     >>> summary.n_weights_before, summary.n_weights_after
     (35, 7)

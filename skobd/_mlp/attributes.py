@@ -73,6 +73,9 @@ class FittedAttributes:
     regrowth_history_: dict[str, NDArray[Any]] = _read(
         "regrowth_history", "What each cycle of regrowth did, by column."
     )
+    retrain_alpha_: float | None = _read(
+        "retrain_alpha", "Penalty of the last retraining after a deletion; None before any."
+    )
     loss_: float = _read("loss", "Objective at the end of training, as the solver saw it.")
     n_iter_: int = _read("n_iter", "Iterations or epochs of the last call.")
     t_: int = _read("state.n_samples_seen", "Training samples seen by the stochastic solvers.")

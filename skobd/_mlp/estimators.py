@@ -1,9 +1,10 @@
 """`OBDMLPClassifier` and `OBDMLPRegressor`: targets, predictions and documentation."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
@@ -23,12 +24,9 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
 
     Trains like :class:`~sklearn.neural_network.MLPClassifier`, whose parameters it takes with the
     same names, defaults and meanings; then, in ``n_rounds`` rounds, deletes the weights of least
-    saliency
-
-    .. math:: s_k = h_{kk} u_k^2 / 2,
-
-    the predicted increase of the objective if weight u_k with second derivative h_kk were deleted,
-    and retrains the others.
+    saliency and retrains the others. The saliency of weight u_k is ``h_kk * u_k**2 / 2``: the
+    predicted increase of the objective if the weight, whose second derivative is h_kk, were
+    deleted.
 
     Parameters
     ----------
@@ -36,57 +34,6 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         Number of units in each hidden layer; ``()`` for none.
     activation : {"identity", "logistic", "tanh", "relu"}, default="relu"
         Activation function of the hidden units.
-    solver : {"lbfgs", "sgd", "adam"}, default="adam"
-        How weights are trained: L-BFGS over all samples, or stochastic gradient descent or Adam
-        (Kingma & Ba, 2015) over minibatches.
-    alpha : float, default=0.0001
-        Strength of the squared penalty on the weights, divided by the number of samples: by the
-        sum of the sample weights in units of one sample, see ``fit``.
-    batch_size : int or "auto", default="auto"
-        Rows of a minibatch; "auto" means ``min(200, n_samples)``.
-    learning_rate : {"constant", "invscaling", "adaptive", "cosine"}, default="constant"
-        Schedule of the learning rate of ``solver="sgd"``: constant;
-        ``learning_rate_init / t**power_t`` after t samples; or divided by 5 on every plateau.
-        "cosine", for "adam" too: ``learning_rate_init (1 + cos(pi (e + 1/2) / max_iter)) / 2`` in
-        epoch e (Loshchilov & Hutter, 2017), without an end on a plateau.
-    learning_rate_init : float, default=0.001
-        Initial learning rate of the stochastic solvers.
-    power_t : float, default=0.5
-        Exponent of "invscaling".
-    max_iter : int, default=200
-        Most iterations, or epochs for the stochastic solvers, of dense training.
-    shuffle : bool, default=True
-        Whether to shuffle the samples in every epoch.
-    random_state : int, RandomState instance or None, default=None
-        Determines initial weights, shuffling and the validation split. The same integer gives
-        bit-identical results, whatever the number of threads or processes.
-    tol : float, default=1e-4
-        Training ends when loss or score has not improved by this for ``n_iter_no_change`` epochs;
-        for ``solver="lbfgs"`` the tolerance on the gradient. The loss of a regressor is the sum
-        over the outputs (scikit-learn's is the mean).
-    verbose : bool or int, default=False
-        1 prints a line for each round (for each epoch if nothing is pruned), 2 also for each
-        epoch; in scikit-learn any true value does the latter.
-    warm_start : bool, default=False
-        Whether ``fit`` goes on from the present weights. Deleted weights stay deleted.
-    momentum : float in [0, 1], default=0.9
-        Momentum of ``solver="sgd"``.
-    nesterovs_momentum : bool, default=True
-        Whether ``solver="sgd"`` uses Nesterov's momentum.
-    early_stopping : bool, default=False
-        Whether the stochastic solvers end training, and keep the best weights, when the score on
-        validation data no longer improves.
-    validation_fraction : float, default=0.1
-        Fraction of the training data set aside for early stopping, unless ``fit`` is given
-        ``X_val`` and ``y_val``.
-    beta_1, beta_2 : float in [0, 1), default=0.9 and 0.999
-        Decay rates of Adam's moments.
-    epsilon : float, default=1e-8
-        Adam's guard against division by zero.
-    n_iter_no_change : int, default=10
-        Epochs without improvement that end training.
-    max_fun : int, default=15000
-        Most evaluations of the objective by ``solver="lbfgs"``.
     prune_fraction : "auto" or float in [0, 1), default="auto"
         Fraction gone at the end of what ``granularity`` deletes: of all weights, of the hidden
         units, or of the inputs. A float means just that many, rounded to whole ones; 0 gives a
@@ -104,7 +51,7 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         What makes a weight dispensable:
 
         - "obd": saliency h_kk u_k^2 / 2 with the diagonal of the Hessian (LeCun, Denker & Solla,
-          1989, equation 5);
+          1989, equation 5). While fitting many rows 5000 to 10000 evenly spaced ones count;
         - "unit_obs": u_k^2 / (2 [H^-1]_kk) with one Hessian block for each unit, whose other
           parameters are corrected (Hassibi & Stork, 1993, equation 5); good even without
           retraining. Estimated from at most 2000 rows, drawn with ``random_state``;
@@ -137,15 +84,21 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         Iterations or epochs of retraining after each deletion and in each cycle of regrowth; 0 for
         none. The stochastic solvers retrain by a schedule of their own: the learning rate falls to
         0 as in ``learning_rate="cosine"``, from 0.03 for "adam" and from ``learning_rate_init`` for
-        "sgd", and Adam's ``beta_2`` is at most .95. None retrains exactly as dense training trains,
-        with its ``max_iter``, learning rate and schedule.
+        "sgd", and Adam's ``beta_2`` is at most .95. Where dense training took p < 200 passes, an
+        epoch of theirs is only ``(p / 200) ** 1.5`` of a pass over the data, but 15 minibatches at
+        least, which are 3000 rows with the default ``batch_size``. None retrains exactly as dense
+        training trains, with its ``max_iter``, learning rate and schedule.
     retrain_alpha : float or "auto", default="auto"
         ``alpha`` from the first deletion on: sparse networks want a stronger penalty. "auto" means
-        ``max(alpha, a)`` for "lbfgs", with a = 3 for classifiers and 1 for regressors, and as
-        much over all samples for the stochastic solvers, whose ``alpha`` is that of a minibatch:
-        ``max(alpha, a * batch_size / n_samples)``.
+        ``max(alpha, a)`` for "lbfgs", and as much over all samples for the stochastic solvers,
+        whose ``alpha`` is that of a minibatch: ``max(alpha, a * batch_size / n_samples)``. For
+        data of at most 1500 samples, networks that are not large, and "adam" or "lbfgs", a is
+        chosen of .3, 1 and 3 by short trials on the training data, which take a third of the time
+        of a fit or as much again; else it is 3 for classifiers and 1 for regressors. `prune`
+        chooses anew. See ``retrain_alpha_`` for what was chosen.
     n_regrow : int, default=8
-        Cycles of regrowth at the end of ``fit`` (on a path, at every level): in cycle c of C
+        Cycles of regrowth, all at the end of ``fit``; the levels of a path divide them, in
+        proportion to the logarithm of what each deletes. In cycle c of the C at a level
         ``0.3 (1 - c/C)`` of the surviving weights are deleted by the criterion, as many deleted
         ones come back where the predicted decrease g^2/(2h) is largest (see
         `predicted_decreases`), and the network is retrained; the one of lowest objective is kept.
@@ -159,6 +112,57 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         gone; what the stronger penalty of retraining takes (the rise of the loss by the first
         retraining) does not count, up to twice as much again. With validation data their score
         counts in its place: ``1 - score`` may grow by this fraction.
+    solver : {"lbfgs", "sgd", "adam"}, default="adam"
+        How weights are trained: L-BFGS over all samples, or stochastic gradient descent or Adam
+        (Kingma & Ba, 2015) over minibatches.
+    alpha : float, default=0.0001
+        Strength of the squared penalty on the weights, divided by the number of samples: by the
+        sum of the sample weights in units of one sample, see ``fit``.
+    batch_size : int or "auto", default="auto"
+        Rows of a minibatch; "auto" means ``min(200, n_samples)``.
+    learning_rate : {"constant", "invscaling", "adaptive", "cosine"}, default="constant"
+        Schedule of the learning rate of ``solver="sgd"``: constant;
+        ``learning_rate_init / t**power_t`` after t samples; or divided by 5 on every plateau.
+        "cosine", for "adam" too: ``learning_rate_init (1 + cos(pi (e + 1/2) / max_iter)) / 2`` in
+        epoch e (Loshchilov & Hutter, 2017), without an end on a plateau.
+    learning_rate_init : float, default=0.001
+        Initial learning rate of the stochastic solvers.
+    power_t : float, default=0.5
+        Exponent of "invscaling".
+    max_iter : int, default=200
+        Maximum number of iterations of dense training, or epochs for the stochastic solvers.
+    shuffle : bool, default=True
+        Whether to shuffle the samples in every epoch.
+    random_state : int, RandomState instance or None, default=None
+        Determines initial weights, shuffling and the validation split. The same integer gives
+        bit-identical results, whatever the number of threads or processes.
+    tol : float, default=1e-4
+        Training ends when loss or score has not improved by this for ``n_iter_no_change`` epochs;
+        for ``solver="lbfgs"`` the tolerance on the gradient. The loss of a regressor is the sum
+        over the outputs (scikit-learn's is the mean).
+    verbose : bool or int, default=False
+        1 prints a line for each round (for each epoch if nothing is pruned), 2 also for each
+        epoch; in scikit-learn any true value does the latter.
+    warm_start : bool, default=False
+        Whether ``fit`` goes on from the present weights. Deleted weights stay deleted.
+    momentum : float in [0, 1], default=0.9
+        Momentum of ``solver="sgd"``.
+    nesterovs_momentum : bool, default=True
+        Whether ``solver="sgd"`` uses Nesterov's momentum.
+    early_stopping : bool, default=False
+        Whether the stochastic solvers end training, and keep the best weights, when the score on
+        validation data no longer improves.
+    validation_fraction : float, default=0.1
+        Fraction of the training data set aside for early stopping, unless ``fit`` is given
+        ``X_val`` and ``y_val``.
+    beta_1, beta_2 : float in [0, 1), default=0.9 and 0.999
+        Decay rates of Adam's moments.
+    epsilon : float, default=1e-8
+        Adam's guard against division by zero.
+    n_iter_no_change : int, default=10
+        Epochs without improvement that end training.
+    max_fun : int, default=15000
+        Maximum number of evaluations of the objective by ``solver="lbfgs"``.
     class_weight : dict, list of dict, "balanced" or None, default=None
         Weights of the classes, multiplied into the sample weights; "balanced" makes them
         inversely proportional to the class frequencies.
@@ -204,6 +208,9 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         one without a name is called by its columns.
     used_features_ : ndarray of int
         Indices of the features that predictions depend on; the others may hold anything finite.
+    retrain_alpha_ : float or None
+        ``alpha`` in the last retraining: ``retrain_alpha``, or what "auto" has chosen; None where
+        nothing was deleted.
     loss_ : float
         Objective at the end of training, as the solver saw it.
     best_loss_ : float or None
@@ -257,7 +264,8 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
     >>> from skobd import OBDMLPClassifier
     >>> X, y = load_breast_cancer(return_X_y=True)
     >>> mlp = OBDMLPClassifier(
-    ...     (20,), "tanh", solver="lbfgs", alpha=1, prune_fraction=0.95, random_state=0
+    ...     hidden_layer_sizes=(20,), activation="tanh", solver="lbfgs",
+    ...     alpha=1, prune_fraction=0.95, random_state=0,
     ... )
     >>> model = make_pipeline(StandardScaler(), mlp).fit(X, y)
     >>> mlp.n_weights_
@@ -274,9 +282,19 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
 
     def __init__(
         self,
-        hidden_layer_sizes: ArrayLike = (100,),
+        hidden_layer_sizes: int | Sequence[int] = (100,),
         activation: str = "relu",
         *,
+        prune_fraction: float | str = "auto",
+        n_rounds: int = 5,
+        criterion: str = "obd",
+        curvature: str = "gauss_newton",
+        granularity: str = "weight",
+        feature_groups: Any = None,
+        retrain_max_iter: int | None = 15,
+        retrain_alpha: float | str = "auto",
+        n_regrow: int = 8,
+        prune_tol: float = 0.05,
         solver: str = "adam",
         alpha: float = 0.0001,
         batch_size: int | str = "auto",
@@ -298,16 +316,6 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         epsilon: float = 1e-8,
         n_iter_no_change: int = 10,
         max_fun: int = 15000,
-        prune_fraction: float | str = "auto",
-        n_rounds: int = 5,
-        criterion: str = "obd",
-        curvature: str = "gauss_newton",
-        granularity: str = "weight",
-        feature_groups: Any = None,
-        retrain_max_iter: int | None = 15,
-        retrain_alpha: float | str = "auto",
-        n_regrow: int = 8,
-        prune_tol: float = 0.05,
         class_weight: Any = None,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -411,7 +419,7 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         y : ndarray of shape (n_samples,) or (n_samples, n_classes)
             Labels; an indicator matrix for multilabel targets.
         """
-        output = self._output(X)
+        output = self._output(X, is_raw=True)
         return self._fitted.targets.decode(output)
 
     def predict_proba(self, X: Any) -> NDArray[Any]:
@@ -429,7 +437,7 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
             targets.
         """
         p = self._output(X)
-        return np.hstack([1 - p, p]) if p.shape[1] == 1 else p
+        return np.concatenate([1 - p, p], axis=1) if p.shape[1] == 1 else p
 
     def predict_log_proba(self, X: Any) -> NDArray[Any]:
         """Predict logarithms of class probabilities.
@@ -459,12 +467,9 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
 
     Trains like :class:`~sklearn.neural_network.MLPRegressor`, whose parameters it takes with the
     same names, defaults and meanings; then, in ``n_rounds`` rounds, deletes the weights of least
-    saliency
-
-    .. math:: s_k = h_{kk} u_k^2 / 2,
-
-    the predicted increase of the objective if weight u_k with second derivative h_kk were deleted,
-    and retrains the others.
+    saliency and retrains the others. The saliency of weight u_k is ``h_kk * u_k**2 / 2``: the
+    predicted increase of the objective if the weight, whose second derivative is h_kk, were
+    deleted.
 
     Parameters
     ----------
@@ -475,57 +480,6 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
         Number of units in each hidden layer; ``()`` for none.
     activation : {"identity", "logistic", "tanh", "relu"}, default="relu"
         Activation function of the hidden units.
-    solver : {"lbfgs", "sgd", "adam"}, default="adam"
-        How weights are trained: L-BFGS over all samples, or stochastic gradient descent or Adam
-        (Kingma & Ba, 2015) over minibatches.
-    alpha : float, default=0.0001
-        Strength of the squared penalty on the weights, divided by the number of samples: by the
-        sum of the sample weights in units of one sample, see ``fit``.
-    batch_size : int or "auto", default="auto"
-        Rows of a minibatch; "auto" means ``min(200, n_samples)``.
-    learning_rate : {"constant", "invscaling", "adaptive", "cosine"}, default="constant"
-        Schedule of the learning rate of ``solver="sgd"``: constant;
-        ``learning_rate_init / t**power_t`` after t samples; or divided by 5 on every plateau.
-        "cosine", for "adam" too: ``learning_rate_init (1 + cos(pi (e + 1/2) / max_iter)) / 2`` in
-        epoch e (Loshchilov & Hutter, 2017), without an end on a plateau.
-    learning_rate_init : float, default=0.001
-        Initial learning rate of the stochastic solvers.
-    power_t : float, default=0.5
-        Exponent of "invscaling".
-    max_iter : int, default=200
-        Most iterations, or epochs for the stochastic solvers, of dense training.
-    shuffle : bool, default=True
-        Whether to shuffle the samples in every epoch.
-    random_state : int, RandomState instance or None, default=None
-        Determines initial weights, shuffling and the validation split. The same integer gives
-        bit-identical results, whatever the number of threads or processes.
-    tol : float, default=1e-4
-        Training ends when loss or score has not improved by this for ``n_iter_no_change`` epochs;
-        for ``solver="lbfgs"`` the tolerance on the gradient. The loss of a regressor is the sum
-        over the outputs (scikit-learn's is the mean).
-    verbose : bool or int, default=False
-        1 prints a line for each round (for each epoch if nothing is pruned), 2 also for each
-        epoch; in scikit-learn any true value does the latter.
-    warm_start : bool, default=False
-        Whether ``fit`` goes on from the present weights. Deleted weights stay deleted.
-    momentum : float in [0, 1], default=0.9
-        Momentum of ``solver="sgd"``.
-    nesterovs_momentum : bool, default=True
-        Whether ``solver="sgd"`` uses Nesterov's momentum.
-    early_stopping : bool, default=False
-        Whether the stochastic solvers end training, and keep the best weights, when the score on
-        validation data no longer improves.
-    validation_fraction : float, default=0.1
-        Fraction of the training data set aside for early stopping, unless ``fit`` is given
-        ``X_val`` and ``y_val``.
-    beta_1, beta_2 : float in [0, 1), default=0.9 and 0.999
-        Decay rates of Adam's moments.
-    epsilon : float, default=1e-8
-        Adam's guard against division by zero.
-    n_iter_no_change : int, default=10
-        Epochs without improvement that end training.
-    max_fun : int, default=15000
-        Most evaluations of the objective by ``solver="lbfgs"``.
     prune_fraction : "auto" or float in [0, 1), default="auto"
         Fraction gone at the end of what ``granularity`` deletes: of all weights, of the hidden
         units, or of the inputs. A float means just that many, rounded to whole ones; 0 gives a
@@ -543,7 +497,7 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
         What makes a weight dispensable:
 
         - "obd": saliency h_kk u_k^2 / 2 with the diagonal of the Hessian (LeCun, Denker & Solla,
-          1989, equation 5);
+          1989, equation 5). While fitting many rows 5000 to 10000 evenly spaced ones count;
         - "unit_obs": u_k^2 / (2 [H^-1]_kk) with one Hessian block for each unit, whose other
           parameters are corrected (Hassibi & Stork, 1993, equation 5); good even without
           retraining. Estimated from at most 2000 rows, drawn with ``random_state``;
@@ -576,15 +530,21 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
         Iterations or epochs of retraining after each deletion and in each cycle of regrowth; 0 for
         none. The stochastic solvers retrain by a schedule of their own: the learning rate falls to
         0 as in ``learning_rate="cosine"``, from 0.03 for "adam" and from ``learning_rate_init`` for
-        "sgd", and Adam's ``beta_2`` is at most .95. None retrains exactly as dense training trains,
-        with its ``max_iter``, learning rate and schedule.
+        "sgd", and Adam's ``beta_2`` is at most .95. Where dense training took p < 200 passes, an
+        epoch of theirs is only ``(p / 200) ** 1.5`` of a pass over the data, but 15 minibatches at
+        least, which are 3000 rows with the default ``batch_size``. None retrains exactly as dense
+        training trains, with its ``max_iter``, learning rate and schedule.
     retrain_alpha : float or "auto", default="auto"
         ``alpha`` from the first deletion on: sparse networks want a stronger penalty. "auto" means
-        ``max(alpha, a)`` for "lbfgs", with a = 3 for classifiers and 1 for regressors, and as
-        much over all samples for the stochastic solvers, whose ``alpha`` is that of a minibatch:
-        ``max(alpha, a * batch_size / n_samples)``.
+        ``max(alpha, a)`` for "lbfgs", and as much over all samples for the stochastic solvers,
+        whose ``alpha`` is that of a minibatch: ``max(alpha, a * batch_size / n_samples)``. For
+        data of at most 1500 samples, networks that are not large, and "adam" or "lbfgs", a is
+        chosen of .3, 1 and 3 by short trials on the training data, which take a third of the time
+        of a fit or as much again; else it is 3 for classifiers and 1 for regressors. `prune`
+        chooses anew. See ``retrain_alpha_`` for what was chosen.
     n_regrow : int, default=8
-        Cycles of regrowth at the end of ``fit`` (on a path, at every level): in cycle c of C
+        Cycles of regrowth, all at the end of ``fit``; the levels of a path divide them, in
+        proportion to the logarithm of what each deletes. In cycle c of the C at a level
         ``0.3 (1 - c/C)`` of the surviving weights are deleted by the criterion, as many deleted
         ones come back where the predicted decrease g^2/(2h) is largest (see
         `predicted_decreases`), and the network is retrained; the one of lowest objective is kept.
@@ -598,6 +558,57 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
         gone; what the stronger penalty of retraining takes (the rise of the loss by the first
         retraining) does not count, up to twice as much again. With validation data their score
         counts in its place: ``1 - score`` may grow by this fraction.
+    solver : {"lbfgs", "sgd", "adam"}, default="adam"
+        How weights are trained: L-BFGS over all samples, or stochastic gradient descent or Adam
+        (Kingma & Ba, 2015) over minibatches.
+    alpha : float, default=0.0001
+        Strength of the squared penalty on the weights, divided by the number of samples: by the
+        sum of the sample weights in units of one sample, see ``fit``.
+    batch_size : int or "auto", default="auto"
+        Rows of a minibatch; "auto" means ``min(200, n_samples)``.
+    learning_rate : {"constant", "invscaling", "adaptive", "cosine"}, default="constant"
+        Schedule of the learning rate of ``solver="sgd"``: constant;
+        ``learning_rate_init / t**power_t`` after t samples; or divided by 5 on every plateau.
+        "cosine", for "adam" too: ``learning_rate_init (1 + cos(pi (e + 1/2) / max_iter)) / 2`` in
+        epoch e (Loshchilov & Hutter, 2017), without an end on a plateau.
+    learning_rate_init : float, default=0.001
+        Initial learning rate of the stochastic solvers.
+    power_t : float, default=0.5
+        Exponent of "invscaling".
+    max_iter : int, default=200
+        Maximum number of iterations of dense training, or epochs for the stochastic solvers.
+    shuffle : bool, default=True
+        Whether to shuffle the samples in every epoch.
+    random_state : int, RandomState instance or None, default=None
+        Determines initial weights, shuffling and the validation split. The same integer gives
+        bit-identical results, whatever the number of threads or processes.
+    tol : float, default=1e-4
+        Training ends when loss or score has not improved by this for ``n_iter_no_change`` epochs;
+        for ``solver="lbfgs"`` the tolerance on the gradient. The loss of a regressor is the sum
+        over the outputs (scikit-learn's is the mean).
+    verbose : bool or int, default=False
+        1 prints a line for each round (for each epoch if nothing is pruned), 2 also for each
+        epoch; in scikit-learn any true value does the latter.
+    warm_start : bool, default=False
+        Whether ``fit`` goes on from the present weights. Deleted weights stay deleted.
+    momentum : float in [0, 1], default=0.9
+        Momentum of ``solver="sgd"``.
+    nesterovs_momentum : bool, default=True
+        Whether ``solver="sgd"`` uses Nesterov's momentum.
+    early_stopping : bool, default=False
+        Whether the stochastic solvers end training, and keep the best weights, when the score on
+        validation data no longer improves.
+    validation_fraction : float, default=0.1
+        Fraction of the training data set aside for early stopping, unless ``fit`` is given
+        ``X_val`` and ``y_val``.
+    beta_1, beta_2 : float in [0, 1), default=0.9 and 0.999
+        Decay rates of Adam's moments.
+    epsilon : float, default=1e-8
+        Adam's guard against division by zero.
+    n_iter_no_change : int, default=10
+        Epochs without improvement that end training.
+    max_fun : int, default=15000
+        Maximum number of evaluations of the objective by ``solver="lbfgs"``.
 
     Attributes
     ----------
@@ -638,6 +649,9 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
         one without a name is called by its columns.
     used_features_ : ndarray of int
         Indices of the features that predictions depend on; the others may hold anything finite.
+    retrain_alpha_ : float or None
+        ``alpha`` in the last retraining: ``retrain_alpha``, or what "auto" has chosen; None where
+        nothing was deleted.
     loss_ : float
         Objective at the end of training, as the solver saw it.
     best_loss_ : float or None
@@ -708,9 +722,19 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
     def __init__(
         self,
         loss: str = "squared_error",
-        hidden_layer_sizes: ArrayLike = (100,),
+        hidden_layer_sizes: int | Sequence[int] = (100,),
         activation: str = "relu",
         *,
+        prune_fraction: float | str = "auto",
+        n_rounds: int = 5,
+        criterion: str = "obd",
+        curvature: str = "gauss_newton",
+        granularity: str = "weight",
+        feature_groups: Any = None,
+        retrain_max_iter: int | None = 15,
+        retrain_alpha: float | str = "auto",
+        n_regrow: int = 8,
+        prune_tol: float = 0.05,
         solver: str = "adam",
         alpha: float = 0.0001,
         batch_size: int | str = "auto",
@@ -732,16 +756,6 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
         epsilon: float = 1e-8,
         n_iter_no_change: int = 10,
         max_fun: int = 15000,
-        prune_fraction: float | str = "auto",
-        n_rounds: int = 5,
-        criterion: str = "obd",
-        curvature: str = "gauss_newton",
-        granularity: str = "weight",
-        feature_groups: Any = None,
-        retrain_max_iter: int | None = 15,
-        retrain_alpha: float | str = "auto",
-        n_regrow: int = 8,
-        prune_tol: float = 0.05,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation

@@ -17,7 +17,7 @@ from .._prune.criteria import check_block_size
 from .._prune.deletion_problem import DeletionProblem, DeletionSettings
 from .._prune.granularity import GRANULARITIES
 from .._prune.recipe import Recipe
-from .._prune.schedule import survivor_schedule, survivors_at
+from .._prune.schedule import Levels, NoSuchSizeError, survivor_schedule, survivors_at
 from .._sklearn_compat import validate_parameter_constraints
 from .._train.compiled import check_engine
 from .._train.objective import Objective
@@ -25,7 +25,7 @@ from .._train.settings import Monitor, SolverSettings, Training, batch_size_of
 from .._train.solvers import SOLVERS, check_finite
 from .._train.state import Status
 from .._train.updates import UPDATES
-from .._warnings import warn_user
+from .._warnings import LeftOutWarning, warn_user
 from .callbacks import FitTasks
 from .data import (
     FLOATS,
@@ -45,7 +45,7 @@ from .targets import Targets
 
 # How far "auto" goes; see benchmarks/default.py.
 _AUTO_FRACTION = 0.875
-# What "auto" means; see benchmarks/default.py.
+# What "auto" means where the data are not small; see benchmarks/default.py.
 _RETRAIN_ALPHA_OF_CLASSES, _RETRAIN_ALPHA_OF_NUMBERS = 3.0, 1.0
 
 
@@ -54,7 +54,7 @@ def begin(
     known: Fitted | None,
     given: Given,
     held_out: Given,
-    levels: Sequence[float] | None = None,
+    levels: Levels | None = None,
 ) -> Run:
     """Begin a fit.
 
@@ -66,16 +66,15 @@ def begin(
         The network of a warm start; None for a fresh one.
     given, held_out : Given
         Training data, and validation data or nothing.
-    levels : sequence of float, default=None
-        Fractions gone, each of which is reached and refined; None for what ``prune_fraction`` and
-        ``n_rounds`` ask for.
+    levels : Levels, default=None
+        Those of a path, which divide the cycles of regrowth; with the own ones it is the path of a
+        fit, which regrows at the last. None for the one network of a fit.
     """
     check_engine()
     fraction, tol = level_asked_for(mlp)
     n_rounds = mlp.n_rounds if fraction > 0 else 0
     # Regrowth of a round that it goes back to is one more.
-    is_path = levels is not None
-    n_most = len(levels or ()) if is_path else n_rounds + (tol is not None)
+    n_most = n_rounds + (tol is not None) if levels is None else sum(map(bool, levels.values))
     tasks = _begin_tasks(mlp, given, n_most)
     data, targets = _validated(mlp, known, given, same_classes=known is not None)
     data_val = validate_held_out(mlp, held_out, data, targets)
@@ -87,13 +86,31 @@ def begin(
     if levels is None:
         survivors = survivor_schedule(start.n_total, start.n_left, fraction, mlp.n_rounds)
     else:
-        survivors = survivors_at(levels, start.n_total)
+        fractions = _fractions(levels, start)
+        survivors = survivors_at(fractions, start.n_total)
     run = _make_run(mlp, start, data, data_val, survivors, Training(_settings(mlp), rng), tasks)
-    run.recipe = replace(
-        run.recipe, prune_tol=None if is_path else tol, regrows_every_round=is_path
-    )
-    run.wants_pruning = bool(levels) if is_path else n_rounds > 0
+    run.recipe, run.wants_pruning = replace(run.recipe, prune_tol=tol), n_rounds > 0
+    if levels is not None:
+        run.recipe = replace(run.recipe, prune_tol=None, divides_cycles=not levels.are_own)
+        run.is_path, run.levels, run.wants_pruning = True, fractions, bool(fractions)
     return run
+
+
+def _fractions(levels: Levels, start: Fitted) -> list[float]:
+    """Fractions gone after each round of a path; sizes that the network cannot have are left out.
+
+    Raises
+    ------
+    NoSuchSizeError
+        If there are no others.
+    """
+    possible = levels.within(start.n_least, start.n_total)
+    left_out = [size for size in levels.values if size not in possible.values]
+    if left_out and not possible.values:
+        raise NoSuchSizeError(left_out, start.possible_sizes)
+    if left_out:
+        warn_user(f"sizes={left_out} are left out: {start.possible_sizes}.", LeftOutWarning)
+    return [fraction for fraction in possible.fractions(start.n_total) if fraction]
 
 
 def begin_pruning(
@@ -355,7 +372,13 @@ def _validator(fitted: Fitted, data: Data | None) -> Callable[[Array], tuple[flo
 
 
 def _settings(mlp: Any) -> SolverSettings:
-    return _record(SolverSettings, mlp, early_stopping=stops_early(mlp), verbose=bool(mlp.verbose))
+    return _record(
+        SolverSettings,
+        mlp,
+        early_stopping=stops_early(mlp),
+        verbose=bool(mlp.verbose),
+        steps_per_epoch=None,
+    )
 
 
 def _recipe(mlp: Any, start: Fitted, n_samples: int) -> Recipe:
@@ -369,6 +392,7 @@ def _recipe(mlp: Any, start: Fitted, n_samples: int) -> Recipe:
         deletion=_record(DeletionSettings, mlp, group_of=start.group_of),
         retrain_max_iter=mlp.retrain_max_iter,
         retrain_alpha=alpha,
+        chooses_alpha=mlp.retrain_alpha == "auto",
         n_regrow=mlp.n_regrow,
     )
 

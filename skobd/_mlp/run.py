@@ -47,6 +47,10 @@ class Run:
         Whether ``partial_fit`` is to go on with the moments of the last training.
     wants_pruning : bool
         Whether anything is to be deleted at all.
+    levels : sequence of float
+        Fractions gone after each round, along a path.
+    is_path : bool
+        Whether to give the network of every level.
     is_interrupted : bool
         Whether the user ended it.
     """
@@ -60,6 +64,8 @@ class Run:
     is_verbose: bool
     keeps_optimizer: bool
     wants_pruning: bool = True
+    levels: Sequence[float] = ()
+    is_path: bool = False
     is_interrupted: bool = False
     _completed: list[Round] = field(default_factory=list)
     _made: list[Round] = field(default_factory=list)
@@ -68,7 +74,6 @@ class Run:
         self._fitted = self._latest = self.tasks.start = self.start
         # Pruning is judged by its end; a path, which may go as far as it likes, by its beginning.
         self._dense = self._judged = self.start
-        is_path = self.recipe.regrows_every_round
         start = self.start
         steps = prune(
             self.objective, start.pruned, start.state, self.survivors, self.recipe, self.training
@@ -78,7 +83,7 @@ class Run:
                 if self.is_verbose and self.survivors:
                     print(step.round.describe())
                 self._take(step)
-                if is_path:
+                if self.is_path:
                     self._fitted = self._latest = self._with_importances()
                     yield self._fitted
                 if self.tasks.end_round(lambda: {"_fitted": self._with_importances()}):
@@ -88,28 +93,30 @@ class Run:
                 # Nothing has been trained or pruned that could be kept.
                 raise
             self.is_interrupted = True
-        if not is_path:
+        if not self.is_path:
             yield self._completed_fit()
         self._warn()
 
     def _take(self, step: Step) -> None:
         """Take over the network of a round, which is kept if it is within the tolerance."""
         self.is_interrupted |= step.round.status is Status.INTERRUPTED
-        number, undone = step.round.round, None
+        number, reason = step.round.round, ""
         if number < len(self._made):
             # Regrowth of the round that is kept.
-            self._latest, undone = self._fitted, self._fitted.undone
+            self._latest, reason = self._fitted, self._fitted.stop_reason
         self._made = [*self._made[:number], step.round]
         fitted = self._latest.after(step, sum(record.n_iter for record in self._made))
         self._latest = fitted if self.keeps_optimizer else fitted.without_optimizer()
         if not step.round.within_tol:
-            if self._fitted.undone is None:
-                self._fitted = replace(self._fitted, undone=step.round)
+            unit = GRANULARITIES[self._fitted.granularity].unit
+            reason = f"with {step.round.n_left} {unit} left the network was worse than "
+            reason += f"prune_tol allows: {step.round.verdict}"
+            self._fitted = replace(self._fitted, stop_reason=self._fitted.stop_reason or reason)
             return
-        self._fitted, self._completed = replace(self._latest, undone=undone), self._made
+        self._fitted, self._completed = replace(self._latest, stop_reason=reason), self._made
         if step.round.round == 0:
             self._dense = self._judged = self._fitted
-        elif step.round.round == 1 or not self.recipe.regrows_every_round:
+        elif step.round.round == 1 or not self.is_path:
             self._judged = self._fitted
 
     def _with_importances(self) -> Fitted:
@@ -181,11 +188,11 @@ class Run:
         spread = self._spread(self._dense)
         if spread == 0 or self._spread(self._judged) > _CONSTANT_SPREAD * spread:
             return
-        unit = GRANULARITIES[self._judged.granularity].unit
+        unit, latest = GRANULARITIES[self._judged.granularity].unit, self._judged.rounds[-1]
         warn_user(
             "The pruned network predicts about the same for every row, and the dense one did not: "
             f"{self._judged.n_left} of {self._judged.n_total} {unit} are left, retrained with "
-            f"retrain_alpha={self.recipe.retrain_alpha:.3g}. Lower prune_fraction or retrain_alpha."
+            f"retrain_alpha={latest.alpha:.3g}. Lower prune_fraction or retrain_alpha."
         )
 
     def _spread(self, fitted: Fitted) -> float:

@@ -94,9 +94,10 @@ def _sigmoid(raw: Array) -> None:
 
 
 def _softmax(raw: Array) -> None:
-    raw -= raw.max(axis=1, keepdims=True)
+    # The methods of arrays do the same, but take twice as long for a row.
+    raw -= np.maximum.reduce(raw, axis=1, keepdims=True)
     np.exp(raw, out=raw)
-    raw /= raw.sum(axis=1, keepdims=True)
+    raw /= np.add.reduce(raw, axis=1, keepdims=True)
 
 
 def _exp(raw: Array) -> None:

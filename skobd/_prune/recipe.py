@@ -14,20 +14,25 @@ import numpy as np
 from .._net.network import Array
 from .._net.pruned import PrunedNetwork
 from .._train.objective import Objective
-from .._train.settings import Training
+from .._train.settings import Training, batch_size_of
 from .._train.solvers import check_objective
 from .._train.state import SolverResult, Status, TrainingState
 from .._train.updates import UPDATES
 from .active import ActiveObjective, active_objective, delete_active, train_active
 from .deletion_problem import DeletionSettings
 from .granularity import GRANULARITIES
+from .precision import choose_alpha
 from .regrowth import Trained, can_regrow, regrow
 from .rounds import Round, Step
+from .schedule import divided_cycles
 from .tolerance import Tolerance
 
 # Where the learning rate of short retraining starts; elsewhere than here, at the user's. The second
 # moment must forget faster than in dense training. See benchmarks/default.py.
 _RETRAIN_RATES, _RETRAIN_BETA_2 = {"adam": 0.03}, 0.95
+# An epoch of short retraining is a part of a pass over many rows, if dense training took fewer
+# passes than this; the part falls faster than they do. It has so many minibatches at least.
+_PASSES_OF_SLOW_TRAINING, _EXPONENT_OF_PASSES, _LEAST_STEPS_PER_EPOCH = 200, 1.5, 15
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,24 +47,27 @@ class Recipe:
         of their own. None to retrain as dense training trains.
     retrain_alpha : float or None
         Strength of the penalty from the first deletion on; None for that of dense training.
+    chooses_alpha : bool
+        Whether small data choose another one, see `precision`.
     n_regrow : int
-        Cycles of regrowth at each level.
+        Cycles of regrowth, all at the last level.
     prune_tol : float or None
         Go back to the last round that is within this tolerance, see `tolerance`; None: all rounds
         are kept.
     trains_first : bool
         Whether to train before the first round.
-    regrows_every_round : bool
-        Whether every round is a level of its own, and is refined by regrowth; else the last.
+    divides_cycles : bool
+        Whether the rounds divide the cycles among them, see `divided_cycles`.
     """
 
     deletion: DeletionSettings
     retrain_max_iter: int | None = None
     retrain_alpha: float | None = None
+    chooses_alpha: bool = False
     n_regrow: int = 0
     prune_tol: float | None = None
     trains_first: bool = True
-    regrows_every_round: bool = False
+    divides_cycles: bool = False
 
     def first_training(self, training: Training) -> Training:
         """Settings of the training before the first round."""
@@ -67,29 +75,41 @@ class Recipe:
             return training
         return replace(training, settings=replace(training.settings, max_iter=0))
 
-    def retraining(self, training: Training) -> Training:
-        """Settings of the training after a deletion, given those of dense training."""
+    def retraining(self, training: Training, n_samples: int, n_passes: int) -> Training:
+        """Settings of the training after a deletion, given those of dense training.
+
+        What dense training learned in few passes over many rows is learned again in fewer steps.
+        """
         if self.retrain_max_iter is None:
             return training
         settings = replace(training.settings, max_iter=self.retrain_max_iter)
         solver, has_users_rate = settings.solver, settings.solver not in _RETRAIN_RATES
         if solver in UPDATES:
+            steps = n_samples / batch_size_of(settings.batch_size)
+            steps *= min(1, n_passes / _PASSES_OF_SLOW_TRAINING) ** _EXPONENT_OF_PASSES
             settings = replace(
                 settings,
                 learning_rate="cosine",
                 learning_rate_init=_RETRAIN_RATES.get(solver, settings.learning_rate_init),
                 beta_2=min(settings.beta_2, _RETRAIN_BETA_2),
+                steps_per_epoch=max(steps, _LEAST_STEPS_PER_EPOCH),
             )
         return replace(training, settings=settings, has_users_rate=has_users_rate)
 
-    def alpha_after(self, objective: Objective) -> float:
+    def alpha_after(
+        self, objective: Objective, dense: PrunedNetwork, retraining: Training
+    ) -> float:
         """Strength of the penalty after a deletion, given the objective of dense training."""
-        return objective.alpha if self.retrain_alpha is None else self.retrain_alpha
+        alpha = objective.alpha if self.retrain_alpha is None else self.retrain_alpha
+        if not self.chooses_alpha or retraining.settings.max_iter == 0:
+            return alpha
+        return choose_alpha(objective, dense, alpha, retraining)
 
-    def n_cycles(self, n_left: int, survivors: Sequence[int]) -> int:
-        """Cycles of regrowth in the round that leaves ``n_left``."""
-        is_level = self.regrows_every_round or n_left == survivors[-1]
-        return self.n_regrow if is_level else 0
+    def cycles(self, counts: Sequence[int]) -> list[int]:
+        """Cycles of regrowth in each round, given what is left before the first and after each."""
+        if self.divides_cycles:
+            return divided_cycles(self.n_regrow, counts)
+        return [self.n_regrow * (n_left == counts[-1]) for n_left in counts[1:]]
 
     def n_left(self, pruned: PrunedNetwork) -> int:
         """Count the weights, units or (groups of) inputs that are left, as the granularity says."""
@@ -135,15 +155,17 @@ def prune(
     yield dense
     if not survivors:
         return
-    retraining = recipe.retraining(training)
-    whole = objective.with_alpha(recipe.alpha_after(objective))
+    n_passes = len(result.state.loss_curve)
+    retraining = recipe.retraining(training, objective.n_samples, n_passes)
+    whole = objective.with_alpha(recipe.alpha_after(objective, last.pruned, retraining))
     rounds = _Rounds(recipe, whole, retraining, rng, _tolerance(recipe, objective, dense))
     active = active_objective(whole, last.pruned)
     loss, kept = active.value(last.pruned.theta), None
-    for number, n_left in enumerate(survivors, start=1):
+    cycles = recipe.cycles([dense.round.n_left, *survivors])
+    for number, (n_left, n_cycles) in enumerate(zip(survivors, cycles, strict=True), start=1):
         if last.round.ended_early:
             return
-        n_delete, n_cycles = recipe.n_left(last.pruned) - n_left, recipe.n_cycles(n_left, survivors)
+        n_delete = recipe.n_left(last.pruned) - n_left
         pruned, increase = delete_active(active, last.pruned, n_delete, recipe.deletion, rng)
         active = active.restricted(pruned.mask)
         deleted = active.value(pruned.theta)
@@ -154,11 +176,11 @@ def prune(
             "loss_before": loss,
             "predicted_increase": increase,
             "loss_after_deletion": deleted,
+            "alpha": whole.alpha,
         }
         rounds.compare(pruned.theta, deleted, trained)
-        checkpoint = rounds.checkpoint(
-            trained, recipe.n_cycles(n_left, survivors[:number]), numbers
-        )
+        if_last = recipe.cycles([dense.round.n_left, *survivors[:number]])[-1]
+        checkpoint = rounds.checkpoint(trained, if_last, numbers)
         last = rounds.complete(trained, n_cycles, numbers)
         if last.pruned is not trained.pruned:
             active = active_objective(whole, last.pruned)

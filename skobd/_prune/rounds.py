@@ -35,6 +35,8 @@ class Round:
     message : str
         How the (re)training ended; see `SolverResult`.
     cycles : tuple of RegrowthCycle
+    alpha : float
+        Strength of the penalty of retraining; NaN for the dense network.
     within_tol : bool
         False for a round that is worse than ``prune_tol`` allows.
     verdict : str
@@ -56,6 +58,7 @@ class Round:
     status: Status
     message: str
     cycles: tuple[RegrowthCycle, ...] = ()
+    alpha: float = np.nan
     within_tol: bool = True
     verdict: str = ""
 
@@ -82,6 +85,7 @@ class Round:
             if np.isfinite(self.predicted_increase):
                 line += f" (predicted {self.loss_before + self.predicted_increase:.5f})"
             line += f" -> retrained {self.loss_after_retraining:.5f} in {self.n_iter} iterations"
+            line += f" with alpha {self.alpha:.3g}"
             if self.cycles:
                 line += f", {len(self.cycles)} cycles of regrowth"
         else:

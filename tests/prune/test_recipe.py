@@ -48,6 +48,17 @@ def numbers(steps, name):
     return [getattr(step.round, name) for step in steps]
 
 
+def test_random_deletion_does_not_depend_on_training():
+    """Training draws as many numbers as it has epochs, deletion has numbers of its own."""
+    objective, _, theta = make_problem(*CASE, n=40)
+    recipe = Recipe(DeletionSettings(criterion="random"))
+    masks = []
+    for max_iter in (2, 5):
+        settings = SolverSettings(max_iter=max_iter, batch_size=10)
+        masks.append([s.pruned.mask for s in pruned(objective, theta, [18, 6], recipe, settings)])
+    assert_array_equal(*masks)
+
+
 @pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("criterion", ["obd", "magnitude", "random"])
 def test_steps(solver, criterion):

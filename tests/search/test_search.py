@@ -12,6 +12,7 @@ from searches import LEVELS, TIMES, assert_same_results, make_classifier, make_s
 from sklearn.base import BaseEstimator, clone
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.exceptions import NotFittedError
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score
 from sklearn.model_selection import (
@@ -329,3 +330,26 @@ def test_single_split(iris):
 def test_attributes_of_the_best_estimator_are_missing_before_the_fit():
     with pytest.raises(AttributeError, match="best_estimator_"):
         make_search().classes_  # noqa: B018
+
+
+@pytest.mark.parametrize("has_names", [True, False])
+def test_summary_has_the_names_of_the_columns(has_names):
+    pandas = pytest.importorskip("pandas")
+    X = np.random.RandomState(0).randn(60, 4)
+    frame = pandas.DataFrame(X, columns=["red", "green", "blue", "white"])
+    mlp = OBDMLPClassifier((3,), max_iter=10, granularity="feature", random_state=0)
+    pipeline = make_pipeline(SimpleImputer(add_indicator=True), StandardScaler(), mlp)
+    search = PruningSearchCV(pipeline, prune_fractions=[0.5], cv=2)
+    with pytest.raises(NotFittedError):
+        search.summary()
+    search.fit(frame if has_names else X, X[:, 0] > 0)
+    names = list(frame) if has_names else ["x0", "x1", "x2", "x3"]
+    network = search.best_estimator_[-1]
+    unused = [name for place, name in enumerate(names) if place not in network.used_features_]
+    assert 0 < len(unused) < 4
+    assert list(search.summary().unused_features) == unused
+    assert list(network.summary(names).unused_features) == unused
+    assert str(search.summary()) == str(network.summary(names))
+    search.set_params(refit=False).fit(frame, X[:, 0] > 0)
+    with pytest.raises(NotFittedError, match="refit"):
+        search.summary()
