@@ -148,7 +148,7 @@ class PruningPathDisplay:
             raise ValueError(
                 f"{type(mlp).__name__} pruned nothing (prune_fraction={mlp.prune_fraction}, "
                 f"n_rounds={mlp.n_rounds}, {fitted.n_total} {unit} in the dense network), so it "
-                "has no path to plot; fit with all three positive."
+                f"has no path to plot; {fitted.stop_reason or 'fit with all three positive'}."
             )
         path: dict[str, Any] = {name: np.append(np.nan, column) for name, column in history.items()}
         path["estimator"] = mlp

@@ -1,6 +1,6 @@
 """Records of rounds: the network, and what training and pruning did in numbers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -38,7 +38,9 @@ class Round:
     alpha : float
         Strength of the penalty of retraining; NaN for the dense network.
     within_tol : bool
-        False for the one round that is worse than ``prune_tol`` allows; it is the last.
+        False for a round that is worse than ``prune_tol`` allows.
+    verdict : str
+        What it was judged by, in words; empty where it was not.
     """
 
     round: int
@@ -58,6 +60,12 @@ class Round:
     cycles: tuple[RegrowthCycle, ...] = ()
     alpha: float = np.nan
     within_tol: bool = True
+    verdict: str = ""
+
+    def judged(self, within_tol: bool, value: str, least: float) -> "Round":
+        """Complete the numbers by a judgement: what was looked at, and the least it may be."""
+        verdict = f"{value}, at least {least:.4f} asked for"
+        return replace(self, within_tol=within_tol, verdict=verdict)
 
     @property
     def sparsity(self) -> float:
@@ -90,8 +98,10 @@ class Round:
             )
         if np.isfinite(self.validation_score):
             line += f", validation score {self.validation_score:.4f}"
+        if self.verdict:
+            line += f", {self.verdict}"
         if not self.within_tol:
-            line += ": worse than prune_tol allows, the round is undone"
+            line += ": worse than prune_tol allows"
         return line
 
 
