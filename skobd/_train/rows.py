@@ -9,6 +9,9 @@ from .._net.network import Array, Indices
 
 # Copies up to this size are made once: rows are then gathered faster.
 MAX_COPY_BYTES = 2**26
+# Training on a sparse row takes as long as on a dense one of so many columns, and of so many more
+# for each number that it stores.
+_COLUMNS_PER_SPARSE_ROW, _COLUMNS_PER_STORED_NUMBER = 128, 8
 
 
 class LazyRows:
@@ -62,8 +65,16 @@ def take_rows(X: Any, rows: NDArray[np.intp], max_copy_bytes: int = MAX_COPY_BYT
 
 
 def in_row_order(X: Any, max_copy_bytes: int = MAX_COPY_BYTES) -> Any:
-    """Return the data with rows that are, or become, contiguous and aligned."""
-    if not isinstance(X, np.ndarray) or (X.flags.c_contiguous and X.flags.aligned):
+    """Return the data with rows that are, or become, contiguous and aligned.
+
+    Sparse data become an array where training on it is faster, if it is not too large.
+    """
+    if not isinstance(X, np.ndarray):
+        n_rows, n_columns = X.shape
+        worth = _COLUMNS_PER_SPARSE_ROW * n_rows + _COLUMNS_PER_STORED_NUMBER * X.nnz
+        is_small = n_rows * n_columns * X.dtype.itemsize <= max_copy_bytes
+        return X.toarray() if is_small and n_rows * n_columns <= worth else X
+    if X.flags.c_contiguous and X.flags.aligned:
         return X
     return LazyRows(X) if X.nbytes > max_copy_bytes else _plain_copy(X)
 

@@ -6,6 +6,7 @@ import layouts
 import numpy as np
 import pytest
 from models import digest, make
+from scipy import sparse
 
 pytestmark = [
     pytest.mark.slow,
@@ -93,3 +94,27 @@ def test_the_same_bits_with_and_without_copies(large, layout, params, criterion,
                 bits = digest(model.fit(X_other, y))
         if params.get("early_stopping"):
             assert digest(model.fit(X, y)) == bits
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_sparse_rows_are_trained_on_as_dense_ones(solver, monkeypatch):
+    """Bit for bit where there is room for the array; by sparse products, to rounding, elsewhere."""
+    X = np.where(np.random.default_rng(0).random((600, 12)) < 0.2, 1.0, 0.0)
+    y = (X[:, :6].sum(axis=1) > X[:, 6:].sum(axis=1)).astype(int)
+    model = make("classifier", max_iter=3, solver=solver, n_rounds=1, n_regrow=0)
+    bits, expected = digest(model.fit(X, y, X_val=X[:99], y_val=y[:99])), model.predict_proba(X)
+    rows = sparse.csr_array(X)
+    assert digest(model.fit(rows, y, X_val=rows[:99], y_val=y[:99])) == bits
+    layouts.copy_nothing(monkeypatch)
+    model.fit(rows, y, X_val=rows[:99], y_val=y[:99])
+    np.testing.assert_allclose(model.predict_proba(X), expected, atol=1e-6)
+
+
+def test_wide_sparse_rows_are_never_made_dense():
+    n_columns = 20_000
+    columns = np.random.default_rng(0).integers(n_columns, size=(500, 40))
+    places = np.repeat(np.arange(500), 40), columns.ravel()
+    X = sparse.csr_array((np.ones(columns.size), places), shape=(500, n_columns))
+    y = np.arange(500) % 2
+    model = make("classifier", hidden_layer_sizes=(4,), max_iter=1, prune_fraction=0)
+    assert peak_of(lambda: model.fit(X, y)) < 0.5 * 500 * n_columns * 8

@@ -34,3 +34,24 @@ def test_small_and_sparse_rows_are_copied():
     sparse = sp.csr_array(X)
     assert_array_equal(take_rows(sparse, FIRST, max_copy_bytes=0).toarray(), X[FIRST])
     assert_array_equal(take_columns(sparse, np.array([2, 0])).toarray(), X[:, [2, 0]])
+
+
+@pytest.mark.parametrize(
+    ("n_columns", "n_stored", "is_dense"),
+    [(128, 0, True), (1000, 110, True), (1000, 108, False), (20_000, 50, False)],
+)
+def test_sparse_rows_become_dense_where_few_or_well_filled(n_columns, n_stored, is_dense):
+    sparse = sp.csr_array((3, n_columns))
+    if n_stored:
+        dense = np.zeros((3, n_columns))
+        dense[:, :n_stored] = np.arange(1, n_stored + 1)
+        sparse = sp.csr_array(dense)
+    rows = in_row_order(sparse)
+    assert isinstance(rows, np.ndarray) == is_dense
+    assert (rows if is_dense else rows.toarray()).tolist() == sparse.toarray().tolist()
+
+
+def test_sparse_rows_stay_sparse_beyond_the_budget():
+    sparse = sp.csr_array(X)
+    assert in_row_order(sparse, max_copy_bytes=X.nbytes - 1) is sparse
+    assert isinstance(in_row_order(sparse, max_copy_bytes=X.nbytes), np.ndarray)
