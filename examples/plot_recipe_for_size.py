@@ -61,8 +61,9 @@ ax.legend()
 best = search.best_estimator_
 code = to_c(best, name="digits")
 print(f"{search.best_params_['standardscaler']}, {best[-1].n_weights_} weights")
-accuracy = best.score(X_test, y_test)
-print(f"{code.constant_bytes} bytes with the scaler, test accuracy {accuracy:.3f}")
+print(
+    f"{code.constant_bytes} bytes with the scaler, test accuracy {best.score(X_test, y_test):.3f}"
+)
 forest = RandomForestClassifier(random_state=0).fit(X_train, y_train)
 n_nodes = sum(tree.tree_.node_count for tree in forest.estimators_)
 print(f"forest: {n_nodes} nodes, test accuracy {forest.score(X_test, y_test):.3f}")

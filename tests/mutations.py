@@ -444,7 +444,21 @@ MUTATIONS = [
         "delta: Array = block.Y - p",
         "prune/test_curvature.py",
     ),
-    Mutation("_prune/curvature.py", "MAX_PASSES**0.5)", "MAX_PASSES)", "prune/test_curvature.py"),
+    Mutation(
+        "_prune/curvature.py", "dtype.type(n**0.5)", "dtype.type(n)", "prune/test_precision.py"
+    ),
+    Mutation("_prune/precision.py", ">= _LEAST_GAIN * most", ">= 0", "prune/test_precision.py"),
+    Mutation("_prune/precision.py", "/ n_outputs, 1)", ", 1)", "prune/test_precision.py"),
+    Mutation("_prune/precision.py", "+= precision", "+= 1", "prune/test_precision.py"),
+    Mutation(
+        "_prune/precision.py",
+        "rng=deepcopy(briefly.rng)",
+        "rng=briefly.rng",
+        "prune/test_precision.py",
+    ),
+    Mutation(
+        "_prune/precision.py", "value, least) / half", "value, least)", "prune/test_precision.py"
+    ),
     Mutation(
         "_prune/curvature.py", "squares = x * x if", "squares = x if", "prune/test_curvature.py"
     ),
@@ -499,9 +513,39 @@ MUTATIONS = [
     ),
     Mutation(
         "_prune/obs.py",
-        "right = -block.times(change)[stay]",
-        "right = block.times(change)[stay]",
+        "right = -(block.times(change) + slope)[stay]",
+        "right = (block.times(change) + slope)[stay]",
         "prune/test_obs.py",
+    ),
+    Mutation(
+        "_prune/obs.py",
+        "right = -(block.times(change) + slope)[stay]",
+        "right = -block.times(change)[stay]",
+        "prune/test_newton_step.py",
+    ),
+    Mutation(
+        "_prune/obs.py",
+        "np.flatnonzero(~out & (block.diagonal() > 0))",
+        "np.flatnonzero(~out)",
+        "prune/test_newton_step.py",
+    ),
+    Mutation(
+        "_prune/deletion.py",
+        "if value < least:",
+        "if True:",
+        "prune/test_newton_step.py",
+    ),
+    Mutation(
+        "_prune/deletion.py",
+        "change = length * slope + length**2 * (increase - slope)",
+        "change = length * increase",
+        "prune/test_newton_step.py",
+    ),
+    Mutation(
+        "_prune/deletion.py",
+        "return theta, increase + float(gradient.astype(np.float64) @ change)",
+        "return theta, increase",
+        "prune/test_newton_step.py",
     ),
     Mutation(
         "_prune/kronecker.py",
@@ -529,8 +573,8 @@ MUTATIONS = [
     ),
     Mutation(
         "_prune/deletion.py",
-        "ranking.correct(theta, deleted & ~free)",
-        "ranking.correct(theta, deleted)",
+        "correct_survivors(problem, blocks, deleted & ~free)",
+        "correct_survivors(problem, blocks, deleted)",
         "prune/test_deletion.py prune/test_obs.py",
     ),
     Mutation(
@@ -625,21 +669,45 @@ MUTATIONS = [
     ),
     Mutation(
         "_prune/recipe.py",
-        "not worse_by > recipe.prune_tol",
-        "not worse_by >= recipe.prune_tol",
-        "prune/test_recipe.py mlp/test_prune.py mlp/test_recipe_defaults.py",
-    ),
-    Mutation(
-        "_prune/recipe.py",
-        "        loss = regrown.loss\n",
+        "        loss = last.round.loss_after_retraining\n",
         "",
         "prune/test_recipe.py mlp/test_prune.py",
     ),
     Mutation(
         "_prune/recipe.py",
-        "whole.penalty.value(theta, total)",
-        "0.0",
-        "prune/test_recipe.py mlp/test_prune.py mlp/test_recipe_defaults.py",
+        "            rng.set_state(state)",
+        "            pass",
+        "prune/test_recipe.py",
+    ),
+    Mutation(
+        "_prune/recipe.py",
+        "regrown.round.within_tol",
+        "True",
+        "prune/test_recipe.py",
+    ),
+    Mutation(
+        "_prune/recipe.py",
+        "trained.loss - self.whole.penalty_at(trained.pruned.theta)",
+        "trained.loss",
+        "mlp/test_auto.py",
+    ),
+    Mutation(
+        "_prune/tolerance.py",
+        "_MOST_BY_PENALTY = 2.0",
+        "_MOST_BY_PENALTY = 3.0",
+        "prune/test_tolerance.py",
+    ),
+    Mutation(
+        "_prune/tolerance.py",
+        "if self.by_penalty is not None:",
+        "if False:",
+        "prune/test_tolerance.py",
+    ),
+    Mutation(
+        "_mlp/run.py",
+        "self._made = [*self._made[:number], step.round]",
+        "self._made = [*self._made, step.round]",
+        "mlp/test_auto.py",
     ),
     # The way out.
     Mutation(

@@ -75,3 +75,22 @@ def test_blocks_run(page, tmp_path, monkeypatch):
 def test_api_reference_lists_everything_public():
     index = (ROOT / "docs/api/index.md").read_text(encoding="utf-8")
     assert sorted(re.findall(r"^   (\w+)$", index, re.MULTILINE)) == sorted(skobd.__all__)
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "imbalance",
+        "calibrat",
+        "quantiz",
+        "missing",
+        "saving",
+        "microcontroller",
+        "budget",
+        "threshold",
+        "stream",
+    ],
+)
+def test_words_that_users_search_for_are_in_the_guide(word):
+    guide = (ROOT / "docs/user_guide").glob("*.md")
+    assert any(word in page.read_text(encoding="utf-8").lower() for page in guide)

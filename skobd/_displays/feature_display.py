@@ -23,10 +23,11 @@ from .common import (
     divide_axes,
     index_of_level,
     make_axes,
-    metric_label,
     names_or_default,
     numbers_by_level,
     remove_spines,
+    score_label,
+    validation_label,
 )
 from .input_names import by_groups, resolve_feature_names
 
@@ -159,9 +160,7 @@ class FeaturePathDisplay:
             columns = [results[f"split{i}_test_score"] for i in range(selector.n_splits_)]
             # A callback may have ended the path on all data before the last level.
             scores = np.column_stack(columns)[: len(masks)]
-            score_name = (
-                metric_label(selector.scoring) if isinstance(selector.scoring, str) else None
-            )
+            score_name = score_label(selector)
         display = cls(
             masks=masks,
             scores=scores,
@@ -425,7 +424,7 @@ def _find_selector(estimator: Any, caller: str) -> OBDFeatureSelector:
 def _scores_of(path: Any) -> tuple[np.ndarray, str]:
     """Return scores on validation data, or else the training objective, and their name."""
     if "validation_score" in path:
-        return path["validation_score"], "Validation score"
+        return path["validation_score"], validation_label(path)
     return path["loss_after_retraining"], "Objective"
 
 

@@ -20,6 +20,7 @@ from .common import (
     divide_axes,
     make_axes,
     names_or_default,
+    place_legend,
     remove_spines,
 )
 from .input_names import resolve_feature_names
@@ -276,7 +277,7 @@ class SaliencyDisplay:
         ax.set_ylabel(self.saliency_name)
         ax.grid(axis="y", color="0.9")
         remove_spines(ax, "top", "right")
-        ax.legend(frameon=False, fontsize="small")
+        place_legend(ax)
 
     # ------------------------------------------------------------------ importances
 

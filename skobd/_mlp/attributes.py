@@ -60,6 +60,12 @@ class FittedAttributes:
         "n_prunable", "Weights of the dense network, counted in the same way."
     )
     sparsity_: float = _read("sparsity", "Fraction of the weights deleted.")
+    prune_fraction_: float = _read(
+        "gone", "Fraction that has gone of what ``granularity`` deletes."
+    )
+    stop_reason_: str = _read(
+        "stop_reason", 'Why ``prune_fraction="auto"`` went no further; empty if nothing stopped it.'
+    )
     pruning_history_: dict[str, NDArray[Any]] = _read(
         "history",
         "What each round of pruning did, by column.",

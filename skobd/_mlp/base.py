@@ -29,7 +29,7 @@ from .._train.solvers import DivergenceError
 from .._train.updates import UPDATES
 from .data import Given, validate_inputs
 from .exports import Exports
-from .fit import begin, begin_pruning, deletion_problem
+from .fit import begin, begin_pruning, deletion_problem, level_asked_for
 from .fitted import Fitted
 from .parameters import PARAMETER_CONSTRAINTS
 from .path import PathBuilder, PruningPath
@@ -154,7 +154,7 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
         X: Any,
         y: Any,
         *,
-        prune_fraction: float | None = None,
+        prune_fraction: float | str | None = None,
         n_rounds: int | None = None,
         sample_weight: Any = None,
     ) -> "Self":
@@ -168,9 +168,11 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
             ``random_state`` it is the one that ``fit`` held out.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets.
-        prune_fraction : float in [0, 1), default=None
+        prune_fraction : "auto" or float in [0, 1), default=None
             Fraction gone at the end of what ``granularity`` deletes, of the dense network; None
-            for the constructor's. Not below the present one.
+            for the constructor's. A float must not be below the present one. "auto" goes up to 7/8
+            as long as the network is not worse than the present one by more than ``prune_tol``
+            allows; where as much has gone it does nothing.
         n_rounds : int, default=None
             Number of rounds, at least 1; None for the constructor's.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -212,8 +214,8 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
     ) -> PruningPath:
         """Train and prune along a path of levels, and keep the network at every one of them.
 
-        This estimator is not changed: the path belongs to a clone of it. ``prune_tol`` is
-        ignored, so that every level is reached.
+        This estimator is not changed: the path belongs to a clone of it. Every level is reached,
+        also with ``prune_fraction="auto"``.
 
         Parameters
         ----------
@@ -225,8 +227,8 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
             Fractions gone of what ``granularity`` deletes, in [0, 1); sorted, and each taken
             once. One round is made for each; they divide the ``n_regrow`` cycles of regrowth
             among them, so that a path costs about as much as a fit. The dense network always comes
-            first, as level 0. None, without ``sizes``: the levels that ``prune_fraction`` and
-            ``n_rounds`` make in ``fit``, with all cycles at the last, as there.
+            first, as level 0. None, without ``sizes``: the levels that ``prune_fraction`` (7/8
+            for "auto") and ``n_rounds`` make in ``fit``, with all cycles at the last, as there.
         sizes : array-like of int of shape (n_levels,), default=None
             In place of ``prune_fractions``, how many weights (units or inputs, as ``granularity``
             deletes them) are left, at least 1. A size that this network cannot have is left out
@@ -257,7 +259,7 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
         """
         self._validate_params()
         if prune_fractions is None and sizes is None:
-            own = geometric_levels(self.prune_fraction, self.n_rounds)
+            own = geometric_levels(level_asked_for(self)[0], self.n_rounds)
             levels = Levels(tuple(own), are_own=True)
         else:
             levels = Levels.of(prune_fractions, sizes)

@@ -34,14 +34,19 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         Number of units in each hidden layer; ``()`` for none.
     activation : {"identity", "logistic", "tanh", "relu"}, default="relu"
         Activation function of the hidden units.
-    prune_fraction : float in [0, 1), default=0.875
+    prune_fraction : "auto" or float in [0, 1), default="auto"
         Fraction gone at the end of what ``granularity`` deletes: of all weights, of the hidden
-        units, or of the inputs; exactly, rounded to whole ones. 0 gives a plain multilayer
-        perceptron.
+        units, or of the inputs. A float means just that many, rounded to whole ones; 0 gives a
+        plain multilayer perceptron. "auto" goes up to 7/8, and back to the last round at which
+        the network is good enough by ``prune_tol``: without training anew, and so it costs no more
+        than 0.875 does. What it leaves after round r is what
+        ``prune_fraction=1 - (1/8) ** (r / n_rounds), n_rounds=r`` leaves. `prune`, and ``fit`` with
+        ``warm_start=True``, compare with the network that they begin with. On a path, and in a
+        search, "auto" stands for nothing but the levels up to 7/8.
     n_rounds : int, default=5
         Rounds of deletion and retraining in which it is reached; after round r
-        ``(1 - prune_fraction) ** (r / n_rounds)`` of them are left. 0 gives a plain multilayer
-        perceptron.
+        ``(1 - prune_fraction) ** (r / n_rounds)`` of them are left (with "auto"
+        ``(1/8) ** (r / n_rounds)``). 0 gives a plain multilayer perceptron.
     criterion : {"obd", "unit_obs", "obs", "kfac", "magnitude", "random"}, default="obd"
         What makes a weight dispensable:
 
@@ -88,9 +93,9 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         ``max(alpha, a)`` for "lbfgs", and as much over all samples for the stochastic solvers,
         whose ``alpha`` is that of a minibatch: ``max(alpha, a * batch_size / n_samples)``. For
         data of at most 1500 samples, networks that are not large, and "adam" or "lbfgs", a is
-        chosen of .3, 1 and 3 by short trials on the training data, which take a third of the time
-        of a fit or as much again; else it is 3 for classifiers and 1 for regressors. `prune`
-        chooses anew. See ``retrain_alpha_`` for what was chosen.
+        chosen from .3, 1 and 3 by short trials on the training data, which lengthen a fit by a
+        third or more, with "lbfgs" by as much again; else it is 3 for classifiers and 1 for
+        regressors. `prune` chooses anew. See ``retrain_alpha_`` for what was chosen.
     n_regrow : int, default=8
         Cycles of regrowth, all at the end of ``fit``; the levels of a path divide them, in
         proportion to the logarithm of what each deletes. In cycle c of the C at a level
@@ -99,11 +104,14 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         `predicted_decreases`), and the network is retrained; the one of lowest objective is kept.
         0 for the plain recipe of Optimal Brain Damage: delete and retrain. Units and inputs do
         not come back.
-    prune_tol : float or None, default=None
-        Stop, and go back to the smallest network whose objective (or validation score, where
-        there are validation data) is within this of the dense one's; ``prune_fraction`` is then
-        the upper limit. `prune`, and ``fit`` with ``warm_start=True``, compare with the network
-        that they begin with. None: no such limit.
+    prune_tol : float, default=0.05
+        Tolerance of ``prune_fraction="auto"``; with a float it does nothing. A network explains of
+        the deviance what its loss is lower than that of the best constant prediction (D2, see
+        `sklearn.metrics.d2_log_loss_score`, or R2), on the training rows and without the penalty. A
+        round is good enough if no more than this fraction of what the dense network explains has
+        gone; what the stronger penalty of retraining takes (the rise of the loss by the first
+        retraining) does not count, up to twice as much again. With validation data their score
+        counts in its place: ``1 - score`` may grow by this fraction.
     solver : {"lbfgs", "sgd", "adam"}, default="adam"
         How weights are trained: L-BFGS over all samples, or stochastic gradient descent or Adam
         (Kingma & Ba, 2015) over minibatches.
@@ -180,6 +188,10 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         Weights of the dense network, counted in the same way.
     sparsity_ : float
         Fraction of them deleted.
+    prune_fraction_ : float
+        Fraction that has gone of what ``granularity`` deletes.
+    stop_reason_ : str
+        Why ``prune_fraction="auto"`` went no further, in words; empty where nothing stopped it.
     pruning_history_ : dict of ndarray of shape (n_rounds_done,)
         One row for each round, ready for ``pandas.DataFrame``: ``round``, ``n_weights``,
         ``sparsity``, ``loss_before``, ``predicted_increase``, ``loss_after_deletion``,
@@ -273,7 +285,7 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         hidden_layer_sizes: int | Sequence[int] = (100,),
         activation: str = "relu",
         *,
-        prune_fraction: float = 0.875,
+        prune_fraction: float | str = "auto",
         n_rounds: int = 5,
         criterion: str = "obd",
         curvature: str = "gauss_newton",
@@ -282,7 +294,7 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         retrain_max_iter: int | None = 15,
         retrain_alpha: float | str = "auto",
         n_regrow: int = 8,
-        prune_tol: float | None = None,
+        prune_tol: float = 0.05,
         solver: str = "adam",
         alpha: float = 0.0001,
         batch_size: int | str = "auto",
@@ -468,14 +480,19 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
         Number of units in each hidden layer; ``()`` for none.
     activation : {"identity", "logistic", "tanh", "relu"}, default="relu"
         Activation function of the hidden units.
-    prune_fraction : float in [0, 1), default=0.875
+    prune_fraction : "auto" or float in [0, 1), default="auto"
         Fraction gone at the end of what ``granularity`` deletes: of all weights, of the hidden
-        units, or of the inputs; exactly, rounded to whole ones. 0 gives a plain multilayer
-        perceptron.
+        units, or of the inputs. A float means just that many, rounded to whole ones; 0 gives a
+        plain multilayer perceptron. "auto" goes up to 7/8, and back to the last round at which
+        the network is good enough by ``prune_tol``: without training anew, and so it costs no more
+        than 0.875 does. What it leaves after round r is what
+        ``prune_fraction=1 - (1/8) ** (r / n_rounds), n_rounds=r`` leaves. `prune`, and ``fit`` with
+        ``warm_start=True``, compare with the network that they begin with. On a path, and in a
+        search, "auto" stands for nothing but the levels up to 7/8.
     n_rounds : int, default=5
         Rounds of deletion and retraining in which it is reached; after round r
-        ``(1 - prune_fraction) ** (r / n_rounds)`` of them are left. 0 gives a plain multilayer
-        perceptron.
+        ``(1 - prune_fraction) ** (r / n_rounds)`` of them are left (with "auto"
+        ``(1/8) ** (r / n_rounds)``). 0 gives a plain multilayer perceptron.
     criterion : {"obd", "unit_obs", "obs", "kfac", "magnitude", "random"}, default="obd"
         What makes a weight dispensable:
 
@@ -522,9 +539,9 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
         ``max(alpha, a)`` for "lbfgs", and as much over all samples for the stochastic solvers,
         whose ``alpha`` is that of a minibatch: ``max(alpha, a * batch_size / n_samples)``. For
         data of at most 1500 samples, networks that are not large, and "adam" or "lbfgs", a is
-        chosen of .3, 1 and 3 by short trials on the training data, which take a third of the time
-        of a fit or as much again; else it is 3 for classifiers and 1 for regressors. `prune`
-        chooses anew. See ``retrain_alpha_`` for what was chosen.
+        chosen from .3, 1 and 3 by short trials on the training data, which lengthen a fit by a
+        third or more, with "lbfgs" by as much again; else it is 3 for classifiers and 1 for
+        regressors. `prune` chooses anew. See ``retrain_alpha_`` for what was chosen.
     n_regrow : int, default=8
         Cycles of regrowth, all at the end of ``fit``; the levels of a path divide them, in
         proportion to the logarithm of what each deletes. In cycle c of the C at a level
@@ -533,11 +550,14 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
         `predicted_decreases`), and the network is retrained; the one of lowest objective is kept.
         0 for the plain recipe of Optimal Brain Damage: delete and retrain. Units and inputs do
         not come back.
-    prune_tol : float or None, default=None
-        Stop, and go back to the smallest network whose objective (or validation score, where
-        there are validation data) is within this of the dense one's; ``prune_fraction`` is then
-        the upper limit. `prune`, and ``fit`` with ``warm_start=True``, compare with the network
-        that they begin with. None: no such limit.
+    prune_tol : float, default=0.05
+        Tolerance of ``prune_fraction="auto"``; with a float it does nothing. A network explains of
+        the deviance what its loss is lower than that of the best constant prediction (D2, see
+        `sklearn.metrics.d2_log_loss_score`, or R2), on the training rows and without the penalty. A
+        round is good enough if no more than this fraction of what the dense network explains has
+        gone; what the stronger penalty of retraining takes (the rise of the loss by the first
+        retraining) does not count, up to twice as much again. With validation data their score
+        counts in its place: ``1 - score`` may grow by this fraction.
     solver : {"lbfgs", "sgd", "adam"}, default="adam"
         How weights are trained: L-BFGS over all samples, or stochastic gradient descent or Adam
         (Kingma & Ba, 2015) over minibatches.
@@ -609,6 +629,10 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
         Weights of the dense network, counted in the same way.
     sparsity_ : float
         Fraction of them deleted.
+    prune_fraction_ : float
+        Fraction that has gone of what ``granularity`` deletes.
+    stop_reason_ : str
+        Why ``prune_fraction="auto"`` went no further, in words; empty where nothing stopped it.
     pruning_history_ : dict of ndarray of shape (n_rounds_done,)
         One row for each round, ready for ``pandas.DataFrame``: ``round``, ``n_weights``,
         ``sparsity``, ``loss_before``, ``predicted_increase``, ``loss_after_deletion``,
@@ -701,7 +725,7 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
         hidden_layer_sizes: int | Sequence[int] = (100,),
         activation: str = "relu",
         *,
-        prune_fraction: float = 0.875,
+        prune_fraction: float | str = "auto",
         n_rounds: int = 5,
         criterion: str = "obd",
         curvature: str = "gauss_newton",
@@ -710,7 +734,7 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
         retrain_max_iter: int | None = 15,
         retrain_alpha: float | str = "auto",
         n_regrow: int = 8,
-        prune_tol: float | None = None,
+        prune_tol: float = 0.05,
         solver: str = "adam",
         alpha: float = 0.0001,
         batch_size: int | str = "auto",

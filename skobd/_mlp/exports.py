@@ -38,7 +38,7 @@ class Exports(FittedAttributes):
     """The estimator in other forms."""
 
     hidden_layer_sizes: Any
-    prune_fraction: float
+    prune_fraction: float | str
     feature_groups: Any
     n_features_in_: int
     feature_names_in_: Any
@@ -95,10 +95,8 @@ class Exports(FittedAttributes):
             groups = {name: list(map(int, g)) for name, g in smaller.feature_groups_.items()}
             is_named = fitted.group_names is not None
             smaller.feature_groups = groups if is_named else list(groups.values())
-        n_left, n_total = fitted.n_left, fitted.n_total
         # Of nothing left the largest level that the parameter can have.
-        gone = min(1 - n_left / n_total, float(np.nextafter(1, 0))) if n_total else 0.0
-        smaller.prune_fraction = max(gone, 0.0)
+        smaller.prune_fraction = min(smaller._fitted.gone, float(np.nextafter(1, 0)))
         return smaller
 
     _doc_link_module = "skobd"
@@ -129,7 +127,8 @@ class Exports(FittedAttributes):
         check_is_fitted(self)
         names, is_used = self._features(input_features)
         counts = self.n_weights_total_, self.n_weights_
-        return summarise(type(self).__name__, self._fitted.pruned, counts, list(names[~is_used]))
+        unused, reason = list(names[~is_used]), self._fitted.stop_reason
+        return summarise(type(self).__name__, self._fitted.pruned, counts, unused, reason)
 
     def to_sklearn(self) -> Any:
         """Convert to scikit-learn's own perceptron, with the same predictions.

@@ -57,6 +57,8 @@ class Fitted:
         Number of the group of each input; None: each is on its own. Made read-only.
     group_names : tuple of str or None
         Names of the groups, where they have names.
+    stop_reason : str
+        Why pruning went no further, in words; empty where no tolerance stopped it.
     """
 
     pruned: PrunedNetwork
@@ -71,6 +73,7 @@ class Fitted:
     n_iter: int
     group_of: Indices | None = None
     group_names: tuple[str, ...] | None = None
+    stop_reason: str = ""
 
     def __post_init__(self) -> None:
         for name in ("importances", "group_of"):
@@ -104,6 +107,9 @@ class Fitted:
     def after(self, step: Step, n_iter: int) -> "Fitted":
         """Trained or pruned on; ``n_iter`` is that of the whole call so far."""
         rounds = self.rounds
+        if step.round.round and self.latest is not None and self.latest.round == step.round.round:
+            # The same round, after its regrowth.
+            rounds = Log([*rounds][:-1])
         if step.round.round:
             number = step.round.round if not rounds else rounds[-1].round + 1
             rounds = rounds.extended([replace(step.round, round=number)])
@@ -116,6 +122,7 @@ class Fitted:
             importances=None,
             loss=step.round.loss,
             n_iter=n_iter,
+            stop_reason="",
         )
 
     def trained(self, result: SolverResult) -> "Fitted":
@@ -175,6 +182,11 @@ class Fitted:
     def n_left(self) -> int:
         """Weights, units or (groups of) inputs that survive."""
         return self._count(self.pruned.mask)
+
+    @property
+    def gone(self) -> float:
+        """Fraction of them that is deleted."""
+        return max(1 - self.n_left / self.n_total, 0.0) if self.n_total else 0.0
 
     def _count(self, mask: Mask) -> int:
         count = GRANULARITIES[self.granularity].n_left

@@ -64,6 +64,11 @@ class PruningPath(Bunch):
     [35, 18, 7]
     >>> path.estimator_at(1).n_weights_
     18
+    >>> path.to_frame()[["prune_fractions", "n_weights"]]
+       prune_fractions  n_weights
+    0              0.0         35
+    1              0.5         18
+    2              0.8          7
     """
 
     def __repr__(self) -> str:
@@ -72,6 +77,24 @@ class PruningPath(Bunch):
             f"PruningPath({len(weights)} networks of {weights[0]} to {weights[-1]} weights, "
             f"keys: {', '.join(self)})"
         )
+
+    def to_frame(self) -> Any:
+        """Return a pandas data frame with a row for each step.
+
+        Returns
+        -------
+        frame : DataFrame
+            Its columns are the keys that have a number for each step.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+        """
+        import pandas
+
+        columns = {name: values for name, values in self.items() if isinstance(values, np.ndarray)}
+        return pandas.DataFrame(columns)
 
     def estimator_at(self, index: int) -> Any:
         """Fitted estimator at a step of the path, without any training.

@@ -17,6 +17,7 @@ from .._train.updates import UPDATES
 from .._warnings import NothingLeftWarning, warn_user
 from .callbacks import FitTasks
 from .fitted import Fitted
+from .messages import tell
 
 # Rows that a constant is known by, and the spread of its output, in parts of the dense network's.
 _JUDGED_ROWS, _CONSTANT_SPREAD = 1000, 0.01
@@ -28,8 +29,8 @@ INTERRUPTED = "Training interrupted by user."
 class Run:
     """One call of fit, prune or pruning_path; iterate over it to make it.
 
-    Along a path it gives the network of every level, the dense one first; else the last network
-    alone. An interrupt ends it with the network that is there.
+    Along a path it gives the network of every level, the dense one first; else the one that is
+    kept alone. An interrupt ends it with the network that is there.
 
     Attributes
     ----------
@@ -68,9 +69,10 @@ class Run:
     is_path: bool = False
     is_interrupted: bool = False
     _completed: list[Round] = field(default_factory=list)
+    _made: list[Round] = field(default_factory=list)
 
     def __iter__(self) -> Iterator[Fitted]:
-        self._fitted = self.tasks.start = self.start
+        self._fitted = self._latest = self.tasks.start = self.start
         # Pruning is judged by its end; a path, which may go as far as it likes, by its beginning.
         self._dense = self._judged = self.start
         start = self.start
@@ -80,12 +82,11 @@ class Run:
         try:
             for step in steps:
                 if self.is_verbose and self.survivors:
-                    print(step.round.describe())
-                if step.round.within_tol:
-                    self._keep(step)
-                    if self.is_path:
-                        self._fitted = self._with_importances()
-                        yield self._fitted
+                    tell(step.round.describe())
+                self._take(step)
+                if self.is_path:
+                    self._fitted = self._latest = self._with_importances()
+                    yield self._fitted
                 if self.tasks.end_round(lambda: {"_fitted": self._with_importances()}):
                     break
         except KeyboardInterrupt:
@@ -95,16 +96,25 @@ class Run:
             self.is_interrupted = True
         if not self.is_path:
             yield self._completed_fit()
-        self.is_interrupted |= self._completed[-1].status is Status.INTERRUPTED
         self._warn()
 
-    def _keep(self, step: Step) -> None:
-        """Take over the network of a round."""
-        self._completed.append(step.round)
-        n_iter = sum(record.n_iter for record in self._completed)
-        self._fitted = self._fitted.after(step, n_iter)
-        if not self.keeps_optimizer:
-            self._fitted = self._fitted.without_optimizer()
+    def _take(self, step: Step) -> None:
+        """Take over the network of a round, which is kept if it is within the tolerance."""
+        self.is_interrupted |= step.round.status is Status.INTERRUPTED
+        number, reason = step.round.round, ""
+        if number < len(self._made):
+            # Regrowth of the round that is kept.
+            self._latest, reason = self._fitted, self._fitted.stop_reason
+        self._made = [*self._made[:number], step.round]
+        fitted = self._latest.after(step, sum(record.n_iter for record in self._made))
+        self._latest = fitted if self.keeps_optimizer else fitted.without_optimizer()
+        if not step.round.within_tol:
+            unit = GRANULARITIES[self._fitted.granularity].unit
+            reason = f"with {step.round.n_left} {unit} left the network was worse than "
+            reason += f"prune_tol allows: {step.round.verdict}"
+            self._fitted = replace(self._fitted, stop_reason=self._fitted.stop_reason or reason)
+            return
+        self._fitted, self._completed = replace(self._latest, stop_reason=reason), self._made
         if step.round.round == 0:
             self._dense = self._judged = self._fitted
         elif step.round.round == 1 or not self.is_path:
@@ -136,9 +146,11 @@ class Run:
         self._warn_of_a_constant()
         trained = [record for record in self._completed if record.n_iter]
         short = [record for record in trained if record.status is Status.MAX_ITER]
-        if self.recipe.retrain_max_iter is not None:
-            # A small number of retraining iterations was asked for.
-            short = [record for record in short if record.round == 0]
+        if self._completed[-1].round:
+            # Retraining goes on where dense training ended, and a small number of iterations of
+            # its own was asked for.
+            is_asked = self.recipe.retrain_max_iter is not None
+            short = [] if is_asked else [record for record in short if record.round]
         if short:
             warn_user(self._shortfall(short), ConvergenceWarning)
 
@@ -194,7 +206,9 @@ class Run:
         return float(np.ptp(output, axis=0).max())
 
     def _shortfall(self, short: list[Round]) -> str:
-        where = self._places(short)
+        # Of a fit without any pruning that goes without saying.
+        rounds = ", ".join(str(record.round) for record in short if record.round)
+        where = f" In retraining after round {rounds}." if rounds else ""
         settings = self.training.settings
         if settings.solver in UPDATES:
             return (
@@ -206,13 +220,3 @@ class Run:
             f"{short[0].message}.{where} Increase max_iter (now {settings.max_iter}) or "
             f"max_fun (now {settings.max_fun}), or scale the data."
         )
-
-    def _places(self, short: list[Round]) -> str:
-        """Where training fell short; of a fit without any pruning that goes without saying."""
-        if self._completed[-1].round == 0:
-            return ""
-        rounds = ", ".join(str(record.round) for record in short if record.round)
-        places = ["dense training"] if short[0].round == 0 else []
-        if rounds:
-            places.append(f"retraining after round {rounds}")
-        return f" In {' and in '.join(places)}."

@@ -22,6 +22,7 @@ Weights = Array | None
 
 # What never happened has this probability.
 _TINY = float(np.finfo(np.float64).tiny)
+_BLOCK_ROWS = 4096
 
 
 class Loss(NamedTuple):
@@ -67,9 +68,13 @@ class Loss(NamedTuple):
 
     def of_constant(self, Y: Array, sample_weight: Weights) -> float:
         """Mean loss of the best constant prediction, which is the mean of ``Y``."""
-        mean = np.average(Y.astype(np.float64), axis=0, weights=sample_weight)
-        total = len(Y) if sample_weight is None else sample_weight.sum(dtype=np.float64)
-        return self.value(np.tile(self.link(mean), (len(Y), 1)), Y, sample_weight) / float(total)
+        weight = np.broadcast_to(1.0, len(Y)) if sample_weight is None else sample_weight
+        blocks = [slice(start, start + _BLOCK_ROWS) for start in range(0, len(Y), _BLOCK_ROWS)]
+        total = weight.sum(dtype=np.float64)
+        mean = sum(weight[rows] @ Y[rows].astype(np.float64) for rows in blocks) / total
+        raw = np.tile(self.link(mean), (min(len(Y), _BLOCK_ROWS), 1))
+        losses = (self.value(raw[: len(Y[b])].copy(), Y[b], weight[b]) for b in blocks)
+        return sum(losses) / float(total)
 
     def value_and_gradient(self, raw: Array, Y: Array, sample_weight: Weights) -> float:
         """Sum of the weighted losses; ``raw`` becomes its gradient."""

@@ -119,16 +119,20 @@ class HessianBlocks:
         ``blocks(i)`` yields the undamped blocks of batch i, without padding.
     damping : float
         Addition to the diagonals, as a fraction of them.
+    floor : float
+        Addition to the diagonal of each block, as a fraction of its mean.
     """
 
     batches: list[Indices]
     blocks: Callable[[int], Iterator[HessianBlock]]
     damping: float = _BLOCK_DAMPING
+    floor: float = 0.0
 
     def damped_diagonal(self, block: HessianBlock) -> Array:
         """The diagonal with damping, which makes the block safely invertible."""
         diagonal = block.diagonal()
-        return diagonal + np.maximum(self.damping * diagonal, _LEAST_DAMPING)
+        added = self.damping * diagonal + self.floor * diagonal.mean()
+        return diagonal + np.maximum(added, _LEAST_DAMPING)
 
 
 def unit_blocks(problem: DeletionProblem, batch_elements: int = BATCH_ELEMENTS) -> HessianBlocks:

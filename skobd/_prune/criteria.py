@@ -26,14 +26,11 @@ from .blocks import HessianBlocks, full_block, unit_blocks
 from .curvature import diagonal_curvature
 from .deletion_problem import DeletionProblem, check_no_overflow
 from .kronecker import kronecker_group_order, kronecker_saliencies
-from .obs import corrected, elimination_order, joint_saliencies, obs_saliencies
+from .obs import elimination_order, joint_saliencies, obs_saliencies
 
 # Largest matrix that is inverted: 128 MiB in double precision.
 MAX_BLOCK = 4096
 
-# correct(theta, deleted): theta with the survivors adjusted to the deletion of a mask, and the
-# predicted increase of the objective.
-Correct = Callable[[Array, Mask], tuple[Array, float]]
 GroupSaliencies = Callable[[DeletionProblem, Sequence[Indices]], Array]
 
 
@@ -47,13 +44,13 @@ class Ranking(NamedTuple):
     increases : ndarray of shape (n_ranked,)
         Predicted increase of the objective by each, given the earlier ones; NaN if the criterion
         predicts none.
-    correct : callable or None
-        See `Correct`; None where survivors stay as they are.
+    blocks : HessianBlocks or None
+        What the survivors are corrected by; None where they stay as they are.
     """
 
     order: Indices
     increases: Array
-    correct: Correct | None = None
+    blocks: HessianBlocks | None = None
 
 
 class Inversion(NamedTuple):
@@ -84,9 +81,9 @@ class Criterion(NamedTuple):
         shape (n_parameters,); 0 where already deleted.
     rank : callable
         ``rank(problem, n_delete)`` returns a `Ranking` of at least ``n_delete`` weights.
-    correct : callable or None
-        ``correct(problem, deleted)`` returns ``theta`` adjusted to the deletion of a set, and the
-        predicted increase; None where survivors stay as they are.
+    blocks : callable or None
+        ``blocks(problem)`` returns the Hessian that survivors are corrected by; None where they
+        stay as they are.
     predicts : bool
         Whether saliencies are predicted increases of the objective.
     group_saliencies : callable or None
@@ -101,7 +98,7 @@ class Criterion(NamedTuple):
 
     saliencies: Callable[[DeletionProblem], Array]
     rank: Callable[[DeletionProblem, int], Ranking]
-    correct: Callable[[DeletionProblem, Mask], tuple[Array, float]] | None = None
+    blocks: Callable[[DeletionProblem], HessianBlocks] | None = None
     predicts: bool = True
     group_saliencies: GroupSaliencies | None = None
     group_order: Callable[[DeletionProblem, Sequence[Indices], int], Indices] | None = None
@@ -188,15 +185,14 @@ def _optimal_brain_surgeon(
         if order.size < min(n_delete, problem.prunable.sum()):
             # A sequence ends where nothing finite is left.
             checked(np.full(1, np.nan), problem)
-        return Ranking(order, increases, lambda theta, deleted: corrected(blocks, theta, deleted))
-
-    def correct(problem: DeletionProblem, deleted: Mask) -> tuple[Array, float]:
-        return corrected(blocks_of(problem), problem.theta, deleted)
+        return Ranking(order, increases, blocks)
 
     def group_saliencies(problem: DeletionProblem, groups: Sequence[Indices]) -> Array:
         return checked(joint_saliencies(blocks_of(problem), problem.theta, groups), problem)
 
-    return Criterion(saliencies, rank, correct, group_saliencies=group_saliencies, inverts=inverts)
+    return Criterion(
+        saliencies, rank, blocks_of, group_saliencies=group_saliencies, inverts=inverts
+    )
 
 
 CRITERIA: dict[str, Criterion] = {

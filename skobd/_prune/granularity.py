@@ -18,7 +18,13 @@ import numpy as np
 from .._net.dead_units import connects, fold_constants
 from .._net.network import Array, Indices, Mask, Network
 from .criteria import CRITERIA
-from .deletion import Deletion, apply_deletion, delete_lowest
+from .deletion import (
+    Deletion,
+    apply_deletion,
+    correct_survivors,
+    delete_lowest,
+    with_newton_step,
+)
 from .deletion_problem import DeletionProblem
 
 
@@ -116,13 +122,15 @@ def _of_groups(
         if not deleted.any():
             return Deletion(problem.theta, mask, 0.0)
         theta, increase = problem.theta, np.nan
-        if criterion.correct is not None:
-            theta, increase = criterion.correct(problem, outgoing)
+        blocks = None if criterion.blocks is None else criterion.blocks(problem)
+        if blocks is not None:
+            theta, increase = correct_survivors(problem, blocks, outgoing)
         elif criterion.predicts:
             increase = float(saliencies[deleted].sum())
         # The next intercepts take over the weights out of units that were constant already.
         theta = fold_constants(network, theta, mask, outgoing)
-        return apply_deletion(problem, theta, deleted, increase)
+        deletion = apply_deletion(problem, theta, deleted, increase)
+        return with_newton_step(problem, blocks, deletion)
 
     return Granularity(unit, n_left, delete, n_least)
 

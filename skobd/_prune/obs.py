@@ -11,6 +11,10 @@ they are inverted: u_q becomes d_q u_q, and increases stay what they are. Deleti
 parameters D at once costs
 
     u_D^T ([H^-1]_DD)^-1 u_D / 2.
+
+Where the gradient g is not 0, the survivors S take the Newton step -H_SS^-1 g_S as well: deletion
+and step are one minimisation of the quadratic model (Singh & Alistarh, 2020, "WoodFisher",
+appendix on WoodTaylor).
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -135,39 +139,43 @@ def elimination_order(blocks: HessianBlocks, theta: Array, prunable: Mask) -> tu
     return np.concatenate(positions)[order], np.concatenate(increases)[order]
 
 
-def corrected(blocks: HessianBlocks, theta: Array, deleted: Mask) -> tuple[Array, float]:
+def corrected(
+    blocks: HessianBlocks, theta: Array, deleted: Mask, gradient: Array | None = None
+) -> tuple[Array, float]:
     """Adjust the survivors of each block to the deletion of a set of its parameters.
 
-    With D deleted and S surviving,  u_S + H_SS^-1 H_SD u_D  minimises the increase.
+    With D deleted and S surviving,  u_S + H_SS^-1 (H_SD u_D - g_S)  minimises the increase; the
+    gradient g is 0 where none is given.
 
     Returns
     -------
     theta : ndarray of shape (n_parameters,)
         Corrected; the deleted parameters are 0.
     increase : float
-        d^T H d / 2 for the whole change d: exact where the objective is quadratic, its gradient
-        is 0 and the blocks are its whole Hessian.
+        g^T d + d^T H d / 2 for the whole change d: exact where the objective is quadratic and the
+        blocks are its whole Hessian.
     """
     new = theta.astype(np.float64)
 
     def visit(_: int, positions: Indices, block: HessianBlock) -> float:
         out = deleted[positions]
-        if not out.any():
-            return 0.0
+        slope = np.zeros(out.size) if gradient is None else gradient[positions].astype(np.float64)
         change = np.where(out, -new[positions], 0)
-        stay = np.flatnonzero(~out)
-        if stay.size:
+        # Without curvature a gradient says nothing about the length of a step.
+        stay = np.flatnonzero(~out & (block.diagonal() > 0))
+        if stay.size and (gradient is not None or out.any()):
             factors = blocks.damped_diagonal(block) ** -0.5
             matrix = block.scaled(factors, stay)
             np.einsum("aa->a", matrix)[...] = 1
             factors = factors[stay]
-            right = -block.times(change)[stay]
+            right = -(block.times(change) + slope)[stay]
             change[stay] = factors * _solved(matrix.astype(np.float64), factors * right)
         new[positions] = np.where(out, 0, new[positions] + change)
         # A quadratic form of a positive semi-definite matrix, whatever rounding makes of it.
-        return max(0.5 * float(change @ block.times(change)), 0.0)
+        return float(slope @ change) + max(0.5 * float(change @ block.times(change)), 0.0)
 
-    increase = _sum_over_blocks(blocks, visit, deleted)
+    every = np.ones(theta.size, dtype=bool)
+    increase = _sum_over_blocks(blocks, visit, deleted if gradient is None else every)
     return new.astype(theta.dtype), increase
 
 

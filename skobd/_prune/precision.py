@@ -28,7 +28,6 @@ from .._net.network import Array, Mask
 from .._net.pruned import PrunedNetwork
 from .._train.objective import Objective
 from .._train.settings import Monitor, Training
-from .._train.solvers import DivergenceError
 from .._train.state import Status, TrainingState
 from .active import active_objective, delete_active, train_active
 from .blocks import jacobian_rows
@@ -48,7 +47,8 @@ _LEAST_GAIN = 0.5
 
 # Iterations after each deletion, and the price c of a parameter: trials by L-BFGS converge, and by
 # "sgd" no penalty was better than another.
-_SOLVERS = {"adam": (15, 0.5), "lbfgs": (40, 1.5)}
+TRIAL_ITERATIONS = {"adam": 15, "lbfgs": 40}
+_PRICES = {"adam": 0.5, "lbfgs": 1.5}
 
 
 class Trial(NamedTuple):
@@ -70,7 +70,7 @@ class Trial(NamedTuple):
 
 
 def choose_alpha(
-    objective: Objective, start: PrunedNetwork, alpha: float, retraining: Training
+    objective: Objective, start: PrunedNetwork, alpha: float, briefly: Training
 ) -> float:
     """Choose the penalty of retraining by trials, which take no random numbers from the fit.
 
@@ -82,29 +82,26 @@ def choose_alpha(
         The network that pruning begins with.
     alpha : float
         The penalty where trials are not worth their time, or tell nothing.
-    retraining : Training
-        How the survivors are trained after a deletion.
+    briefly : Training
+        How the survivors of a trial are trained.
 
     Raises
     ------
     KeyboardInterrupt
         Also if it came during the training of a trial, of which nothing is kept.
     """
-    solver, fraction = retraining.settings.solver, objective.penalised_fraction
+    fraction = objective.penalised_fraction
     alphas = sorted({max(objective.alpha, a * fraction) for a in _PRECISIONS}, reverse=True)
-    if solver not in _SOLVERS or len(alphas) == 1 or not is_small(objective, start):
+    if len(alphas) == 1 or not is_small(objective, start):
         return alpha
-    max_iter, price = _SOLVERS[solver]
-    settings = replace(retraining.settings, max_iter=max_iter, early_stopping=False, verbose=False)
+    settings = replace(briefly.settings, early_stopping=False, verbose=False)
+    briefly = replace(briefly, settings=settings, monitor=Monitor())
     trials = [
-        _make_trial(
-            objective.with_alpha(alpha),
-            start,
-            replace(retraining, settings=settings, monitor=Monitor(), rng=deepcopy(retraining.rng)),
-        )
-        for alpha in alphas
+        _make_trial(objective.with_alpha(a), start, replace(briefly, rng=deepcopy(briefly.rng)))
+        for a in alphas
     ]
-    best = best_of(trials, objective.total_weight, start.network.layer_sizes[-1], price)
+    n_outputs, price = start.network.layer_sizes[-1], _PRICES[settings.solver]
+    best = best_of(trials, objective.total_weight, n_outputs, price)
     return alpha if best is None else alphas[best]
 
 
@@ -163,7 +160,8 @@ def _make_trial(objective: Objective, start: PrunedNetwork, training: Training) 
             if result.status is Status.INTERRUPTED:
                 raise KeyboardInterrupt
             pruned = replace(pruned, theta=result.theta)
-    except DivergenceError:
+    except ValueError:
+        # It diverged, or has no finite curvature.
         return Trial(np.inf, -np.inf, np.nan)
     return assess(active.objective, active.gather(pruned.theta), active.gather(pruned.mask))
 

@@ -7,7 +7,7 @@ search; it yields one `Step` for the dense network and one for each round.
 import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,10 +21,11 @@ from .._train.updates import UPDATES
 from .active import ActiveObjective, active_objective, delete_active, train_active
 from .deletion_problem import DeletionSettings
 from .granularity import GRANULARITIES
-from .precision import choose_alpha
-from .regrowth import Trained, regrow
+from .precision import TRIAL_ITERATIONS, choose_alpha
+from .regrowth import Trained, can_regrow, regrow
 from .rounds import Round, Step
 from .schedule import divided_cycles
+from .tolerance import Tolerance
 
 # Where the learning rate of short retraining starts; elsewhere than here, at the user's. The second
 # moment must forget faster than in dense training. See benchmarks/default.py.
@@ -51,7 +52,8 @@ class Recipe:
     n_regrow : int
         Cycles of regrowth, all at the last level.
     prune_tol : float or None
-        End after the first round whose network is worse than the dense one by more than this.
+        Go back to the last round that is within this tolerance, see `tolerance`; None: all rounds
+        are kept.
     trains_first : bool
         Whether to train before the first round.
     divides_cycles : bool
@@ -95,13 +97,16 @@ class Recipe:
         return replace(training, settings=settings, has_users_rate=has_users_rate)
 
     def alpha_after(
-        self, objective: Objective, dense: PrunedNetwork, retraining: Training
+        self, objective: Objective, dense: PrunedNetwork, training: Training, n_passes: int
     ) -> float:
-        """Strength of the penalty after a deletion, given the objective of dense training."""
+        """Strength of the penalty after a deletion, given those of dense training."""
         alpha = objective.alpha if self.retrain_alpha is None else self.retrain_alpha
-        if not self.chooses_alpha or retraining.settings.max_iter == 0:
+        max_iter = TRIAL_ITERATIONS.get(training.settings.solver)
+        if not self.chooses_alpha or self.retrain_max_iter == 0 or max_iter is None:
             return alpha
-        return choose_alpha(objective, dense, alpha, retraining)
+        brief = replace(self, retrain_max_iter=max_iter)
+        briefly = brief.retraining(training, objective.n_samples, n_passes)
+        return choose_alpha(objective, dense, alpha, briefly)
 
     def cycles(self, counts: Sequence[int]) -> list[int]:
         """Cycles of regrowth in each round, given what is left before the first and after each."""
@@ -155,9 +160,10 @@ def prune(
         return
     n_passes = len(result.state.loss_curve)
     retraining = recipe.retraining(training, objective.n_samples, n_passes)
-    whole = objective.with_alpha(recipe.alpha_after(objective, last.pruned, retraining))
+    whole = objective.with_alpha(recipe.alpha_after(objective, last.pruned, training, n_passes))
+    rounds = _Rounds(recipe, whole, retraining, rng, _tolerance(recipe, objective, dense))
     active = active_objective(whole, last.pruned)
-    loss = active.value(last.pruned.theta)
+    loss, kept = active.value(last.pruned.theta), None
     cycles = recipe.cycles([dense.round.n_left, *survivors])
     for number, (n_left, n_cycles) in enumerate(zip(survivors, cycles, strict=True), start=1):
         if last.round.ended_early:
@@ -168,24 +174,112 @@ def prune(
         deleted = active.value(pruned.theta)
         _announce(training, pruned, 1 + n_cycles)
         trained = _retrain(active, last, pruned, deleted, retraining)
-        regrown = regrow(whole, trained, n_cycles, recipe.deletion, retraining, rng)
-        if regrown.pruned is not trained.pruned:
-            active = active_objective(whole, regrown.pruned)
-        last = _step(
-            recipe,
-            regrown,
-            _validate(training, regrown.pruned.theta),
-            round=number,
-            loss_before=loss,
-            predicted_increase=increase,
-            loss_after_deletion=deleted,
-            alpha=whole.alpha,
-        )
-        loss = regrown.loss
-        if not _is_within_tol(recipe, objective, whole, dense, last):
-            yield replace(last, round=replace(last.round, within_tol=False))
-            return
+        numbers = {
+            "round": number,
+            "loss_before": loss,
+            "predicted_increase": increase,
+            "loss_after_deletion": deleted,
+            "alpha": whole.alpha,
+        }
+        rounds.compare(pruned.theta, deleted, trained)
+        if_last = recipe.cycles([dense.round.n_left, *survivors[:number]])[-1]
+        checkpoint = rounds.checkpoint(trained, if_last, numbers)
+        last = rounds.complete(trained, n_cycles, numbers)
+        if last.pruned is not trained.pruned:
+            active = active_objective(whole, last.pruned)
+        loss = last.round.loss_after_retraining
+        kept = checkpoint if last.round.within_tol else kept
         yield last
+    if kept is not None and not last.round.within_tol and not last.round.ended_early:
+        yield from rounds.go_back(kept)
+
+
+class _Checkpoint(NamedTuple):
+    """A round to go back to, before its regrowth: what `_Rounds.complete` takes, and the dice."""
+
+    trained: Trained
+    n_cycles: int
+    numbers: dict[str, Any]
+    random_states: tuple[Any, Any]
+
+
+@dataclass
+class _Rounds:
+    """Completes the rounds of one pruning: regrowth, judgement, and the numbers.
+
+    Attributes
+    ----------
+    recipe : Recipe
+    whole : Objective
+        With the penalty of retraining.
+    retraining : Training
+    rng : RandomState
+        Of the deletions.
+    tolerance : Tolerance or None
+        None where every round is kept.
+    """
+
+    recipe: Recipe
+    whole: Objective
+    retraining: Training
+    rng: np.random.RandomState
+    tolerance: Tolerance | None
+
+    def compare(self, theta: Array, deleted: float, trained: Trained) -> None:
+        """Show the tolerance a retraining from ``theta``, where the objective is ``deleted``."""
+        if self.tolerance is not None and trained.result.n_iter:
+            before = deleted - self.whole.penalty_at(theta)
+            self.tolerance = self.tolerance.after(before, self._training_loss(trained))
+
+    def checkpoint(self, trained: Trained, n_cycles: int, numbers: dict[str, Any]) -> _Checkpoint:
+        """Note where a fit would stand if this round were its last, with ``n_cycles`` to come."""
+        states = self.rng.get_state(), self.retraining.rng.get_state()
+        return _Checkpoint(trained, n_cycles, numbers, states)
+
+    def go_back(self, kept: _Checkpoint) -> Iterator[Step]:
+        """Make the regrowth of an earlier round, as if it had been the last."""
+        if not kept.n_cycles or not can_regrow(kept.trained, self.recipe.deletion):
+            return
+        for rng, state in zip((self.rng, self.retraining.rng), kept.random_states, strict=True):
+            rng.set_state(state)
+        _announce(self.retraining, kept.trained.pruned, kept.n_cycles)
+        yield self.complete(kept.trained, kept.n_cycles, kept.numbers)
+
+    def complete(self, trained: Trained, n_cycles: int, numbers: dict[str, Any]) -> Step:
+        """Refine a network by regrowth, unless that is, or becomes, beyond the tolerance."""
+        if self.tolerance is None:
+            return self._step(self._regrown(trained, n_cycles), numbers)
+        step = self._step(trained, numbers)
+        if not step.round.within_tol or not n_cycles:
+            return step
+        regrown = self._step(self._regrown(trained, n_cycles), numbers)
+        if regrown.round.within_tol:
+            return regrown
+        # Whether the user ended it counts all the same.
+        return replace(step, round=replace(step.round, status=regrown.round.status))
+
+    def _regrown(self, trained: Trained, n_cycles: int) -> Trained:
+        return regrow(
+            self.whole, trained, n_cycles, self.recipe.deletion, self.retraining, self.rng
+        )
+
+    def _step(self, trained: Trained, numbers: dict[str, Any]) -> Step:
+        validation = _validate(self.retraining, trained.pruned.theta)
+        step = _step(self.recipe, trained, validation, **numbers)
+        if self.tolerance is None:
+            return step
+        return replace(step, round=self.tolerance.judge(step.round, self._training_loss(trained)))
+
+    def _training_loss(self, trained: Trained) -> float:
+        """Mean loss on the training rows, without the penalty."""
+        return trained.loss - self.whole.penalty_at(trained.pruned.theta)
+
+
+def _tolerance(recipe: Recipe, objective: Objective, dense: Step) -> Tolerance | None:
+    if recipe.prune_tol is None:
+        return None
+    loss = dense.round.loss_after_retraining - objective.penalty_at(dense.pruned.theta)
+    return Tolerance.of(recipe.prune_tol, objective, dense.round, loss)
 
 
 def _announce(training: Training, pruned: PrunedNetwork, n_trainings: int) -> None:
@@ -262,22 +356,3 @@ def _step(
         **numbers,
     )
     return Step(pruned, result.state, record)
-
-
-def _is_within_tol(
-    recipe: Recipe, objective: Objective, whole: Objective, dense: Step, step: Step
-) -> bool:
-    """Compare a round with the dense network: by validation score if there is one, else by loss.
-
-    The loss is that of dense training, whose penalty may be another than that of retraining.
-    """
-    if recipe.prune_tol is None:
-        return True
-    if np.isfinite(dense.round.validation_score):
-        worse_by = dense.round.validation_score - step.round.validation_score
-    else:
-        theta, total = step.pruned.theta, objective.penalty_weight
-        penalties = objective.penalty.value(theta, total) - whole.penalty.value(theta, total)
-        worse_by = step.round.loss_after_retraining + penalties - dense.round.loss_after_retraining
-    # A score that is NaN is within.
-    return not worse_by > recipe.prune_tol

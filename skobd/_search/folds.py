@@ -16,6 +16,7 @@ from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.parallel import Parallel, delayed
 
 from .._mlp.c_code import count_bytes
+from .._mlp.messages import tell
 from .._mlp.path import PruningPath
 from .._mlp.pipelines import last_step_name
 from .._prune.schedule import Levels, NoSuchSizeError
@@ -250,14 +251,14 @@ def _print_fold(
         for result in results
         if result.counts
     )
-    print(f"{name}: weights left (score) {levels} in {format_effort(path, seconds)}")
+    tell(f"{name}: weights left (score) {levels} in {format_effort(path, seconds)}")
 
 
 def print_path(name: str, verbose: int, path: PruningPath) -> None:
     """Print a line for each round of a path if ``verbose > 1``."""
     if verbose > 1:
         for fitted in path["steps"]:
-            print(f"{name}, {fitted.latest.describe()}")
+            tell(f"{name}, {fitted.latest.describe()}")
 
 
 def format_effort(path: PruningPath, seconds: float) -> str:

@@ -60,7 +60,7 @@ class PruningSearchCV(DelegatingMixin, BaseEstimator):
         The model to search for; in a `Pipeline`, the last step is pruned and the transformers are
         fitted on the training rows of each fold. A `TransformedTargetRegressor`, around the
         pipeline or as its last step, is scored on the scale of ``y``. ``prune_fraction``,
-        ``n_rounds`` and ``prune_tol`` are ignored: one round is made for each level.
+        ``n_rounds`` and ``prune_tol`` are ignored, "auto" too: one round is made for each level.
     param_grid : dict or list of dict, default=None
         Parameters of the estimator and their values, as in `GridSearchCV`; None for the level
         alone. All levels of all combinations are compared.

@@ -59,12 +59,15 @@ class Monitor(NamedTuple):
         solver is called at most n times.
     on_cycle : callable or None
         ``on_cycle(theta, mask)`` is called before every further training within the round.
+    tell : callable or None
+        ``tell(line)`` is called with what the user waits for.
     """
 
     validate: Callable[[Array], tuple[float, float]] | None = None
     on_epoch: Callable[[Array], bool] | None = None
     on_round: Callable[[Array, Mask, int], None] | None = None
     on_cycle: Callable[[Array, Mask], None] | None = None
+    tell: Callable[[str], None] | None = None
 
 
 @dataclass(frozen=True)

@@ -103,7 +103,7 @@ def solve_stochastic(
     recorder = _Recorder(state, training)
     best_theta = survivors.theta.copy() if settings.early_stopping else None
     batch_size = min(batch_size_of(settings.batch_size), objective.n_samples)
-    epochs = make_epochs(objective, batch_size, settings.solver)
+    epochs = make_epochs(objective, batch_size, settings.solver, training.monitor.tell)
     loss, status, message = np.inf, Status.MAX_ITER, ""
     try:
         for rows in _rows_of_epochs(settings, objective.n_samples, batch_size, rng):

@@ -180,7 +180,9 @@ def test_sample_weights_are_used(iris):
 
 @pytest.mark.slow
 def test_prune_tol_is_ignored(iris):
-    path = make_classifier(prune_tol=0.0).pruning_path(*iris, prune_fractions=LEVELS)
+    path = make_classifier(prune_fraction="auto", prune_tol=0.0).pruning_path(
+        *iris, prune_fractions=LEVELS
+    )
     reference = make_classifier().pruning_path(*iris, prune_fractions=LEVELS)
     np.testing.assert_array_equal(path.n_weights, reference.n_weights)
 
@@ -293,5 +295,7 @@ def test_failing_fit_leaves_no_trace(iris):
 
 def test_warns_once_for_the_whole_path(iris):
     with pytest.warns(ConvergenceWarning) as caught:
-        make_classifier(max_iter=2).pruning_path(*iris, prune_fractions=LEVELS)
+        make_classifier(max_iter=2, retrain_max_iter=None).pruning_path(
+            *iris, prune_fractions=LEVELS
+        )
     assert len(caught) == 1

@@ -131,28 +131,6 @@ class TestPruning:
         plain = pickle.loads(pickle.dumps(dense)).prune(X, y, prune_fraction=0.7)
         assert digest(weighted) == digest(subset) != digest(plain)
 
-    @pytest.mark.slow
-    @pytest.mark.filterwarnings("ignore:Pruning has left")
-    def test_prune_tol_rolls_back(self, iris):
-        params = {
-            "solver": "lbfgs",
-            "alpha": 1.0,
-            "max_iter": 300,
-            "n_rounds": 8,
-            "prune_fraction": 0.99,
-        }
-        all_the_way = make("classifier", **params).fit(*iris)
-        model = make("classifier", prune_tol=0.05, **params).fit(*iris)
-        table = model.pruning_history_
-        assert 0 < len(table["round"]) < 8
-        dense_loss = table["loss_before"][0]
-        assert table["loss_after_retraining"].max() <= dense_loss + 0.05
-        beyond = all_the_way.pruning_history_["loss_after_retraining"][len(table["round"])]
-        assert beyond > dense_loss + 0.05
-        assert model.n_weights_ == table["n_weights"][-1]
-        never = make("classifier", prune_tol=0.0, criterion="random", **params).fit(*iris)
-        assert never.sparsity_ == 0
-
     @pytest.mark.parametrize("criterion", ["obd", "magnitude"])
     def test_informed_criteria_beat_random(self, criterion, digits):
         X, y = digits

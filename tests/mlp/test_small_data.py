@@ -112,14 +112,29 @@ def test_pruning_on_chooses_from_the_network_that_is_there(kind, strength, data,
     assert model.prune(X, y, prune_fraction=0.97).retrain_alpha_ == strength
 
 
-@pytest.mark.parametrize("retrain_max_iter", [0, 2])
-def test_what_is_not_retrained_needs_no_trials(retrain_max_iter, data, monkeypatch):
-    seen = []
-    monkeypatch.setattr(
-        precision, "assess", lambda *_: seen.append(1) or precision.Trial(0.1, 0.1, 1.0)
-    )
-    make("classifier", retrain_max_iter=retrain_max_iter).fit(*data["classifier"])
-    assert len(seen) == (3 if retrain_max_iter else 0)
+@pytest.mark.parametrize(
+    ("params", "n_trials"),
+    [
+        ({}, 3),
+        ({"retrain_max_iter": None, "learning_rate_init": 1e-6}, 3),
+        ({"solver": "lbfgs", "alpha": 1.0}, 2),
+        ({"solver": "sgd"}, 0),
+        ({"retrain_max_iter": 0}, 0),
+        ({"retrain_alpha": 1.0}, 0),
+    ],
+)
+def test_which_fits_make_trials(params, n_trials, data, monkeypatch):
+    """And all of them by a schedule that learns something, however the fit retrains."""
+    seen, assess = [], precision.assess
+
+    def spy(*args):
+        seen.append(assess(*args))
+        return seen[-1]
+
+    monkeypatch.setattr(precision, "assess", spy)
+    make("classifier", **params).fit(*data["classifier"])
+    assert len(seen) == n_trials
+    assert all(trial.gain > 0.1 for trial in seen)
 
 
 def test_dense_networks_and_early_stopping(data):

@@ -7,6 +7,7 @@ from problems import at, make_problem, make_wide_problem
 
 from skobd._prune.criteria import CRITERIA
 from skobd._prune.curvature import CURVATURES, diagonal_curvature
+from skobd._prune.obs import corrected
 
 
 @pytest.mark.parametrize("kind", CURVATURES)
@@ -62,21 +63,23 @@ def test_what_is_deleted_has_no_saliency(criterion):
     assert_array_equal(saliencies[~problem.mask], 0)
 
 
-@pytest.mark.parametrize("criterion", [n for n, c in CRITERIA.items() if c.correct is None])
+@pytest.mark.parametrize("criterion", [n for n, c in CRITERIA.items() if c.blocks is None])
 def test_rankings_ascend(criterion):
     problem = some_deleted(criterion=criterion)
     saliencies = CRITERIA[criterion].saliencies(some_deleted(criterion=criterion))
     assert (np.diff(saliencies[CRITERIA[criterion].rank(problem, 3).order]) >= 0).all()
 
 
-@pytest.mark.parametrize("criterion", [n for n, c in CRITERIA.items() if c.correct])
+@pytest.mark.parametrize("criterion", [n for n, c in CRITERIA.items() if c.blocks])
 def test_correction_of_a_set_is_that_of_its_ranking(criterion):
     problem = some_deleted(criterion=criterion)
     ranking = CRITERIA[criterion].rank(problem, 5)
     deleted = np.zeros_like(problem.mask)
     deleted[ranking.order[:5]] = True
-    theta, increase = ranking.correct(problem.theta, deleted)
-    expected, expected_increase = CRITERIA[criterion].correct(problem, deleted)
+    theta, increase = corrected(ranking.blocks, problem.theta, deleted)
+    expected, expected_increase = corrected(
+        CRITERIA[criterion].blocks(problem), problem.theta, deleted
+    )
     assert_allclose(theta, expected, rtol=1e-12)
     assert increase == pytest.approx(expected_increase)
     assert_array_equal(theta[deleted], 0)

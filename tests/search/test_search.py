@@ -27,6 +27,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn.utils.fixes import parse_version
 
 from skobd import OBDMLPClassifier, OBDMLPRegressor, PruningSearchCV
+from skobd._search.search import DEFAULT_LEVELS
 from skobd._search.selection import select_level
 
 pytestmark = [
@@ -151,7 +152,7 @@ def test_regression(diabetes):
 
 
 def test_default_levels_delete_about_a_third_of_the_rest_each():
-    left = 1 - np.array(PruningSearchCV(make_classifier()).prune_fractions)
+    left = 1 - np.array(DEFAULT_LEVELS)
     assert len(left) == 10
     assert left[0] == 1
     np.testing.assert_allclose(left[1:] / left[:-1], 0.67, atol=0.08)
@@ -251,7 +252,9 @@ def test_predicting_before_fitting_is_refused(iris):
 @pytest.mark.parametrize("verbose", [0, 1, 2])
 def test_verbose_prints_a_line_for_each_fold_and_round(iris, capsys, verbose):
     search = make_search(verbose=verbose, refit=False).fit(*iris)
-    lines = capsys.readouterr().out.splitlines()
+    text = capsys.readouterr().out
+    assert all(len(line) <= 79 for line in text.splitlines())
+    lines = text.replace("\n" + 10 * " ", " ").splitlines()
     # In the end, a line for every level.
     assert len(lines) == [0, 3 + 3, 3 * 4 + 3][verbose]
     if verbose:
@@ -273,7 +276,7 @@ def test_verbose_prints_a_line_for_each_fold_and_round(iris, capsys, verbose):
 def test_verbose_prints_the_scores_of_its_levels(iris, capsys, levels):
     """The path begins with the dense network, which is no level here."""
     search = make_search(prune_fractions=levels, verbose=1, refit=False).fit(*iris)
-    line = capsys.readouterr().out.splitlines()[0]
+    line = capsys.readouterr().out.replace("\n" + 10 * " ", " ").splitlines()[0]
     n_weights = {0.5: 21, 0.8: 8}
     scores = search.cv_results_["split0_test_score"]
     expected = [
@@ -285,7 +288,7 @@ def test_verbose_prints_the_scores_of_its_levels(iris, capsys, levels):
 def test_verbose_reports_the_refit_and_the_candidates(iris, capsys):
     grid = {"alpha": [0.1, 1.0]}
     search = make_search(param_grid=grid, verbose=1).fit(*iris)
-    lines = capsys.readouterr().out.splitlines()
+    lines = capsys.readouterr().out.replace("\n" + 10 * " ", " ").splitlines()
     assert len(lines) == 2 * 3 + 2 * 3 + 1
     assert lines[3].startswith("candidate  2, fold  1: ")
     assert lines[6].startswith("alpha=0.1, level 0: 42 weights, score")

@@ -3,6 +3,7 @@
 import ast
 import importlib
 import threading
+import time
 import types
 from dataclasses import replace
 from pathlib import Path
@@ -225,7 +226,9 @@ class TestInterrupts:
             raise KeyboardInterrupt
 
         with monkeypatch.context() as patch:
-            patch.setattr(engine, "time", types.SimpleNamespace(sleep=interrupted))
+            patch.setattr(
+                engine, "time", types.SimpleNamespace(sleep=interrupted, monotonic=time.monotonic)
+            )
             with pytest.raises(KeyboardInterrupt):
                 engine._once("kernels", slow)
         released.set()
@@ -336,3 +339,15 @@ def test_unknown_engine(solver, iris, monkeypatch):
         with pytest.raises(ValueError, match=message):
             call("no data", None)
     assert digest(model) == before
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.2])
+def test_a_long_wait_is_explained_once(monkeypatch, seconds):
+    monkeypatch.setattr(engine, "_PATIENCE", 0.05)
+    monkeypatch.setattr(engine, "_tasks", {})
+    lines = []
+    for _ in range(2):
+        outcome = engine._once("a step", lambda: time.sleep(seconds) or "compiled", lines.append)
+        assert outcome == "compiled"
+    assert lines == ([engine.COMPILING] if seconds else [])
+    assert len(engine.COMPILING) <= 79
