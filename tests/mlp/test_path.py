@@ -204,7 +204,7 @@ def test_levels_that_are_none_are_refused(iris, levels):
 
 def test_wrong_levels_are_refused_before_any_work(iris):
     estimator = make_classifier()
-    with pytest.raises(ValueError, match=r"must be in \[0, 1\), got \[1.5\]"):
+    with pytest.raises(ValueError, match=r"must be numbers in \[0, 1\), got \[1.5\]"):
         estimator.pruning_path(*iris, prune_fractions=[0.5, 1.5])
     assert not hasattr(estimator, "coefs_")
 
