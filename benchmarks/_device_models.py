@@ -71,7 +71,7 @@ def load(name: str, seed: int, data_dir: str | None) -> Task:
 def default_pipeline(name: str, seed: int, data_dir: str | None) -> Pipeline:
     """The default fit behind the scaler."""
     task = load(name, seed, data_dir)
-    network = OBDMLPClassifier(random_state=seed)
+    network = OBDMLPClassifier(prune_fraction=0.875, random_state=seed)
     return make_pipeline(task.preprocessor, network).fit(task.X, task.y)
 
 

@@ -5,8 +5,9 @@
 
 For each data set a dense network is trained and then pruned, level by level, for as long as its
 accuracy on a validation set stays within 0.5 points of the dense one's: by weights, by whole
-hidden units, and by units (within half of that) and then weights. Then come the total time of ten
-rounds of pruning with and without compaction, and where sparse products start to pay.
+hidden units, and by units (within half of that) and then weights. Then come the time of one row
+beside bare NumPy and boosted trees, the total time of ten rounds of pruning with and without
+compaction, and where sparse products start to pay. ``--row`` prints the time of one row only.
 """
 
 import copy
@@ -27,9 +28,12 @@ from _common import (
     print_table,
 )
 from scipy import sparse
+from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import validate_data
 
 from skobd import OBDMLPClassifier
@@ -37,6 +41,7 @@ from skobd._prune.active import ActiveObjective
 from skobd._threads import reproducible_threads
 
 SETS = ("usps", "mnist", "adult", "satimage", "spambase")
+ROW_SETS = ("spambase", "optdigits", "usps")
 LEVELS = (0.3, 0.5, 0.7, 0.8, 0.85, 0.9, 0.925, 0.95, 0.965, 0.975, 0.985, 0.99)
 TOLERANCE = 0.005
 N_ROWS = (1, 100, 100_000)
@@ -134,6 +139,64 @@ def compare(name: str, models: dict, X: np.ndarray, y: np.ndarray, repeats: int)
     return gains
 
 
+def bare(model) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
+    """The same network with one hidden layer in three lines of NumPy, and without any check."""
+    (W, V), (b, c) = map(np.array, model.coefs_), map(np.array, model.intercepts_)
+    classes = model.classes_
+
+    def raw(x):
+        return np.maximum(x @ W + b, 0) @ V + c
+
+    def predict_proba(x):
+        if len(classes) == 2:
+            p = 1 / (1 + np.exp(-raw(x)))
+            return np.hstack([1 - p, p])
+        z = raw(x)
+        p = np.exp(z - z.max(axis=1, keepdims=True))
+        return p / p.sum(axis=1, keepdims=True)
+
+    def predict(x):
+        if len(classes) == 2:
+            return classes[(raw(x)[:, 0] > 0).astype(int)]
+        return classes[raw(x).argmax(axis=1)]
+
+    return {"predict": predict, "predict_proba": predict_proba}
+
+
+def compare_one_row(name: str, X: np.ndarray, y: np.ndarray, repeats: int) -> None:
+    """Microseconds of one row: the network, alone and after a scaler, and what stands beside it."""
+    X, y = X[:8000].astype(np.float32), y[:8000]
+    scaler = StandardScaler().fit(X)
+    Z = scaler.transform(X)
+    settings = {"hidden_layer_sizes": (100,), "max_iter": 10, "random_state": 0}
+    unit = {"granularity": "unit", "prune_fraction": 0.8, "n_rounds": 2}
+    mlp = OBDMLPClassifier(**settings, **unit).fit(Z, y).compact()
+    dense = MLPClassifier(**settings).fit(Z, y)
+    trees = HistGradientBoostingClassifier(random_state=0).fit(X, y)
+    onnx = onnxruntime.InferenceSession(
+        mlp.to_onnx(Z[:1]).SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    numpy, x, z, table = bare(mlp), X[:1], Z[:1], []
+    for method in ("predict", "predict_proba"):
+        output = ["label" if method == "predict" else "probabilities"]
+        calls = {
+            "NumPy": lambda f=numpy[method]: f(z),
+            "skobd": lambda f=getattr(mlp, method): f(z),
+            "onnxruntime": lambda output=output: onnx.run(output, {"X": z}),
+            "scikit-learn": lambda f=getattr(dense, method): f(z),
+            "StandardScaler": lambda: scaler.transform(x),
+            "scaler, skobd": lambda f=getattr(make_pipeline(scaler, mlp), method): f(x),
+            "scaler, scikit-learn": lambda f=getattr(make_pipeline(scaler, dense), method): f(x),
+            "boosted trees": lambda f=getattr(trees, method): f(x),
+        }
+        many = {n: lambda call=call: [call() for _ in range(200)] for n, call in calls.items()}
+        times = median_times(many, 3 * repeats)
+        microseconds = [times[n] / 200 * 1e6 for n in calls]
+        table.append([method, *microseconds, times["skobd"] / times["NumPy"]])
+    print(f"one row of {name}, {mlp.coefs_[0].shape[1]} units, microseconds")
+    print_table(table, ["method", *calls, "skobd / NumPy"])
+
+
 def compare_rounds(X: np.ndarray, y: np.ndarray, repeats: int) -> None:
     """Total time of ten rounds to 95 %, with and without compaction."""
     table = []
@@ -207,9 +270,15 @@ def main() -> None:
     parser.add_argument("--sets", default=",".join(SETS), help="names, separated by commas")
     parser.add_argument("--max-rows", type=int, help="train on the first of the rows only")
     parser.add_argument("--quick", action="store_true", help="few epochs, to try it out")
+    parser.add_argument("--row", action="store_true", help="the time of one row only")
     options = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
     print_environment()
+    for name in ROW_SETS:
+        X, _, y, _ = load_dataset(name, options.data).split()
+        compare_one_row(name, X, y, options.repeats)
+    if options.row:
+        return
     gains: dict[str, list] = {}
     for name in options.sets.split(","):
         dataset = load_dataset(name, options.data)

@@ -184,10 +184,12 @@ def cases():
         ),
     )
     yield "held-out rows", lambda: fitted(classifier(early_stopping=True), X, y)
-    yield "tolerance", lambda: fitted(classifier(prune_tol=0.05, n_rounds=4), X, y)
+    yield "tolerance", lambda: fitted(classifier(prune_fraction="auto", n_rounds=4), X, y)
     yield (
         "tolerance, scores",
-        lambda: fitted(classifier(prune_tol=0.0, n_rounds=4, early_stopping=True), X, y),
+        lambda: fitted(
+            classifier(prune_fraction="auto", prune_tol=0.0, n_rounds=4, early_stopping=True), X, y
+        ),
     )
     yield "no hidden layer", lambda: fitted(classifier(hidden_layer_sizes=()), D, d)
     yield "dense", lambda: fitted(classifier(prune_fraction=0), D, d)

@@ -1,6 +1,6 @@
 """The figures of the Optimal Brain Damage paper on USPS digits, and its claims.
 
-    python benchmarks/paper.py --data DIR --plot docs/images/paper.png    # about 4 minutes
+    python benchmarks/paper.py --data DIR --plot benchmarks/notebook/paper.png    # about 4 minutes
 
 LeCun, Denker & Solla (1989) pruned a convolutional network for postal digits. Here the digits
 are USPS's 16x16 images and the network is ours: 256-40-10, tanh, L-BFGS, alpha=0.1, with

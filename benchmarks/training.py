@@ -75,7 +75,8 @@ CASES = (
     Case(20_000, 784, (300, 100), 10, 200, 10),
 )
 DTYPES = ("float64", "float32")
-# Sets of tabular.py whose default fits are timed.
+# Default fits are timed on generated tables of so many rows, and on these sets of tabular.py.
+MANY_ROWS = (100_000, 500_000)
 TABULAR = ("ann_thyroid", "phoneme", "satimage", "segment", "spambase", "waveform5000")
 
 
@@ -311,6 +312,14 @@ def _first_fits() -> None:
 # ------------------------------------------------------------------------------ default fits
 
 
+def many_rows(n_samples: int) -> tuple[np.ndarray, np.ndarray]:
+    """Two classes that depend on three of 50 columns; a tenth of the rows have the wrong one."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((n_samples, 50), dtype=np.float32)
+    is_second = (X[:, 0] + X[:, 1] * X[:, 2] > 0) ^ (rng.random(n_samples) < 0.1)
+    return X, is_second.astype(np.int64)
+
+
 def default(repeats: int, data_dir: str | None = None) -> None:
     """Fits with every default, pruning included, beside `MLPClassifier().fit`."""
     print("fits with all defaults, skobd's with pruning (seconds, and in units of scikit-learn's)")
@@ -318,6 +327,8 @@ def default(repeats: int, data_dir: str | None = None) -> None:
     problems = {
         f"{case}, {dtype}": (case.hidden, *case.data(dtype)) for case in CASES for dtype in DTYPES
     }
+    for n_samples in MANY_ROWS:
+        problems[f"{n_samples} x 50-100-2, float32"] = ((100,), *many_rows(n_samples))
     for name in TABULAR:
         fold = load_fold(name, 0, data_dir)
         problems[name] = ((100,), fold.X_train, fold.y_train)
@@ -343,10 +354,11 @@ def default(repeats: int, data_dir: str | None = None) -> None:
             ratios[name].append(seconds[name] / seconds["sklearn"])
         rows.append([what, *seconds.values(), *(ratios[name][-1] for name in names)])
     print_table(rows, ["problem", "sklearn", *names, *(f"{name}/sklearn" for name in names)])
-    targets = {"numpy": 1.5, "numba": 1.0}
-    means = [[name, geometric_mean(ratios[name]), targets[name]] for name in names]
-    rows = [[name, mean, verdict(mean, target, False)] for name, mean, target in means]
-    print_table(rows, ["step", "mean", "target"])
+    rows = []
+    for name in names:
+        mean, largest = geometric_mean(ratios[name]), max(ratios[name])
+        rows.append([name, mean, verdict(mean, 0.7, False), largest, verdict(largest, 1.0, False)])
+    print_table(rows, ["step", "mean", "target", "largest", "target"])
 
 
 # ------------------------------------------------------------------------------ threads

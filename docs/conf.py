@@ -21,10 +21,10 @@ copyright = f"The skobd developers, BSD-3-Clause. skobd {version}"
 extensions = [
     "myst_parser",
     "numpydoc",
+    "short_names",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.intersphinx",
-    "sphinx.ext.mathjax",
     "sphinx.ext.viewcode",
     "sphinx_copybutton",
     "sphinx_design",
@@ -38,10 +38,17 @@ exclude_patterns = [
 ]
 nitpicky = True
 # Docstrings put names in single backticks; those that can be imported become links.
-default_role = "autolink"
+default_role = "short_name"
 
-myst_enable_extensions = ["colon_fence", "dollarmath"]
+myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
+myst_url_schemes = {
+    "http": None,
+    "https": None,
+    "mailto": None,
+    # Complete tables: [text](notebook:accuracy.md#xor).
+    "notebook": "https://github.com/skobd/skobd/blob/main/benchmarks/notebook/{{path}}#{{fragment}}",
+}
 
 autosummary_generate = True
 # The page of the user guide that each page of the reference begins with.

@@ -7,7 +7,10 @@ matrix by an ordinary ``ColumnTransformer``. Optimal Brain Damage then deletes w
 table, each with all its one-hot columns, until few of the 14 are needed, and single weights of what
 is left.
 
-Needs pandas: ``pip install skobd pandas``. Without ``--data DIR``, a folder that has ``adult.npz``,
+Without columns to delete, and with skrub, all of it is five lines, which come first.
+
+Needs pandas, and skrub for the short form: ``pip install skobd pandas skrub``.
+Without ``--data DIR``, a folder that has ``adult.npz``,
 the data come from OpenML. The gallery does not run it; what it prints is at the end.
 """
 
@@ -33,6 +36,10 @@ try:
     import pandas as pd
 except ImportError:
     raise SystemExit("This example reads tables: pip install pandas") from None
+try:
+    import skrub
+except ImportError:
+    skrub = None
 
 
 def load(folder):
@@ -56,11 +63,24 @@ def load(folder):
         return *tables, file["y_train"] == 1, file["y_test"] == 1
 
 
+def short_form(X_train, X_test, y_train, y_test):
+    """Let skrub choose an encoding for every column."""
+    network = OBDMLPClassifier(hidden_layer_sizes=(50,), max_iter=20, random_state=0)
+    model = skrub.tabular_pipeline(network).fit(X_train, y_train)
+    score = model.predict_proba(X_test)[:, 1]
+    print(f"accuracy {accuracy_score(y_test, score > 0.5):.4f}, weights {model[-1].n_weights_}")
+    print(f"ROC AUC  {roc_auc_score(y_test, score):.4f}\n")
+
+
 def main():
     """Train a dense network and pruned ones and print what they need and reach."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--data", metavar="DIR", help="folder that has adult.npz")
     X_train, X_test, y_train, y_test = load(parser.parse_args().data)
+    # 20 epochs are enough here, dense or pruned, converged or not.
+    warnings.simplefilter("ignore", ConvergenceWarning)
+    if skrub is not None:
+        short_form(X_train, X_test, y_train, y_test)
     categorical = X_train.select_dtypes("category").columns
     columns = ColumnTransformer(
         [("one-hot", OneHotEncoder(handle_unknown="ignore", dtype=np.float32), categorical)],
@@ -81,8 +101,6 @@ def main():
             f"{time.perf_counter() - start:7.1f}"
         )
 
-    # 20 epochs are enough here, dense or pruned, converged or not.
-    warnings.simplefilter("ignore", ConvergenceWarning)
     print("columns  encoded  weights  accuracy  ROC AUC  seconds")
     networks = {}
     for n_columns in (14, 12, 10, 8, 6, 4):
@@ -115,6 +133,9 @@ if __name__ == "__main__":
 
 # %%
 # Printed on the data's own split, on two cores::
+#
+#     accuracy 0.8561, weights 600
+#     ROC AUC  0.9108
 #
 #     columns  encoded  weights  accuracy  ROC AUC  seconds
 #          14      108     5450    0.8578   0.9100      0.8

@@ -35,7 +35,9 @@ X_train, X_val, y_train, y_val = train_test_split(X, y, stratify=y, random_state
 # Networks along one path, each behind the scaler. The code computes in integers: ranges of inputs
 # and activations are those of the training rows, and what is beyond them saturates.
 scaler = MinMaxScaler().fit(X_train)
-mlp = OBDMLPClassifier((40,), solver="lbfgs", alpha=1, max_iter=200, tol=1e-3, random_state=0)
+mlp = OBDMLPClassifier(
+    hidden_layer_sizes=(40,), solver="lbfgs", alpha=1, max_iter=200, tol=1e-3, random_state=0
+)
 path = mlp.pruning_path(
     scaler.transform(X_train), y_train, prune_fractions=[0.5, 0.65, 0.75, 0.82, 0.87, 0.91, 0.94]
 )

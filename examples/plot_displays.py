@@ -33,7 +33,9 @@ X, y = data.data, data.target
 # %%
 # Five folds, one path each: score against surviving weights, with the band of one standard error,
 # and the sparsest level within one standard error of the best.
-mlp = OBDMLPClassifier((6,), solver="lbfgs", alpha=1, max_iter=1000, random_state=0)
+mlp = OBDMLPClassifier(
+    hidden_layer_sizes=(6,), solver="lbfgs", alpha=1, max_iter=1000, random_state=0
+)
 search = PruningSearchCV(
     make_pipeline(StandardScaler(), mlp),
     prune_fractions=[0, 0.3, 0.5, 0.7, 0.8, 0.9, 0.93, 0.95, 0.97],
@@ -45,7 +47,13 @@ PruningPathDisplay.from_search(search)
 # A single fit has a path, too: its objective after each deletion, as the saliencies predicted it,
 # and after retraining, as in the figures of LeCun, Denker and Solla.
 mlp = OBDMLPClassifier(
-    (6,), solver="lbfgs", alpha=1, max_iter=1000, prune_fraction=0.9, n_rounds=12, random_state=0
+    hidden_layer_sizes=(6,),
+    solver="lbfgs",
+    alpha=1,
+    max_iter=1000,
+    prune_fraction=0.9,
+    n_rounds=12,
+    random_state=0,
 )
 model = make_pipeline(StandardScaler(), mlp).fit(X, y)
 PruningPathDisplay.from_estimator(model, kind="objective")

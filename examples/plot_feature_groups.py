@@ -75,7 +75,7 @@ n_encoded = len(columns.get_feature_names_out())
 def search(feature_groups, n_total, n_left):
     """A search over numbers of inputs, along one path for each fold."""
     network = OBDMLPClassifier(
-        (20,),
+        hidden_layer_sizes=(20,),
         solver="lbfgs",
         alpha=10,
         tol=1e-2,

@@ -32,7 +32,7 @@ varies = X_train.std(axis=0) > 0
 scaler = StandardScaler().fit(X_train[:, varies])
 X_train, X_test = scaler.transform(X_train[:, varies]), scaler.transform(X_test[:, varies])
 dense = OBDMLPClassifier(
-    (10,),
+    hidden_layer_sizes=(10,),
     activation="tanh",
     solver="lbfgs",
     alpha=1,

@@ -30,7 +30,9 @@ except ImportError:
 X, y = load_digits(return_X_y=True)
 X = X / 16
 X_train, X_test, y_train, y_test = train_test_split(X, y, stratify=y, random_state=0)
-mlp = OBDMLPClassifier((50,), solver="lbfgs", alpha=1, max_iter=300, tol=1e-3, random_state=0)
+mlp = OBDMLPClassifier(
+    hidden_layer_sizes=(50,), solver="lbfgs", alpha=1, max_iter=300, tol=1e-3, random_state=0
+)
 selector = OBDFeatureSelector(mlp, n_features_to_select=12)
 selector.fit(X_train, y_train, X_val=X_test, y_val=y_test)
 FeaturePathDisplay.from_estimator(selector, image_shape=(8, 8))

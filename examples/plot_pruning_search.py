@@ -25,7 +25,9 @@ except ImportError:
 # Log loss tells levels apart where accuracy, on a few hundred rows, cannot.
 X, y = load_breast_cancer(return_X_y=True)
 X_train, X_test, y_train, y_test = train_test_split(X, y, stratify=y, random_state=1)
-mlp = OBDMLPClassifier((20,), solver="lbfgs", alpha=1, tol=1e-3, max_iter=1000, random_state=0)
+mlp = OBDMLPClassifier(
+    hidden_layer_sizes=(20,), solver="lbfgs", alpha=1, tol=1e-3, max_iter=1000, random_state=0
+)
 model = make_pipeline(StandardScaler(), mlp)
 search = PruningSearchCV(
     model,

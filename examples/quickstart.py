@@ -32,7 +32,9 @@ X_train, X_test, y_train, y_test = train_test_split(X, y, stratify=y, random_sta
 # %%
 # Every fold is trained once and pruned from dense to sparse, and scored at each level on the way.
 # L-BFGS and some ``alpha`` bring training to a minimum, where saliencies say most.
-network = OBDMLPClassifier((30,), solver="lbfgs", alpha=1, tol=1e-3, max_iter=500, random_state=0)
+network = OBDMLPClassifier(
+    hidden_layer_sizes=(30,), solver="lbfgs", alpha=1, tol=1e-3, max_iter=500, random_state=0
+)
 search = PruningSearchCV(
     make_pipeline(MinMaxScaler(), network), prune_fractions=[0, 0.5, 0.7, 0.8, 0.85, 0.9, 0.95]
 )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from sklearn.metrics import get_scorer
 from sklearn.model_selection._search import _yield_masked_array_for_each_param
+from sklearn.utils import _safe_indexing
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils._param_validation import (
     Interval,
@@ -39,6 +40,7 @@ __all__ = [
     "_get_feature_names",
     "_num_features",
     "_num_samples",
+    "_safe_indexing",
     "_safe_split",
     "_yield_masked_array_for_each_param",
     "accepts_sample_weight",
@@ -54,6 +56,7 @@ __all__ = [
     "take_callbacks",
     "validate_parameter_constraints",
     "with_callbacks",
+    "with_parts",
     "without_callback_state",
 ]
 
@@ -107,6 +110,22 @@ API_PAGE = (
 def input_indices(transformer: Any, name: str) -> list[int]:
     """Indices of the columns that a step of a fitted `ColumnTransformer` takes."""
     return transformer._transformer_to_input_indices[name]
+
+
+def with_parts(
+    transformer: Any,
+    parts: list[tuple[str, Any, Any]],
+    inputs: dict[str, list[int]],
+    outputs: dict[str, slice],
+) -> Any:
+    """The fitted `ColumnTransformer` itself with other fitted steps, their columns and outputs."""
+    transformer.transformers = transformer.transformers_ = parts
+    transformer.output_indices_ = outputs
+    transformer.remainder = "drop"
+    transformer._remainder = ("remainder", "drop", [])
+    transformer._columns = [columns for _, _, columns in parts]
+    transformer._transformer_to_input_indices = inputs
+    return transformer
 
 
 # What scikit-learn keeps on an estimator for its callbacks.

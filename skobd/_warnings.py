@@ -42,6 +42,10 @@ class NothingLeftWarning(UserWarning):
     """A network that was asked to be so small that its predictions are constant."""
 
 
+class LeftOutWarning(UserWarning):
+    """Sizes that a network cannot have."""
+
+
 @dataclass(frozen=True)
 class PendingWarning:
     """A warning that was not given yet.

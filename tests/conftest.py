@@ -1,6 +1,7 @@
 """Fixtures shared by the tests: small real data sets; and what the daily loop leaves out."""
 
 import re
+import sys
 
 import pytest
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris
@@ -23,6 +24,21 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if isinstance(item, pytest.DoctestItem):
             item.add_marker("slow")
+
+
+@pytest.fixture
+def lost_interrupts(monkeypatch):
+    """Let Python swallow an interrupt that comes within a finalizer or a callback of the collector.
+
+    Nothing can be raised there, so the interrupt is lost, which is no fault of the code under test.
+    """
+    report = sys.unraisablehook
+
+    def hook(unraisable):
+        if not issubclass(unraisable.exc_type, KeyboardInterrupt):
+            report(unraisable)
+
+    monkeypatch.setattr(sys, "unraisablehook", hook)
 
 
 @pytest.fixture(scope="session")

@@ -52,6 +52,16 @@ def test_languages_of_blocks_are_known(page):
     assert {fence for fence in opening if not fence.startswith("{")} <= LANGUAGES
 
 
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_code_fits_a_page(page):
+    blocks = re.findall(
+        r"^ *```(?:python|text|c)\n(.*?)^ *```$",
+        page.read_text(encoding="utf-8"),
+        re.DOTALL | re.MULTILINE,
+    )
+    assert not [line for block in blocks for line in block.splitlines() if len(line) > 76]
+
+
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks_of(page)], ids=name_of)
 def test_blocks_run(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -65,3 +75,22 @@ def test_blocks_run(page, tmp_path, monkeypatch):
 def test_api_reference_lists_everything_public():
     index = (ROOT / "docs/api/index.md").read_text(encoding="utf-8")
     assert sorted(re.findall(r"^   (\w+)$", index, re.MULTILINE)) == sorted(skobd.__all__)
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "imbalance",
+        "calibrat",
+        "quantiz",
+        "missing",
+        "saving",
+        "microcontroller",
+        "budget",
+        "threshold",
+        "stream",
+    ],
+)
+def test_words_that_users_search_for_are_in_the_guide(word):
+    guide = (ROOT / "docs/user_guide").glob("*.md")
+    assert any(word in page.read_text(encoding="utf-8").lower() for page in guide)

@@ -131,7 +131,7 @@ def parameters(draw):
         "early_stopping": [False, False, True],
         "tol": [1e-4, 0, 1e3],
         "n_iter_no_change": [1, 10],
-        "prune_fraction": [0, 0.3, 0.9, 0.999],
+        "prune_fraction": ["auto", 0, 0.3, 0.9, 0.999],
         "n_rounds": [0, 1, 3],
         "criterion": list(CRITERIA),
         "curvature": list(CURVATURES),
@@ -139,7 +139,7 @@ def parameters(draw):
         "retrain_max_iter": [0, 1, 3, None],
         "retrain_alpha": ["auto", 0],
         "n_regrow": [0, 2],
-        "prune_tol": [None, None, None, 0.1],
+        "prune_tol": [0.05, 0, 10],
     }
     return {name: draw(st.sampled_from(values)) for name, values in one_of.items()}
 
@@ -186,9 +186,10 @@ def check_counts(model):
     n_total, n_left = fitted.n_total, fitted.n_left
     if not n_total or model.n_rounds == 0:
         return
-    asked = survivors_at([model.prune_fraction], n_total)[0]
+    is_auto = model.prune_fraction == "auto"
+    asked = survivors_at([0.875 if is_auto else model.prune_fraction], n_total)[0]
     assert n_left >= asked
-    if model.prune_tol is None and model.granularity == "weight":
+    if not is_auto and model.granularity == "weight":
         assert n_left == (asked if model.prune_fraction else n_total)
     assert model.n_weights_ == sum(mask.sum() for mask in model.coef_masks_)
 
@@ -343,7 +344,7 @@ def test_sequences_of_operations(kind, data):
     y = np.arange(20) % 2 if kind == "classifier" else rng.normal(size=20)
     params = data.draw(parameters())
     # Parameters that are refused are for the other test.
-    params |= {"early_stopping": False, "learning_rate_init": 0.01, "prune_tol": None}
+    params |= {"early_stopping": False, "learning_rate_init": 0.01}
     model = ESTIMATORS[kind](random_state=0, **params)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

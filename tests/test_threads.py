@@ -380,6 +380,7 @@ class TestInterrupts:
     @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers on this system")
     @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
     @pytest.mark.filterwarnings("ignore:Training interrupted")
+    @pytest.mark.usefixtures("lost_interrupts")
     @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
     def test_during_training(self, solver, monkeypatch):
         """At moments spread over fits that two threads share: the next fit is as ever."""

@@ -62,12 +62,12 @@ from skobd import *
 X, y = np.zeros((4, 1)), np.array([0, 1, 0, 1])
 mlp: Any = None
 clf = OBDMLPClassifier((5,), solver="lbfgs", prune_fraction=0.5, retrain_alpha="auto")
-reg = OBDMLPRegressor(hidden_layer_sizes=[5, 4], prune_tol=None)
+reg = OBDMLPRegressor(hidden_layer_sizes=[5, 4], prune_tol=0.1)
 search = PruningSearchCV(clf, prune_fractions=[0, 0.5], selection="best", cv=3)
 selector = OBDFeatureSelector(clf, n_features_to_select=1)
 """
 MISTAKES = [
-    "OBDMLPClassifier(prune_fraction='half')",
+    "OBDMLPClassifier(prune_fraction=[0.5])",
     "OBDMLPRegressor(class_weight='balanced')",
     "clf.predict()",
     "clf.fit(X, y, weight=y)",

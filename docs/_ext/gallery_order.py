@@ -3,6 +3,7 @@
 READING_ORDER = (
     "quickstart.py",
     "plot_pruning_search.py",
+    "plot_recipe_for_size.py",
     "plot_feature_selection.py",
     "plot_displays.py",
     "plot_regression.py",

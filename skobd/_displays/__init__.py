@@ -1,4 +1,4 @@
-"""Plots of what pruning did; matplotlib is imported only where something is drawn."""
+"""Plots of pruned networks; matplotlib is imported only when something is drawn."""
 
 from .feature_display import FeaturePathDisplay
 from .network_display import NetworkDisplay

@@ -7,6 +7,7 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
+from sklearn.base import is_classifier
 
 from .._mlp.messages import about
 from .._mlp.names import Names, check_names, default_names
@@ -16,6 +17,8 @@ from .._sklearn_compat import check_matplotlib_support
 BLUE, VERMILLION, GREEN, PURPLE, ORANGE = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00"
 COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE)
 GREY = "#6b6b6b"
+# What ``score`` of an estimator gives, by whether it is a classifier.
+_OWN_SCORES = {True: "Accuracy", False: "R²"}
 
 
 def metric_label(metric: str) -> str:
@@ -24,6 +27,25 @@ def metric_label(metric: str) -> str:
     if words.startswith("neg "):
         words = "negative " + words.removeprefix("neg ")
     return words[:1].upper() + words[1:]
+
+
+def score_label(search: Any, scoring: str | None = None) -> str | None:
+    """Name of the scores of a search as a label; None where nothing is known of them."""
+    name = search.scoring if scoring is None else scoring
+    if name is None:
+        return _OWN_SCORES[is_classifier(search)]
+    return metric_label(name) if isinstance(name, str) else None
+
+
+def validation_label(path: Any) -> str:
+    """Name of the scores of a path on validation data as a label."""
+    own = _OWN_SCORES[is_classifier(path["estimator"])]
+    return f"Validation {own.lower() if own.isalpha() else own}"
+
+
+def place_legend(ax: Any) -> None:
+    """Draw the legend above the axes, where it covers nothing."""
+    ax.legend(frameon=False, fontsize="small", loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
 
 
 def check_option(value: Any, allowed: Sequence[Any], parameter: str) -> None:

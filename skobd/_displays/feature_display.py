@@ -13,8 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._mlp.column_sources import column_of_inputs
 from .._mlp.names import default_names
-from .._mlp.pipelines import last_step
-from .._mlp.unwrap import unwrap
+from .._mlp.pipelines import last_step, unwrap
 from .._search.feature_selector import OBDFeatureSelector
 from .._search.selection import scored_folds, standard_errors
 from .common import (
@@ -24,10 +23,11 @@ from .common import (
     divide_axes,
     index_of_level,
     make_axes,
-    metric_label,
     names_or_default,
     numbers_by_level,
     remove_spines,
+    score_label,
+    validation_label,
 )
 from .input_names import by_groups, resolve_feature_names
 
@@ -85,7 +85,9 @@ class FeaturePathDisplay:
     >>> from sklearn.datasets import load_iris
     >>> from skobd import FeaturePathDisplay, OBDFeatureSelector, OBDMLPClassifier
     >>> X, y = load_iris(return_X_y=True)
-    >>> mlp = OBDMLPClassifier((5,), solver="lbfgs", alpha=1, max_iter=1000, random_state=0)
+    >>> mlp = OBDMLPClassifier(
+    ...     hidden_layer_sizes=(5,), solver="lbfgs", alpha=1, max_iter=1000, random_state=0
+    ... )
     >>> selector = OBDFeatureSelector(mlp, n_features_to_select=1, step=1).fit(X, y)
     >>> display = FeaturePathDisplay.from_estimator(selector)
     """
@@ -158,9 +160,7 @@ class FeaturePathDisplay:
             columns = [results[f"split{i}_test_score"] for i in range(selector.n_splits_)]
             # A callback may have ended the path on all data before the last level.
             scores = np.column_stack(columns)[: len(masks)]
-            score_name = (
-                metric_label(selector.scoring) if isinstance(selector.scoring, str) else None
-            )
+            score_name = score_label(selector)
         display = cls(
             masks=masks,
             scores=scores,
@@ -424,7 +424,7 @@ def _find_selector(estimator: Any, caller: str) -> OBDFeatureSelector:
 def _scores_of(path: Any) -> tuple[np.ndarray, str]:
     """Return scores on validation data, or else the training objective, and their name."""
     if "validation_score" in path:
-        return path["validation_score"], "Validation score"
+        return path["validation_score"], validation_label(path)
     return path["loss_after_retraining"], "Objective"
 
 

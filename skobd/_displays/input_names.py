@@ -6,27 +6,17 @@ import numpy as np
 
 from .._mlp.base import BaseOBDMLP
 from .._mlp.feature_groups import columns_by_group
-from .._mlp.names import Names, feature_names
-from .common import names_or_default
+from .._mlp.names import Names, check_names, feature_names
+from .._mlp.pipelines import input_names
 
 
 def resolve_feature_names(
     given: Names | None, transformers: list[Any], mlp: BaseOBDMLP
 ) -> np.ndarray:
     """Name the network's inputs: as given, as fitted, by the steps before, or x0, x1, ..."""
-    n_features = mlp.n_features_in_
-    if given is None and hasattr(mlp, "feature_names_in_"):
-        given = mlp.feature_names_in_
-    elif given is None:
-        try:
-            names = None
-            for transformer in transformers:
-                names = transformer.get_feature_names_out(names)
-        except (AttributeError, ValueError):
-            # Some step before cannot name what it puts out.
-            names = None
-        given = names if names is not None and len(names) == n_features else None
-    return names_or_default(given, n_features, "feature_names")
+    if given is None:
+        return feature_names(mlp, input_names(transformers, mlp))
+    return check_names(given, mlp.n_features_in_, "feature_names")
 
 
 def by_groups(masks: np.ndarray, names: Names, mlp: BaseOBDMLP) -> tuple[np.ndarray, np.ndarray]:

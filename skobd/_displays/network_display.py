@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sklearn.utils import check_scalar
 
 from .._mlp.names import default_names
-from .._mlp.unwrap import unwrap
+from .._mlp.pipelines import unwrap
 from .._warnings import warn_user
 from .common import (
     BLUE,
@@ -94,7 +94,9 @@ class NetworkDisplay:
     >>> from sklearn.datasets import load_iris
     >>> from skobd import NetworkDisplay, OBDMLPClassifier
     >>> data = load_iris()
-    >>> clf = OBDMLPClassifier((3,), solver="lbfgs", alpha=1, max_iter=1000, random_state=0)
+    >>> clf = OBDMLPClassifier(
+    ...     hidden_layer_sizes=(3,), solver="lbfgs", alpha=1, max_iter=1000, random_state=0
+    ... )
     >>> display = NetworkDisplay.from_estimator(
     ...     clf.fit(data.data, data.target), feature_names=data.feature_names
     ... )

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from .._mlp.fitted import HISTORY_COLUMNS
-from .._mlp.unwrap import unwrap
+from .._mlp.pipelines import unwrap
 from .._prune.granularity import GRANULARITIES
 from .._search.candidates import candidate_names
 from .._search.search import PruningSearchCV
@@ -20,10 +20,12 @@ from .common import (
     check_option,
     index_of_level,
     make_axes,
-    metric_label,
     names_or_default,
     numbers_by_level,
+    place_legend,
     remove_spines,
+    score_label,
+    validation_label,
 )
 
 if TYPE_CHECKING:
@@ -92,7 +94,9 @@ class PruningPathDisplay:
     >>> from sklearn.datasets import load_iris
     >>> from skobd import OBDMLPClassifier, PruningPathDisplay
     >>> X, y = load_iris(return_X_y=True)
-    >>> clf = OBDMLPClassifier((5,), solver="lbfgs", alpha=1, max_iter=1000, random_state=0)
+    >>> clf = OBDMLPClassifier(
+    ...     hidden_layer_sizes=(5,), solver="lbfgs", alpha=1, max_iter=1000, random_state=0
+    ... )
     >>> display = PruningPathDisplay.from_estimator(clf.fit(X, y))
     """
 
@@ -144,9 +148,10 @@ class PruningPathDisplay:
             raise ValueError(
                 f"{type(mlp).__name__} pruned nothing (prune_fraction={mlp.prune_fraction}, "
                 f"n_rounds={mlp.n_rounds}, {fitted.n_total} {unit} in the dense network), so it "
-                "has no path to plot; fit with all three positive."
+                f"has no path to plot; {fitted.stop_reason or 'fit with all three positive'}."
             )
-        path = {name: np.append(np.nan, column) for name, column in history.items()}
+        path: dict[str, Any] = {name: np.append(np.nan, column) for name, column in history.items()}
+        path["estimator"] = mlp
         # The size is not that of the present network, which may have been compacted since.
         path["round"][0], path["n_weights"][0] = 0, fitted.rounds[0].n_total
         path["loss_after_retraining"][0] = history["loss_before"][0]
@@ -227,9 +232,7 @@ class PruningPathDisplay:
             scores=np.column_stack(columns),
             best_index=getattr(search, "best_index_", None),
             candidates=candidate_names(search.cv_results_["params"]),
-            score_name=metric_label(
-                search.scoring if scoring is None and isinstance(search.scoring, str) else name
-            ),
+            score_name=score_label(search, scoring),
         )
         return display.plot(ax)
 
@@ -246,7 +249,7 @@ class PruningPathDisplay:
             scores=path.get("validation_score"),
             validation_loss=path.get("validation_loss"),
             best_index=best_index,
-            score_name="Validation score",
+            score_name=validation_label(path) if "validation_score" in path else None,
         )
 
     def plot(self, ax: Any = None, *, kind: str | None = None) -> "Self":
@@ -290,7 +293,7 @@ class PruningPathDisplay:
         ax.grid(axis="y", color="0.9", zorder=0)
         remove_spines(ax, "top", "right")
         if len(ax.get_legend_handles_labels()[1]) > 1:
-            ax.legend(frameon=False, fontsize="small")
+            place_legend(ax)
         return self
 
     def _finite_columns(self, n_levels: int) -> dict[str, np.ndarray]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sklearn.utils import check_scalar
 
 from .._mlp.names import default_names
-from .._mlp.unwrap import unwrap
+from .._mlp.pipelines import unwrap
 from .common import (
     BLUE,
     COLOURS,
@@ -20,6 +20,7 @@ from .common import (
     divide_axes,
     make_axes,
     names_or_default,
+    place_legend,
     remove_spines,
 )
 from .input_names import resolve_feature_names
@@ -74,7 +75,9 @@ class SaliencyDisplay:
     >>> from sklearn.datasets import load_iris
     >>> from skobd import OBDMLPClassifier, SaliencyDisplay
     >>> X, y = load_iris(return_X_y=True)
-    >>> clf = OBDMLPClassifier((5,), solver="lbfgs", alpha=1, max_iter=1000, random_state=0)
+    >>> clf = OBDMLPClassifier(
+    ...     hidden_layer_sizes=(5,), solver="lbfgs", alpha=1, max_iter=1000, random_state=0
+    ... )
     >>> display = SaliencyDisplay.from_estimator(clf.fit(X, y), X, y, kind="ranked")
     """
 
@@ -274,7 +277,7 @@ class SaliencyDisplay:
         ax.set_ylabel(self.saliency_name)
         ax.grid(axis="y", color="0.9")
         remove_spines(ax, "top", "right")
-        ax.legend(frameon=False, fontsize="small")
+        place_legend(ax)
 
     # ------------------------------------------------------------------ importances
 
@@ -329,8 +332,8 @@ def _heatmap(panel: Any, values: np.ndarray, mask: np.ndarray, norm: Any) -> Any
     if mask.size <= _MAX_CROSSES:
         rows, columns = np.nonzero(~mask)
         panel.plot(columns, rows, "x", color="0.7", ms=3.5, mew=0.8, label="deleted")
-    panel.xaxis.set_major_locator(MaxNLocator(8, integer=True))
-    panel.yaxis.set_major_locator(MaxNLocator(10, integer=True))
+    panel.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))
+    panel.yaxis.set_major_locator(MaxNLocator(10, integer=True, min_n_ticks=1))
     panel.xaxis.tick_top()
     panel.xaxis.set_label_position("top")
     panel.tick_params(length=0)

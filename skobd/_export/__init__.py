@@ -1,1 +1,1 @@
-"""How a fitted network leaves: to scikit-learn, ONNX, C, or as a summary."""
+"""Exports of a fitted network: to scikit-learn, ONNX and C, as text, and as a summary."""

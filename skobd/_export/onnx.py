@@ -12,6 +12,7 @@ import numpy as np
 from sklearn.base import is_classifier
 
 from .._net.compaction import compact
+from .._net.network import Indices
 from .._net.pruned import PrunedNetwork
 
 _CLASSIFIER_OPTIONS = {
@@ -79,6 +80,23 @@ def register(read: Read, *classes: Any) -> None:
             partial(converter, read),
             options=options,
         )
+
+
+def register_selector(support: Callable[[Any], Indices], kind: Any) -> None:
+    """Tell skl2onnx that a class puts out the columns that ``support`` reads from its objects."""
+
+    def shapes(operator: Any) -> None:
+        n_rows = operator.inputs[0].get_first_dimension()
+        n_columns = len(support(operator.raw_operator))
+        operator.outputs[0].type = _tensor_type(operator)([n_rows, n_columns])
+
+    def convert(scope: Any, operator: Any, container: Any) -> None:
+        graph = _Graph(scope, operator, container)
+        columns = graph.constant(support(operator.raw_operator), np.int64)
+        output = operator.outputs[0].full_name
+        graph.node("Gather", graph.rows(operator), columns, axis=1, output=output)
+
+    import_skl2onnx().update_registered_converter(kind, f"Skobd{kind.__name__}", shapes, convert)
 
 
 def register_parser(kind: Any, parser: Any) -> None:
@@ -176,14 +194,18 @@ class _Graph:
         )
         return output
 
+    def rows(self, operator: Any) -> str:
+        """The inputs as one array of floats."""
+        columns = [self.node("Cast", given.full_name, to=self.type) for given in operator.inputs]
+        return columns[0] if len(columns) == 1 else self.node("Concat", *columns, axis=1)
+
 
 def _output(graph: _Graph, operator: Any, model: Converted) -> str:
     """Nodes of the network up to the inverse link."""
     pruned = model.pruned
     compaction = compact(pruned.network, pruned.theta, pruned.mask)
     network, inputs = compaction.network, compaction.kept_units[0]
-    columns = [graph.node("Cast", v.full_name, to=graph.type) for v in operator.inputs]
-    x = columns[0] if len(columns) == 1 else graph.node("Concat", *columns, axis=1)
+    x = graph.rows(operator)
     if len(inputs) < pruned.network.layer_sizes[0]:
         x = graph.node("Gather", x, graph.constant(inputs, np.int64), axis=1)
     layers = network.layers(compaction.theta)

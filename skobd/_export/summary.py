@@ -39,6 +39,8 @@ class PruningSummary:
         layers: surviving weights of sparse ones, all weights of dense ones.
     unused_features : tuple of str
         Names of the inputs, or of the groups of inputs, that are no longer needed.
+    stop_reason : str, default=""
+        Why ``prune_fraction="auto"`` went no further; empty where nothing stopped it.
 
     See Also
     --------
@@ -51,7 +53,9 @@ class PruningSummary:
     >>> from sklearn.datasets import load_iris
     >>> from skobd import OBDMLPClassifier
     >>> X, y = load_iris(return_X_y=True)
-    >>> clf = OBDMLPClassifier((5,), solver="lbfgs", alpha=1, max_iter=1000, random_state=0)
+    >>> clf = OBDMLPClassifier(
+    ...     hidden_layer_sizes=(5,), solver="lbfgs", alpha=1, max_iter=1000, random_state=0
+    ... )
     >>> summary = clf.set_params(prune_fraction=0.8).fit(X, y).summary()
     >>> summary.n_weights_before, summary.n_weights_after
     (35, 7)
@@ -71,6 +75,7 @@ class PruningSummary:
     n_multiply_adds_before: int
     n_multiply_adds_after: int
     unused_features: tuple[str, ...]
+    stop_reason: str = ""
 
     @property
     def fraction_left(self) -> float:
@@ -95,6 +100,11 @@ class PruningSummary:
         text = ", ".join(self.unused_features[:_MOST_NAMES]) or "none"
         return text + (f" and {more:,} more" if more > 0 else "")
 
+    def _remarks(self) -> list[str]:
+        """The lines below the table."""
+        stopped = [f"stopped: {self.stop_reason}"] if self.stop_reason else []
+        return [f"inputs not needed: {self._not_needed()}", *stopped]
+
     def __str__(self) -> str:
         rows = [(self.estimator_name, "before", "after", "left"), *self._rows()]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -105,7 +115,7 @@ class PruningSummary:
             )
             for row in rows
         ]
-        lines.append(f"inputs not needed: {self._not_needed()}")
+        lines += self._remarks()
         return "\n".join(line.rstrip() for line in lines)
 
     def __repr__(self) -> str:
@@ -117,12 +127,16 @@ class PruningSummary:
         return (
             f'<table class="skobd-summary" style="{_TABLE}"><thead>{head}</thead>'
             f"<tbody>{body}</tbody></table>"
-            f"<p>inputs not needed: {html.escape(self._not_needed())}</p>"
+            + "".join(f"<p>{html.escape(remark)}</p>" for remark in self._remarks())
         )
 
 
 def summarise(
-    estimator_name: str, pruned: PrunedNetwork, counts: tuple[int, int], unused: Sequence[str]
+    estimator_name: str,
+    pruned: PrunedNetwork,
+    counts: tuple[int, int],
+    unused: Sequence[str],
+    stop_reason: str = "",
 ) -> PruningSummary:
     """Summarise a network.
 
@@ -135,6 +149,8 @@ def summarise(
         Weights before and after.
     unused : sequence of str
         Names of the inputs that are no longer needed.
+    stop_reason : str
+        Why pruning went no further.
     """
     network, predictor = pruned.network, pruned.predictor
     dense = PrunedNetwork.dense(network, np.ones(network.n_parameters))
@@ -151,6 +167,7 @@ def summarise(
         n_multiply_adds_before=int(network.is_weight.sum()),
         n_multiply_adds_after=predictor.n_multiply_adds,
         unused_features=tuple(map(str, unused)),
+        stop_reason=stop_reason,
     )
 
 

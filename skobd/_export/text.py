@@ -21,7 +21,7 @@ Sums = list[tuple[tuple["Term", ...], float]]
 
 
 class Kind(NamedTuple):
-    """How outputs are written.
+    """Words and functions in which outputs are written.
 
     Attributes
     ----------

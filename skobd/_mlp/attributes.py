@@ -60,12 +60,21 @@ class FittedAttributes:
         "n_prunable", "Weights of the dense network, counted in the same way."
     )
     sparsity_: float = _read("sparsity", "Fraction of the weights deleted.")
+    prune_fraction_: float = _read(
+        "gone", "Fraction that has gone of what ``granularity`` deletes."
+    )
+    stop_reason_: str = _read(
+        "stop_reason", 'Why ``prune_fraction="auto"`` went no further; empty if nothing stopped it.'
+    )
     pruning_history_: dict[str, NDArray[Any]] = _read(
         "history",
         "What each round of pruning did, by column.",
     )
     regrowth_history_: dict[str, NDArray[Any]] = _read(
         "regrowth_history", "What each cycle of regrowth did, by column."
+    )
+    retrain_alpha_: float | None = _read(
+        "retrain_alpha", "Penalty of the last retraining after a deletion; None before any."
     )
     loss_: float = _read("loss", "Objective at the end of training, as the solver saw it.")
     n_iter_: int = _read("n_iter", "Iterations or epochs of the last call.")

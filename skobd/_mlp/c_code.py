@@ -5,14 +5,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.exceptions import NotFittedError
-from sklearn.frozen import FrozenEstimator
-from sklearn.pipeline import Pipeline
-from sklearn.utils.validation import check_consistent_length, check_is_fitted
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.utils.validation import check_consistent_length
 
 from .._export.c import CCode, Tests, check_parameters, of_columns, write_code
+from .._export.c.floats import float_network
 from .._export.c.inputs import expand, read_columns
-from .._export.c.size import surviving_layers
+from .._export.c.size import constant_bytes, deployed_bytes, surviving_layers
 from .._export.c.specification import (
     Affine,
     Layer,
@@ -21,9 +20,9 @@ from .._export.c.specification import (
     rows_of,
     simplified,
 )
-from .attributes import FittedAttributes
+from .column_sources import parts, table_columns
 from .fitted import Fitted
-from .names import default_names
+from .pipelines import last_step, nested, unwrap
 from .targets import ClassTargets
 
 
@@ -108,7 +107,9 @@ def to_c(
     >>> from sklearn.preprocessing import StandardScaler
     >>> from skobd import OBDMLPClassifier, to_c
     >>> X, y = load_iris(return_X_y=True)
-    >>> clf = OBDMLPClassifier((5,), solver="lbfgs", alpha=1, max_iter=1000, random_state=0)
+    >>> clf = OBDMLPClassifier(
+    ...     hidden_layer_sizes=(5,), solver="lbfgs", alpha=1, max_iter=1000, random_state=0
+    ... )
     >>> pipeline = make_pipeline(StandardScaler(), clf).fit(X, y)
     >>> code = to_c(pipeline, name="iris", X=X, y=y, arithmetic="int")
     >>> code.constant_bytes < 100
@@ -117,7 +118,6 @@ def to_c(
     True
     """
     check_parameters(name, dtype, arithmetic, self_test, X is None, y is None)
-    model = _unwrapped(model)
     specification, fitted = _specification_of(model)
     tests = None if X is None else _tests(model, fitted, specification, X, y)
     if used_features_only:
@@ -131,23 +131,38 @@ def to_c(
     return code
 
 
+def count_bytes(model: Any) -> int:
+    """Count the bytes of the constants that `to_c` writes by default for a fitted model.
+
+    Where its transformers cannot be written in C it is the network alone that counts.
+    """
+    try:
+        return constant_bytes(float_network(_specification_of(model)[0], "int8"))
+    except (TypeError, ValueError):
+        return deployed_bytes(last_step(model)._fitted.pruned)
+
+
 def _specification_of(model: Any) -> tuple[Specification, Fitted]:
     """Read a fitted estimator, or a pipeline that ends in one."""
-    steps, network = _taken_apart(model)
-    check_is_fitted(network)
+    if any(isinstance(part, TransformedTargetRegressor) for part in nested(model, "to_c")):
+        raise TypeError(
+            "TransformedTargetRegressor cannot be written in C: convert the regressor in it, and "
+            "transform its predictions on the device by other code."
+        )
+    transformers, network = unwrap(model, "to_c")
     fitted: Fitted = network._fitted
-    first = next((step for step in steps if hasattr(step, "n_features_in_")), network)
-    n_columns, names = first.n_features_in_, getattr(first, "feature_names_in_", None)
-    columns: Any = [Affine(column) for column in range(n_columns)]
-    for step in steps:
-        columns = read_columns(step, columns)
+    names = table_columns([*transformers, network])
+    columns: Any = [Affine(column) for column in range(len(names))]
+    for steps in transformers:
+        columns = read_columns(steps, columns)
+    steps = [step for pipeline in transformers for step in parts(pipeline.steps)]
     (layer, *others), kept = surviving_layers(fitted.pruned)
     inputs, weights, biases = expand([columns[k] for k in kept], layer.weights, layer.biases)
     kind, output_names = _outputs(fitted)
     specification = simplified(
         Specification(
             " > ".join(type(step).__name__ for step in (*steps, network)),
-            tuple(str(name) for name in (default_names(n_columns) if names is None else names)),
+            tuple(map(str, names)),
             inputs,
             (Layer(weights, biases), *others),
             fitted.pruned.network.activation,
@@ -157,40 +172,6 @@ def _specification_of(model: Any) -> tuple[Specification, Fitted]:
     )
     check_expressible(specification)
     return specification, fitted
-
-
-def _unwrapped(model: Any) -> Any:
-    """The pipeline or estimator itself, of a search the best one."""
-    while True:
-        if isinstance(model, FrozenEstimator):
-            model = model.estimator
-        elif hasattr(model, "get_params") and "refit" in model.get_params(deep=False):
-            if not hasattr(model, "best_estimator_"):
-                raise NotFittedError(
-                    f"Of {type(model).__name__} best_estimator_ is written in C: call fit, with "
-                    "refit."
-                )
-            model = model.best_estimator_
-        else:
-            return model
-
-
-def _taken_apart(model: Any) -> tuple[list[Any], Any]:
-    """Transformers from front to back, and the network behind them."""
-    steps: list[Any] = []
-    while isinstance(model, Pipeline | FrozenEstimator):
-        if isinstance(model, Pipeline):
-            steps += [s for _, s in model.steps[:-1] if s is not None and not isinstance(s, str)]
-            model = model.steps[-1][1]
-        else:
-            model = model.estimator
-    if not isinstance(model, FittedAttributes):
-        raise TypeError(
-            f"{type(model).__name__} cannot be written in C: to_c takes an OBDMLPClassifier or "
-            "OBDMLPRegressor, a pipeline that ends in one, or a search over these. A perceptron of "
-            "scikit-learn becomes one by OBDMLPClassifier.from_sklearn."
-        )
-    return steps, model
 
 
 def _outputs(fitted: Fitted) -> tuple[str, tuple[str, ...]]:

@@ -41,8 +41,9 @@ def feature_groups_of(transformer: Any) -> dict[str, Any]:
     transformer : object
         Fitted. Known are `ColumnTransformer`, `Pipeline`, `FeatureUnion`, `FrozenEstimator`,
         `OneHotEncoder` (its infrequent and dropped categories, too), `TargetEncoder`,
-        `KBinsDiscretizer`, `SplineTransformer`, a `FunctionTransformer` of a NumPy ufunc, and
-        every transformer whose outputs are named as its inputs are: scalers, imputers, selectors.
+        `KBinsDiscretizer`, `SplineTransformer`, a `FunctionTransformer` of a NumPy ufunc, skrub's
+        ``TableVectorizer``, and every transformer whose outputs are named as its inputs are:
+        scalers, imputers, selectors.
 
     Returns
     -------
@@ -87,7 +88,7 @@ def feature_groups_of(transformer: Any) -> dict[str, Any]:
     if doubled := doubled_names(names):
         raise ValueError(f"transformer has several columns named {doubled[0]!r}; rename them.")
     try:
-        sources = _sources(transformer, len(names))
+        sources = output_sources(transformer, len(names))
     except UnknownSourceError as error:
         raise ValueError(f"{error} Give feature_groups as lists of indices.") from None
     return {
@@ -114,8 +115,15 @@ def column_of_inputs(estimator: Any, n_columns: int) -> Indices:
     """
     columns = np.arange(n_columns)
     for steps in steps_before(estimator):
-        columns = columns[_sources(steps, len(columns))]
+        columns = columns[output_sources(steps, len(columns))]
     return columns
+
+
+def table_columns(steps: Sequence[Any]) -> np.ndarray:
+    """Names of the columns that fitted steps, from front to back, are given: x0, ... by default."""
+    fronts = (first_part(step) for step in steps)
+    first = next(front for front in fronts if getattr(front, "n_features_in_", None) is not None)
+    return _input_names(first, first.n_features_in_)
 
 
 def check_one_to_one(estimator: Any, X: Any, arrived: Any) -> None:
@@ -158,22 +166,23 @@ def check_one_to_one(estimator: Any, X: Any, arrived: Any) -> None:
 def first_part(transformer: Any) -> Any:
     """The part of pipelines and unions that has seen the table itself, and knows its columns."""
     while isinstance(transformer, Pipeline | FeatureUnion):
-        parts = _parts(
-            transformer.steps if isinstance(transformer, Pipeline) else transformer.transformer_list
-        )
-        if not parts:
+        is_pipeline = isinstance(transformer, Pipeline)
+        inner = parts(transformer.steps if is_pipeline else transformer.transformer_list)
+        if not inner:
             return transformer
-        transformer = parts[0]
+        transformer = inner[0]
     return transformer
 
 
-def _parts(named: Sequence[tuple[str, Any]]) -> list[Any]:
+def parts(named: Sequence[tuple[str, Any]]) -> list[Any]:
     """The transformers among the steps of a composition: not "passthrough", "drop" and None."""
     return [step for _, step in named if step is not None and not isinstance(step, str)]
 
 
-def _sources(transformer: Any, n_inputs: int) -> Indices:
-    """The input that each output is made of, shape (n_outputs,)."""
+def output_sources(transformer: Any, n_inputs: int) -> Indices:
+    """The input that each output is made of, shape (n_outputs,); a string is the identity."""
+    if transformer is None or isinstance(transformer, str):
+        return np.arange(n_inputs)
     for kind, sources_of in _SOURCES.items():
         if isinstance(transformer, kind):
             return sources_of(transformer, n_inputs)
@@ -182,8 +191,8 @@ def _sources(transformer: Any, n_inputs: int) -> Indices:
 
 def _of_pipeline(pipeline: Pipeline, n_inputs: int) -> Indices:
     sources = np.arange(n_inputs)
-    for step in _parts(pipeline.steps):
-        sources = sources[_sources(step, len(sources))]
+    for step in parts(pipeline.steps):
+        sources = sources[output_sources(step, len(sources))]
     return sources
 
 
@@ -193,19 +202,13 @@ def _of_column_transformer(transformer: ColumnTransformer, n_inputs: int) -> Ind
     for name, step, _ in transformer.transformers_:
         place, inputs = places[name], np.asarray(input_indices(transformer, name), dtype=np.intp)
         if place.stop > place.start:
-            own = np.arange(len(inputs)) if step == "passthrough" else _sources(step, len(inputs))
-            sources[place] = inputs[own]
+            sources[place] = inputs[output_sources(step, len(inputs))]
     return sources
 
 
 def _of_union(union: FeatureUnion, n_inputs: int) -> Indices:
     steps = [step for _, step in union.transformer_list if step != "drop"]
-    return np.concatenate(
-        [
-            np.arange(n_inputs) if step == "passthrough" else _sources(step, n_inputs)
-            for step in steps
-        ]
-    )
+    return np.concatenate([output_sources(step, n_inputs) for step in steps])
 
 
 def _of_one_hot_encoder(encoder: OneHotEncoder, n_inputs: int) -> Indices:
@@ -276,9 +279,11 @@ def _of_named(transformer: Any, n_inputs: int) -> Indices:
     if doubled := doubled_names(inputs) or doubled_names(outputs):
         raise UnknownSourceError(f"{name} has several columns named {doubled[0]!r}.")
     places = {input_name: place for place, input_name in enumerate(inputs)}
-    sources = []
+    # skrub's TableVectorizer says what its outputs are made of.
+    input_of, sources = getattr(transformer, "output_to_input_", {}), []
     for output in outputs:
-        source = places.get(output, places.get(str(output).removeprefix("missingindicator_")))
+        called = input_of.get(output, str(output).removeprefix("missingindicator_"))
+        source = places.get(output, places.get(called))
         if source is None:
             raise UnknownSourceError(
                 f"Which column the output {str(output)!r} of {name} is made of, or of which "
@@ -294,7 +299,7 @@ def _input_names(transformer: Any, n_inputs: int) -> np.ndarray:
 
 # The first that a transformer is an instance of counts.
 _SOURCES: dict[type, Callable[[Any, int], Indices]] = {
-    FrozenEstimator: lambda frozen, n_inputs: _sources(frozen.estimator, n_inputs),
+    FrozenEstimator: lambda frozen, n_inputs: output_sources(frozen.estimator, n_inputs),
     Pipeline: _of_pipeline,
     ColumnTransformer: _of_column_transformer,
     FeatureUnion: _of_union,

@@ -45,6 +45,60 @@ class Data(NamedTuple):
         return Data(take_rows(self.X, rows), self.Y[rows], weight)
 
 
+def validate_inputs(estimator: BaseEstimator, X: Any, dtype: Any, **options: Any) -> Any:
+    """Validate rows as scikit-learn does; of a table, say which columns need a transformer.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+    dtype : dtype or sequence of dtype
+        As in `validate`.
+    **options : dict
+        Passed to scikit-learn's ``validate_data``.
+    """
+    try:
+        return validate_data(estimator, X, accept_sparse="csr", dtype=dtype, **options)
+    except (ValueError, TypeError) as error:
+        problems = unfit_columns(X)
+        if not problems:
+            raise
+        name = type(estimator).__name__
+        raise ValueError(
+            f"X has {'; and '.join(problems)}. A network takes finite numbers: put a transformer "
+            f"before it, as skrub.tabular_pipeline({name}()) does, or a ColumnTransformer with "
+            "OneHotEncoder for text, SimpleImputer for missing values, and StandardScaler."
+        ) from error
+
+
+def unfit_columns(X: Any) -> list[str]:
+    """Name the columns of a data frame that a network cannot take, by what they hold."""
+    if not (hasattr(X, "columns") and hasattr(X, "dtypes")):
+        return []
+    found: dict[str, list[str]] = {
+        "columns that are not numbers": [],
+        "missing values (NaN) in columns": [],
+    }
+    not_numbers, missing = found.values()
+    cells = getattr(X, "iloc", X)
+    for index, name in enumerate(X.columns):
+        column = np.asarray(cells[:, index], dtype=object)
+        is_missing = np.array([_is_missing(value) for value in column], dtype=bool)
+        try:
+            column[~is_missing].astype(float)
+        except (ValueError, TypeError):
+            not_numbers.append(repr(name))
+        else:
+            if is_missing.any():
+                missing.append(repr(name))
+    return [f"{what}: {', '.join(names)}" for what, names in found.items() if names]
+
+
+def _is_missing(value: Any) -> bool:
+    # NaN and NaT differ from themselves; of pandas' NA that cannot be asked.
+    return value is None or type(value).__name__ == "NAType" or bool(value != value)
+
+
 def check_targets(y: Any, is_numeric: bool, name: str = "y") -> Any:
     """Return targets as an array; refuse what no network can learn."""
     with about(name):
@@ -100,7 +154,7 @@ def validate(
     """
     check_y_is_given(type(estimator).__name__, given.y)
     with about("X"):
-        X = validate_data(estimator, given.X, accept_sparse="csr", dtype=dtype, reset=reset)
+        X = validate_inputs(estimator, given.X, dtype, reset=reset)
     y = check_targets(given.y, targets.is_numeric)
     with about("X and y"):
         check_consistent_length(X, y)
@@ -176,14 +230,7 @@ def validate_held_out(
             raise ValueError("sample_weight_val is provided, but X_val was not provided.")
         return None
     with about("X_val"):
-        X = validate_data(
-            estimator,
-            X,
-            accept_sparse="csr",
-            dtype=data.X.dtype,
-            ensure_min_samples=2,
-            reset=False,
-        )
+        X = validate_inputs(estimator, X, data.X.dtype, reset=False, ensure_min_samples=2)
     y = check_targets(y, targets.is_numeric, "y_val")
     with about("X_val and y_val"):
         check_consistent_length(X, y)

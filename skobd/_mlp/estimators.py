@@ -1,9 +1,10 @@
 """`OBDMLPClassifier` and `OBDMLPRegressor`: targets, predictions and documentation."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
@@ -23,12 +24,9 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
 
     Trains like :class:`~sklearn.neural_network.MLPClassifier`, whose parameters it takes with the
     same names, defaults and meanings; then, in ``n_rounds`` rounds, deletes the weights of least
-    saliency
-
-    .. math:: s_k = h_{kk} u_k^2 / 2,
-
-    the predicted increase of the objective if weight u_k with second derivative h_kk were deleted,
-    and retrains the others.
+    saliency and retrains the others. The saliency of weight u_k is ``h_kk * u_k**2 / 2``: the
+    predicted increase of the objective if the weight, whose second derivative is h_kk, were
+    deleted.
 
     Parameters
     ----------
@@ -36,70 +34,24 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         Number of units in each hidden layer; ``()`` for none.
     activation : {"identity", "logistic", "tanh", "relu"}, default="relu"
         Activation function of the hidden units.
-    solver : {"lbfgs", "sgd", "adam"}, default="adam"
-        How weights are trained: L-BFGS over all samples, or stochastic gradient descent or Adam
-        (Kingma & Ba, 2015) over minibatches.
-    alpha : float, default=0.0001
-        Strength of the squared penalty on the weights, divided by the number of samples: by the
-        sum of the sample weights in units of one sample, see ``fit``.
-    batch_size : int or "auto", default="auto"
-        Rows of a minibatch; "auto" means ``min(200, n_samples)``.
-    learning_rate : {"constant", "invscaling", "adaptive", "cosine"}, default="constant"
-        Schedule of the learning rate of ``solver="sgd"``: constant;
-        ``learning_rate_init / t**power_t`` after t samples; or divided by 5 on every plateau.
-        "cosine", for "adam" too: ``learning_rate_init (1 + cos(pi (e + 1/2) / max_iter)) / 2`` in
-        epoch e (Loshchilov & Hutter, 2017), without an end on a plateau.
-    learning_rate_init : float, default=0.001
-        Initial learning rate of the stochastic solvers.
-    power_t : float, default=0.5
-        Exponent of "invscaling".
-    max_iter : int, default=200
-        Most iterations, or epochs for the stochastic solvers, of dense training.
-    shuffle : bool, default=True
-        Whether to shuffle the samples in every epoch.
-    random_state : int, RandomState instance or None, default=None
-        Determines initial weights, shuffling and the validation split. The same integer gives
-        bit-identical results, whatever the number of threads or processes.
-    tol : float, default=1e-4
-        Training ends when loss or score has not improved by this for ``n_iter_no_change`` epochs;
-        for ``solver="lbfgs"`` the tolerance on the gradient. The loss of a regressor is the sum
-        over the outputs (scikit-learn's is the mean).
-    verbose : bool or int, default=False
-        1 prints a line for each round (for each epoch if nothing is pruned), 2 also for each
-        epoch; in scikit-learn any true value does the latter.
-    warm_start : bool, default=False
-        Whether ``fit`` goes on from the present weights. Deleted weights stay deleted.
-    momentum : float in [0, 1], default=0.9
-        Momentum of ``solver="sgd"``.
-    nesterovs_momentum : bool, default=True
-        Whether ``solver="sgd"`` uses Nesterov's momentum.
-    early_stopping : bool, default=False
-        Whether the stochastic solvers end training, and keep the best weights, when the score on
-        validation data no longer improves.
-    validation_fraction : float, default=0.1
-        Fraction of the training data set aside for early stopping, unless ``fit`` is given
-        ``X_val`` and ``y_val``.
-    beta_1, beta_2 : float in [0, 1), default=0.9 and 0.999
-        Decay rates of Adam's moments.
-    epsilon : float, default=1e-8
-        Adam's guard against division by zero.
-    n_iter_no_change : int, default=10
-        Epochs without improvement that end training.
-    max_fun : int, default=15000
-        Most evaluations of the objective by ``solver="lbfgs"``.
-    prune_fraction : float in [0, 1), default=0.875
+    prune_fraction : "auto" or float in [0, 1), default="auto"
         Fraction gone at the end of what ``granularity`` deletes: of all weights, of the hidden
-        units, or of the inputs; exactly, rounded to whole ones. 0 gives a plain multilayer
-        perceptron.
+        units, or of the inputs. A float means just that many, rounded to whole ones; 0 gives a
+        plain multilayer perceptron. "auto" goes up to 7/8, and back to the last round at which
+        the network is good enough by ``prune_tol``: without training anew, and so it costs no more
+        than 0.875 does. What it leaves after round r is what
+        ``prune_fraction=1 - (1/8) ** (r / n_rounds), n_rounds=r`` leaves. `prune`, and ``fit`` with
+        ``warm_start=True``, compare with the network that they begin with. On a path, and in a
+        search, "auto" stands for nothing but the levels up to 7/8.
     n_rounds : int, default=5
         Rounds of deletion and retraining in which it is reached; after round r
-        ``(1 - prune_fraction) ** (r / n_rounds)`` of them are left. 0 gives a plain multilayer
-        perceptron.
+        ``(1 - prune_fraction) ** (r / n_rounds)`` of them are left (with "auto"
+        ``(1/8) ** (r / n_rounds)``). 0 gives a plain multilayer perceptron.
     criterion : {"obd", "unit_obs", "obs", "kfac", "magnitude", "random"}, default="obd"
         What makes a weight dispensable:
 
         - "obd": saliency h_kk u_k^2 / 2 with the diagonal of the Hessian (LeCun, Denker & Solla,
-          1989, equation 5);
+          1989, equation 5). While fitting many rows 5000 to 10000 evenly spaced ones count;
         - "unit_obs": u_k^2 / (2 [H^-1]_kk) with one Hessian block for each unit, whose other
           parameters are corrected (Hassibi & Stork, 1993, equation 5); good even without
           retraining. Estimated from at most 2000 rows, drawn with ``random_state``;
@@ -132,25 +84,85 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         Iterations or epochs of retraining after each deletion and in each cycle of regrowth; 0 for
         none. The stochastic solvers retrain by a schedule of their own: the learning rate falls to
         0 as in ``learning_rate="cosine"``, from 0.03 for "adam" and from ``learning_rate_init`` for
-        "sgd", and Adam's ``beta_2`` is at most .95. None retrains exactly as dense training trains,
-        with its ``max_iter``, learning rate and schedule.
+        "sgd", and Adam's ``beta_2`` is at most .95. Where dense training took p < 200 passes, an
+        epoch of theirs is only ``(p / 200) ** 1.5`` of a pass over the data, but 15 minibatches at
+        least, which are 3000 rows with the default ``batch_size``. None retrains exactly as dense
+        training trains, with its ``max_iter``, learning rate and schedule.
     retrain_alpha : float or "auto", default="auto"
         ``alpha`` from the first deletion on: sparse networks want a stronger penalty. "auto" means
-        ``max(alpha, a)`` for "lbfgs", with a = 3 for classifiers and 1 for regressors, and as
-        much over all samples for the stochastic solvers, whose ``alpha`` is that of a minibatch:
-        ``max(alpha, a * batch_size / n_samples)``.
+        ``max(alpha, a)`` for "lbfgs", and as much over all samples for the stochastic solvers,
+        whose ``alpha`` is that of a minibatch: ``max(alpha, a * batch_size / n_samples)``. For
+        data of at most 1500 samples, networks that are not large, and "adam" or "lbfgs", a is
+        chosen from .3, 1 and 3 by short trials on the training data, which lengthen a fit by a
+        third or more, with "lbfgs" by as much again; else it is 3 for classifiers and 1 for
+        regressors. `prune` chooses anew. See ``retrain_alpha_`` for what was chosen.
     n_regrow : int, default=8
-        Cycles of regrowth at the end of ``fit`` (on a path, at every level): in cycle c of C
+        Cycles of regrowth, all at the end of ``fit``; the levels of a path divide them, in
+        proportion to the logarithm of what each deletes. In cycle c of the C at a level
         ``0.3 (1 - c/C)`` of the surviving weights are deleted by the criterion, as many deleted
         ones come back where the predicted decrease g^2/(2h) is largest (see
         `predicted_decreases`), and the network is retrained; the one of lowest objective is kept.
         0 for the plain recipe of Optimal Brain Damage: delete and retrain. Units and inputs do
         not come back.
-    prune_tol : float or None, default=None
-        Stop, and go back to the smallest network whose objective (or validation score, where
-        there are validation data) is within this of the dense one's; ``prune_fraction`` is then
-        the upper limit. `prune`, and ``fit`` with ``warm_start=True``, compare with the network
-        that they begin with. None: no such limit.
+    prune_tol : float, default=0.05
+        Tolerance of ``prune_fraction="auto"``; with a float it does nothing. A network explains of
+        the deviance what its loss is lower than that of the best constant prediction (D2, see
+        `sklearn.metrics.d2_log_loss_score`, or R2), on the training rows and without the penalty. A
+        round is good enough if no more than this fraction of what the dense network explains has
+        gone; what the stronger penalty of retraining takes (the rise of the loss by the first
+        retraining) does not count, up to twice as much again. With validation data their score
+        counts in its place: ``1 - score`` may grow by this fraction.
+    solver : {"lbfgs", "sgd", "adam"}, default="adam"
+        How weights are trained: L-BFGS over all samples, or stochastic gradient descent or Adam
+        (Kingma & Ba, 2015) over minibatches.
+    alpha : float, default=0.0001
+        Strength of the squared penalty on the weights, divided by the number of samples: by the
+        sum of the sample weights in units of one sample, see ``fit``.
+    batch_size : int or "auto", default="auto"
+        Rows of a minibatch; "auto" means ``min(200, n_samples)``.
+    learning_rate : {"constant", "invscaling", "adaptive", "cosine"}, default="constant"
+        Schedule of the learning rate of ``solver="sgd"``: constant;
+        ``learning_rate_init / t**power_t`` after t samples; or divided by 5 on every plateau.
+        "cosine", for "adam" too: ``learning_rate_init (1 + cos(pi (e + 1/2) / max_iter)) / 2`` in
+        epoch e (Loshchilov & Hutter, 2017), without an end on a plateau.
+    learning_rate_init : float, default=0.001
+        Initial learning rate of the stochastic solvers.
+    power_t : float, default=0.5
+        Exponent of "invscaling".
+    max_iter : int, default=200
+        Maximum number of iterations of dense training, or epochs for the stochastic solvers.
+    shuffle : bool, default=True
+        Whether to shuffle the samples in every epoch.
+    random_state : int, RandomState instance or None, default=None
+        Determines initial weights, shuffling and the validation split. The same integer gives
+        bit-identical results, whatever the number of threads or processes.
+    tol : float, default=1e-4
+        Training ends when loss or score has not improved by this for ``n_iter_no_change`` epochs;
+        for ``solver="lbfgs"`` the tolerance on the gradient. The loss of a regressor is the sum
+        over the outputs (scikit-learn's is the mean).
+    verbose : bool or int, default=False
+        1 prints a line for each round (for each epoch if nothing is pruned), 2 also for each
+        epoch; in scikit-learn any true value does the latter.
+    warm_start : bool, default=False
+        Whether ``fit`` goes on from the present weights. Deleted weights stay deleted.
+    momentum : float in [0, 1], default=0.9
+        Momentum of ``solver="sgd"``.
+    nesterovs_momentum : bool, default=True
+        Whether ``solver="sgd"`` uses Nesterov's momentum.
+    early_stopping : bool, default=False
+        Whether the stochastic solvers end training, and keep the best weights, when the score on
+        validation data no longer improves.
+    validation_fraction : float, default=0.1
+        Fraction of the training data set aside for early stopping, unless ``fit`` is given
+        ``X_val`` and ``y_val``.
+    beta_1, beta_2 : float in [0, 1), default=0.9 and 0.999
+        Decay rates of Adam's moments.
+    epsilon : float, default=1e-8
+        Adam's guard against division by zero.
+    n_iter_no_change : int, default=10
+        Epochs without improvement that end training.
+    max_fun : int, default=15000
+        Maximum number of evaluations of the objective by ``solver="lbfgs"``.
     class_weight : dict, list of dict, "balanced" or None, default=None
         Weights of the classes, multiplied into the sample weights; "balanced" makes them
         inversely proportional to the class frequencies.
@@ -176,6 +188,10 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         Weights of the dense network, counted in the same way.
     sparsity_ : float
         Fraction of them deleted.
+    prune_fraction_ : float
+        Fraction that has gone of what ``granularity`` deletes.
+    stop_reason_ : str
+        Why ``prune_fraction="auto"`` went no further, in words; empty where nothing stopped it.
     pruning_history_ : dict of ndarray of shape (n_rounds_done,)
         One row for each round, ready for ``pandas.DataFrame``: ``round``, ``n_weights``,
         ``sparsity``, ``loss_before``, ``predicted_increase``, ``loss_after_deletion``,
@@ -192,6 +208,9 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         one without a name is called by its columns.
     used_features_ : ndarray of int
         Indices of the features that predictions depend on; the others may hold anything finite.
+    retrain_alpha_ : float or None
+        ``alpha`` in the last retraining: ``retrain_alpha``, or what "auto" has chosen; None where
+        nothing was deleted.
     loss_ : float
         Objective at the end of training, as the solver saw it.
     best_loss_ : float or None
@@ -245,7 +264,8 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
     >>> from skobd import OBDMLPClassifier
     >>> X, y = load_breast_cancer(return_X_y=True)
     >>> mlp = OBDMLPClassifier(
-    ...     (20,), "tanh", solver="lbfgs", alpha=1, prune_fraction=0.95, random_state=0
+    ...     hidden_layer_sizes=(20,), activation="tanh", solver="lbfgs",
+    ...     alpha=1, prune_fraction=0.95, random_state=0,
     ... )
     >>> model = make_pipeline(StandardScaler(), mlp).fit(X, y)
     >>> mlp.n_weights_
@@ -262,9 +282,19 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
 
     def __init__(
         self,
-        hidden_layer_sizes: ArrayLike = (100,),
+        hidden_layer_sizes: int | Sequence[int] = (100,),
         activation: str = "relu",
         *,
+        prune_fraction: float | str = "auto",
+        n_rounds: int = 5,
+        criterion: str = "obd",
+        curvature: str = "gauss_newton",
+        granularity: str = "weight",
+        feature_groups: Any = None,
+        retrain_max_iter: int | None = 15,
+        retrain_alpha: float | str = "auto",
+        n_regrow: int = 8,
+        prune_tol: float = 0.05,
         solver: str = "adam",
         alpha: float = 0.0001,
         batch_size: int | str = "auto",
@@ -286,53 +316,41 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         epsilon: float = 1e-8,
         n_iter_no_change: int = 10,
         max_fun: int = 15000,
-        prune_fraction: float = 0.875,
-        n_rounds: int = 5,
-        criterion: str = "obd",
-        curvature: str = "gauss_newton",
-        granularity: str = "weight",
-        feature_groups: Any = None,
-        retrain_max_iter: int | None = 15,
-        retrain_alpha: float | str = "auto",
-        n_regrow: int = 8,
-        prune_tol: float | None = None,
         class_weight: Any = None,
     ) -> None:
-        super().__init__(
-            hidden_layer_sizes=hidden_layer_sizes,
-            activation=activation,
-            solver=solver,
-            alpha=alpha,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            learning_rate_init=learning_rate_init,
-            power_t=power_t,
-            max_iter=max_iter,
-            shuffle=shuffle,
-            random_state=random_state,
-            tol=tol,
-            verbose=verbose,
-            warm_start=warm_start,
-            momentum=momentum,
-            nesterovs_momentum=nesterovs_momentum,
-            early_stopping=early_stopping,
-            validation_fraction=validation_fraction,
-            beta_1=beta_1,
-            beta_2=beta_2,
-            epsilon=epsilon,
-            n_iter_no_change=n_iter_no_change,
-            max_fun=max_fun,
-            prune_fraction=prune_fraction,
-            n_rounds=n_rounds,
-            criterion=criterion,
-            curvature=curvature,
-            granularity=granularity,
-            feature_groups=feature_groups,
-            retrain_max_iter=retrain_max_iter,
-            retrain_alpha=retrain_alpha,
-            n_regrow=n_regrow,
-            prune_tol=prune_tol,
-        )
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
+        self.prune_fraction = prune_fraction
+        self.n_rounds = n_rounds
+        self.criterion = criterion
+        self.curvature = curvature
+        self.granularity = granularity
+        self.feature_groups = feature_groups
+        self.retrain_max_iter = retrain_max_iter
+        self.retrain_alpha = retrain_alpha
+        self.n_regrow = n_regrow
+        self.prune_tol = prune_tol
         self.class_weight = class_weight
 
     def _targets(self, known: Any) -> ClassTargets:
@@ -401,7 +419,7 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         y : ndarray of shape (n_samples,) or (n_samples, n_classes)
             Labels; an indicator matrix for multilabel targets.
         """
-        output = self._output(X)
+        output = self._output(X, is_raw=True)
         return self._fitted.targets.decode(output)
 
     def predict_proba(self, X: Any) -> NDArray[Any]:
@@ -419,7 +437,7 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
             targets.
         """
         p = self._output(X)
-        return np.hstack([1 - p, p]) if p.shape[1] == 1 else p
+        return np.concatenate([1 - p, p], axis=1) if p.shape[1] == 1 else p
 
     def predict_log_proba(self, X: Any) -> NDArray[Any]:
         """Predict logarithms of class probabilities.
@@ -449,12 +467,9 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
 
     Trains like :class:`~sklearn.neural_network.MLPRegressor`, whose parameters it takes with the
     same names, defaults and meanings; then, in ``n_rounds`` rounds, deletes the weights of least
-    saliency
-
-    .. math:: s_k = h_{kk} u_k^2 / 2,
-
-    the predicted increase of the objective if weight u_k with second derivative h_kk were deleted,
-    and retrains the others.
+    saliency and retrains the others. The saliency of weight u_k is ``h_kk * u_k**2 / 2``: the
+    predicted increase of the objective if the weight, whose second derivative is h_kk, were
+    deleted.
 
     Parameters
     ----------
@@ -465,70 +480,24 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
         Number of units in each hidden layer; ``()`` for none.
     activation : {"identity", "logistic", "tanh", "relu"}, default="relu"
         Activation function of the hidden units.
-    solver : {"lbfgs", "sgd", "adam"}, default="adam"
-        How weights are trained: L-BFGS over all samples, or stochastic gradient descent or Adam
-        (Kingma & Ba, 2015) over minibatches.
-    alpha : float, default=0.0001
-        Strength of the squared penalty on the weights, divided by the number of samples: by the
-        sum of the sample weights in units of one sample, see ``fit``.
-    batch_size : int or "auto", default="auto"
-        Rows of a minibatch; "auto" means ``min(200, n_samples)``.
-    learning_rate : {"constant", "invscaling", "adaptive", "cosine"}, default="constant"
-        Schedule of the learning rate of ``solver="sgd"``: constant;
-        ``learning_rate_init / t**power_t`` after t samples; or divided by 5 on every plateau.
-        "cosine", for "adam" too: ``learning_rate_init (1 + cos(pi (e + 1/2) / max_iter)) / 2`` in
-        epoch e (Loshchilov & Hutter, 2017), without an end on a plateau.
-    learning_rate_init : float, default=0.001
-        Initial learning rate of the stochastic solvers.
-    power_t : float, default=0.5
-        Exponent of "invscaling".
-    max_iter : int, default=200
-        Most iterations, or epochs for the stochastic solvers, of dense training.
-    shuffle : bool, default=True
-        Whether to shuffle the samples in every epoch.
-    random_state : int, RandomState instance or None, default=None
-        Determines initial weights, shuffling and the validation split. The same integer gives
-        bit-identical results, whatever the number of threads or processes.
-    tol : float, default=1e-4
-        Training ends when loss or score has not improved by this for ``n_iter_no_change`` epochs;
-        for ``solver="lbfgs"`` the tolerance on the gradient. The loss of a regressor is the sum
-        over the outputs (scikit-learn's is the mean).
-    verbose : bool or int, default=False
-        1 prints a line for each round (for each epoch if nothing is pruned), 2 also for each
-        epoch; in scikit-learn any true value does the latter.
-    warm_start : bool, default=False
-        Whether ``fit`` goes on from the present weights. Deleted weights stay deleted.
-    momentum : float in [0, 1], default=0.9
-        Momentum of ``solver="sgd"``.
-    nesterovs_momentum : bool, default=True
-        Whether ``solver="sgd"`` uses Nesterov's momentum.
-    early_stopping : bool, default=False
-        Whether the stochastic solvers end training, and keep the best weights, when the score on
-        validation data no longer improves.
-    validation_fraction : float, default=0.1
-        Fraction of the training data set aside for early stopping, unless ``fit`` is given
-        ``X_val`` and ``y_val``.
-    beta_1, beta_2 : float in [0, 1), default=0.9 and 0.999
-        Decay rates of Adam's moments.
-    epsilon : float, default=1e-8
-        Adam's guard against division by zero.
-    n_iter_no_change : int, default=10
-        Epochs without improvement that end training.
-    max_fun : int, default=15000
-        Most evaluations of the objective by ``solver="lbfgs"``.
-    prune_fraction : float in [0, 1), default=0.875
+    prune_fraction : "auto" or float in [0, 1), default="auto"
         Fraction gone at the end of what ``granularity`` deletes: of all weights, of the hidden
-        units, or of the inputs; exactly, rounded to whole ones. 0 gives a plain multilayer
-        perceptron.
+        units, or of the inputs. A float means just that many, rounded to whole ones; 0 gives a
+        plain multilayer perceptron. "auto" goes up to 7/8, and back to the last round at which
+        the network is good enough by ``prune_tol``: without training anew, and so it costs no more
+        than 0.875 does. What it leaves after round r is what
+        ``prune_fraction=1 - (1/8) ** (r / n_rounds), n_rounds=r`` leaves. `prune`, and ``fit`` with
+        ``warm_start=True``, compare with the network that they begin with. On a path, and in a
+        search, "auto" stands for nothing but the levels up to 7/8.
     n_rounds : int, default=5
         Rounds of deletion and retraining in which it is reached; after round r
-        ``(1 - prune_fraction) ** (r / n_rounds)`` of them are left. 0 gives a plain multilayer
-        perceptron.
+        ``(1 - prune_fraction) ** (r / n_rounds)`` of them are left (with "auto"
+        ``(1/8) ** (r / n_rounds)``). 0 gives a plain multilayer perceptron.
     criterion : {"obd", "unit_obs", "obs", "kfac", "magnitude", "random"}, default="obd"
         What makes a weight dispensable:
 
         - "obd": saliency h_kk u_k^2 / 2 with the diagonal of the Hessian (LeCun, Denker & Solla,
-          1989, equation 5);
+          1989, equation 5). While fitting many rows 5000 to 10000 evenly spaced ones count;
         - "unit_obs": u_k^2 / (2 [H^-1]_kk) with one Hessian block for each unit, whose other
           parameters are corrected (Hassibi & Stork, 1993, equation 5); good even without
           retraining. Estimated from at most 2000 rows, drawn with ``random_state``;
@@ -561,25 +530,85 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
         Iterations or epochs of retraining after each deletion and in each cycle of regrowth; 0 for
         none. The stochastic solvers retrain by a schedule of their own: the learning rate falls to
         0 as in ``learning_rate="cosine"``, from 0.03 for "adam" and from ``learning_rate_init`` for
-        "sgd", and Adam's ``beta_2`` is at most .95. None retrains exactly as dense training trains,
-        with its ``max_iter``, learning rate and schedule.
+        "sgd", and Adam's ``beta_2`` is at most .95. Where dense training took p < 200 passes, an
+        epoch of theirs is only ``(p / 200) ** 1.5`` of a pass over the data, but 15 minibatches at
+        least, which are 3000 rows with the default ``batch_size``. None retrains exactly as dense
+        training trains, with its ``max_iter``, learning rate and schedule.
     retrain_alpha : float or "auto", default="auto"
         ``alpha`` from the first deletion on: sparse networks want a stronger penalty. "auto" means
-        ``max(alpha, a)`` for "lbfgs", with a = 3 for classifiers and 1 for regressors, and as
-        much over all samples for the stochastic solvers, whose ``alpha`` is that of a minibatch:
-        ``max(alpha, a * batch_size / n_samples)``.
+        ``max(alpha, a)`` for "lbfgs", and as much over all samples for the stochastic solvers,
+        whose ``alpha`` is that of a minibatch: ``max(alpha, a * batch_size / n_samples)``. For
+        data of at most 1500 samples, networks that are not large, and "adam" or "lbfgs", a is
+        chosen from .3, 1 and 3 by short trials on the training data, which lengthen a fit by a
+        third or more, with "lbfgs" by as much again; else it is 3 for classifiers and 1 for
+        regressors. `prune` chooses anew. See ``retrain_alpha_`` for what was chosen.
     n_regrow : int, default=8
-        Cycles of regrowth at the end of ``fit`` (on a path, at every level): in cycle c of C
+        Cycles of regrowth, all at the end of ``fit``; the levels of a path divide them, in
+        proportion to the logarithm of what each deletes. In cycle c of the C at a level
         ``0.3 (1 - c/C)`` of the surviving weights are deleted by the criterion, as many deleted
         ones come back where the predicted decrease g^2/(2h) is largest (see
         `predicted_decreases`), and the network is retrained; the one of lowest objective is kept.
         0 for the plain recipe of Optimal Brain Damage: delete and retrain. Units and inputs do
         not come back.
-    prune_tol : float or None, default=None
-        Stop, and go back to the smallest network whose objective (or validation score, where
-        there are validation data) is within this of the dense one's; ``prune_fraction`` is then
-        the upper limit. `prune`, and ``fit`` with ``warm_start=True``, compare with the network
-        that they begin with. None: no such limit.
+    prune_tol : float, default=0.05
+        Tolerance of ``prune_fraction="auto"``; with a float it does nothing. A network explains of
+        the deviance what its loss is lower than that of the best constant prediction (D2, see
+        `sklearn.metrics.d2_log_loss_score`, or R2), on the training rows and without the penalty. A
+        round is good enough if no more than this fraction of what the dense network explains has
+        gone; what the stronger penalty of retraining takes (the rise of the loss by the first
+        retraining) does not count, up to twice as much again. With validation data their score
+        counts in its place: ``1 - score`` may grow by this fraction.
+    solver : {"lbfgs", "sgd", "adam"}, default="adam"
+        How weights are trained: L-BFGS over all samples, or stochastic gradient descent or Adam
+        (Kingma & Ba, 2015) over minibatches.
+    alpha : float, default=0.0001
+        Strength of the squared penalty on the weights, divided by the number of samples: by the
+        sum of the sample weights in units of one sample, see ``fit``.
+    batch_size : int or "auto", default="auto"
+        Rows of a minibatch; "auto" means ``min(200, n_samples)``.
+    learning_rate : {"constant", "invscaling", "adaptive", "cosine"}, default="constant"
+        Schedule of the learning rate of ``solver="sgd"``: constant;
+        ``learning_rate_init / t**power_t`` after t samples; or divided by 5 on every plateau.
+        "cosine", for "adam" too: ``learning_rate_init (1 + cos(pi (e + 1/2) / max_iter)) / 2`` in
+        epoch e (Loshchilov & Hutter, 2017), without an end on a plateau.
+    learning_rate_init : float, default=0.001
+        Initial learning rate of the stochastic solvers.
+    power_t : float, default=0.5
+        Exponent of "invscaling".
+    max_iter : int, default=200
+        Maximum number of iterations of dense training, or epochs for the stochastic solvers.
+    shuffle : bool, default=True
+        Whether to shuffle the samples in every epoch.
+    random_state : int, RandomState instance or None, default=None
+        Determines initial weights, shuffling and the validation split. The same integer gives
+        bit-identical results, whatever the number of threads or processes.
+    tol : float, default=1e-4
+        Training ends when loss or score has not improved by this for ``n_iter_no_change`` epochs;
+        for ``solver="lbfgs"`` the tolerance on the gradient. The loss of a regressor is the sum
+        over the outputs (scikit-learn's is the mean).
+    verbose : bool or int, default=False
+        1 prints a line for each round (for each epoch if nothing is pruned), 2 also for each
+        epoch; in scikit-learn any true value does the latter.
+    warm_start : bool, default=False
+        Whether ``fit`` goes on from the present weights. Deleted weights stay deleted.
+    momentum : float in [0, 1], default=0.9
+        Momentum of ``solver="sgd"``.
+    nesterovs_momentum : bool, default=True
+        Whether ``solver="sgd"`` uses Nesterov's momentum.
+    early_stopping : bool, default=False
+        Whether the stochastic solvers end training, and keep the best weights, when the score on
+        validation data no longer improves.
+    validation_fraction : float, default=0.1
+        Fraction of the training data set aside for early stopping, unless ``fit`` is given
+        ``X_val`` and ``y_val``.
+    beta_1, beta_2 : float in [0, 1), default=0.9 and 0.999
+        Decay rates of Adam's moments.
+    epsilon : float, default=1e-8
+        Adam's guard against division by zero.
+    n_iter_no_change : int, default=10
+        Epochs without improvement that end training.
+    max_fun : int, default=15000
+        Maximum number of evaluations of the objective by ``solver="lbfgs"``.
 
     Attributes
     ----------
@@ -600,6 +629,10 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
         Weights of the dense network, counted in the same way.
     sparsity_ : float
         Fraction of them deleted.
+    prune_fraction_ : float
+        Fraction that has gone of what ``granularity`` deletes.
+    stop_reason_ : str
+        Why ``prune_fraction="auto"`` went no further, in words; empty where nothing stopped it.
     pruning_history_ : dict of ndarray of shape (n_rounds_done,)
         One row for each round, ready for ``pandas.DataFrame``: ``round``, ``n_weights``,
         ``sparsity``, ``loss_before``, ``predicted_increase``, ``loss_after_deletion``,
@@ -616,6 +649,9 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
         one without a name is called by its columns.
     used_features_ : ndarray of int
         Indices of the features that predictions depend on; the others may hold anything finite.
+    retrain_alpha_ : float or None
+        ``alpha`` in the last retraining: ``retrain_alpha``, or what "auto" has chosen; None where
+        nothing was deleted.
     loss_ : float
         Objective at the end of training, as the solver saw it.
     best_loss_ : float or None
@@ -686,9 +722,19 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
     def __init__(
         self,
         loss: str = "squared_error",
-        hidden_layer_sizes: ArrayLike = (100,),
+        hidden_layer_sizes: int | Sequence[int] = (100,),
         activation: str = "relu",
         *,
+        prune_fraction: float | str = "auto",
+        n_rounds: int = 5,
+        criterion: str = "obd",
+        curvature: str = "gauss_newton",
+        granularity: str = "weight",
+        feature_groups: Any = None,
+        retrain_max_iter: int | None = 15,
+        retrain_alpha: float | str = "auto",
+        n_regrow: int = 8,
+        prune_tol: float = 0.05,
         solver: str = "adam",
         alpha: float = 0.0001,
         batch_size: int | str = "auto",
@@ -710,52 +756,40 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
         epsilon: float = 1e-8,
         n_iter_no_change: int = 10,
         max_fun: int = 15000,
-        prune_fraction: float = 0.875,
-        n_rounds: int = 5,
-        criterion: str = "obd",
-        curvature: str = "gauss_newton",
-        granularity: str = "weight",
-        feature_groups: Any = None,
-        retrain_max_iter: int | None = 15,
-        retrain_alpha: float | str = "auto",
-        n_regrow: int = 8,
-        prune_tol: float | None = None,
     ) -> None:
-        super().__init__(
-            hidden_layer_sizes=hidden_layer_sizes,
-            activation=activation,
-            solver=solver,
-            alpha=alpha,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            learning_rate_init=learning_rate_init,
-            power_t=power_t,
-            max_iter=max_iter,
-            shuffle=shuffle,
-            random_state=random_state,
-            tol=tol,
-            verbose=verbose,
-            warm_start=warm_start,
-            momentum=momentum,
-            nesterovs_momentum=nesterovs_momentum,
-            early_stopping=early_stopping,
-            validation_fraction=validation_fraction,
-            beta_1=beta_1,
-            beta_2=beta_2,
-            epsilon=epsilon,
-            n_iter_no_change=n_iter_no_change,
-            max_fun=max_fun,
-            prune_fraction=prune_fraction,
-            n_rounds=n_rounds,
-            criterion=criterion,
-            curvature=curvature,
-            granularity=granularity,
-            feature_groups=feature_groups,
-            retrain_max_iter=retrain_max_iter,
-            retrain_alpha=retrain_alpha,
-            n_regrow=n_regrow,
-            prune_tol=prune_tol,
-        )
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
+        self.prune_fraction = prune_fraction
+        self.n_rounds = n_rounds
+        self.criterion = criterion
+        self.curvature = curvature
+        self.granularity = granularity
+        self.feature_groups = feature_groups
+        self.retrain_max_iter = retrain_max_iter
+        self.retrain_alpha = retrain_alpha
+        self.n_regrow = n_regrow
+        self.prune_tol = prune_tol
         self.loss = loss
 
     def _targets(self, known: Any) -> NumberTargets:

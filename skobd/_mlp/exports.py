@@ -11,7 +11,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from .._export import onnx, perceptron
 from .._export.c import CCode
 from .._export.summary import PruningSummary, caption, summarise
-from .._sklearn_compat import API_PAGE, single_block
+from .._net.compaction import at_least_one
+from .._net.network import Indices
+from .._sklearn_compat import API_PAGE, _safe_indexing, single_block
 from .attributes import FittedAttributes
 from .c_code import to_c
 from .fit import hidden_sizes, stops_early
@@ -36,19 +38,34 @@ class Exports(FittedAttributes):
     """The estimator in other forms."""
 
     hidden_layer_sizes: Any
-    prune_fraction: float
+    prune_fraction: float | str
+    feature_groups: Any
+    n_features_in_: int
+    feature_names_in_: Any
     get_params: Any
     _sklearn_class: type
 
-    def compact(self) -> "Self":
+    def compact(self, *, inputs: bool = False, history: bool = True) -> "Self":
         """Make a fitted estimator without the dead hidden units.
 
         Units that lost all incoming weights are folded into the intercepts of the next layer,
-        and units that lost all outgoing weights are dropped; each layer keeps at least one. The
-        inputs are still the original columns; those not in ``used_features_`` may hold anything
-        finite. Levels count from the smaller network on: of the parameters,
-        ``hidden_layer_sizes`` changes, and ``prune_fraction`` becomes its present level, so that
-        going on with ``warm_start=True`` does not prune it again.
+        and units that lost all outgoing weights are dropped; each layer keeps at least one.
+        Levels count from the smaller network on: of the parameters, ``hidden_layer_sizes``
+        changes, and ``prune_fraction`` becomes its present level, so that going on with
+        ``warm_start=True`` does not prune it again.
+
+        Parameters
+        ----------
+        inputs : bool, default=False
+            Whether dead inputs are dropped, too: the smaller estimator then takes the columns in
+            ``used_features_`` only, in their order (the first column where there is none), and
+            its ``feature_groups`` are those of ``feature_groups_`` that have any of them. False:
+            it takes the original columns, and those not in ``used_features_`` may hold anything
+            finite. `compact` cuts a whole pipeline.
+        history : bool, default=True
+            Whether to keep the record of training and pruning. False leaves the network alone,
+            for small files: ``loss_curve_``, ``pruning_history_`` and ``regrowth_history_`` are
+            empty, and ``feature_importances_`` are unknown.
 
         Returns
         -------
@@ -56,14 +73,30 @@ class Exports(FittedAttributes):
             An independent estimator with the same predictions up to rounding.
         """
         check_is_fitted(self)
-        pruned = self._fitted.pruned.compacted()
+        smaller = self._compact(self._kept_inputs() if inputs else np.arange(self.n_features_in_))
+        if not history:
+            smaller._fitted = smaller._fitted.without_history()
+        return smaller
+
+    def _kept_inputs(self) -> Indices:
+        """The inputs that are used, or the first where none is."""
+        return at_least_one(np.isin(np.arange(self.n_features_in_), self.used_features_))
+
+    def _compact(self, kept: Indices) -> "Self":
+        """Make the smaller estimator of the inputs ``kept``; all others must be dead."""
         smaller = copy.deepcopy(self)
+        pruned = self._fitted.pruned.compacted()
         smaller.hidden_layer_sizes = pruned.network.layer_sizes[1:-1]
-        smaller._fitted = replace(smaller._fitted, pruned=pruned).without_optimizer()
-        n_left, n_total = smaller._fitted.n_left, smaller._fitted.n_total
+        fitted = replace(smaller._fitted, pruned=pruned).without_optimizer().of_inputs(kept)
+        smaller._fitted, smaller.n_features_in_ = fitted, len(kept)
+        if hasattr(self, "feature_names_in_"):
+            smaller.feature_names_in_ = self.feature_names_in_[kept]
+        if fitted.group_of is not None and len(kept) < self.n_features_in_:
+            groups = {name: list(map(int, g)) for name, g in smaller.feature_groups_.items()}
+            is_named = fitted.group_names is not None
+            smaller.feature_groups = groups if is_named else list(groups.values())
         # Of nothing left the largest level that the parameter can have.
-        gone = min(1 - n_left / n_total, float(np.nextafter(1, 0))) if n_total else 0.0
-        smaller.prune_fraction = max(gone, 0.0)
+        smaller.prune_fraction = min(smaller._fitted.gone, float(np.nextafter(1, 0)))
         return smaller
 
     _doc_link_module = "skobd"
@@ -76,8 +109,14 @@ class Exports(FittedAttributes):
             text = caption(self._fitted.pruned, (self.n_weights_total_, self.n_weights_))
         return single_block(self, text)
 
-    def summary(self) -> PruningSummary:
+    def summary(self, input_features: Any = None) -> PruningSummary:
         """Summarise what pruning has left, beside the dense network that it was.
+
+        Parameters
+        ----------
+        input_features : array-like of str of shape (n_features,), default=None
+            Names of all inputs, as in `get_used_feature_names`: in a pipeline
+            ``pipe[:-1].get_feature_names_out()``.
 
         Returns
         -------
@@ -86,9 +125,10 @@ class Exports(FittedAttributes):
             that are no longer needed, by name: printed a table, with fields to read.
         """
         check_is_fitted(self)
-        names, is_used = self._features()
+        names, is_used = self._features(input_features)
         counts = self.n_weights_total_, self.n_weights_
-        return summarise(type(self).__name__, self._fitted.pruned, counts, list(names[~is_used]))
+        unused, reason = list(names[~is_used]), self._fitted.stop_reason
+        return summarise(type(self).__name__, self._fitted.pruned, counts, unused, reason)
 
     def to_sklearn(self) -> Any:
         """Convert to scikit-learn's own perceptron, with the same predictions.
@@ -173,16 +213,20 @@ class Exports(FittedAttributes):
         )
         return estimator
 
-    def to_onnx(self, X: Any, **kwargs: Any) -> Any:
+    def to_onnx(self, X: Any, *, used_features_only: bool = False, **kwargs: Any) -> Any:
         """Convert to ONNX.
 
         To convert a whole pipeline that ends in this estimator, call
-        `skobd.register_onnx_converters` once, then ``skl2onnx.to_onnx(pipeline, X)``.
+        `skobd.register_onnx_converters` once, then ``skl2onnx.to_onnx(pipeline, X)``;
+        `skobd.used_features_only` cuts the pipeline before.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
             A sample that gives names and types of the inputs, dense; one row is enough.
+        used_features_only : bool, default=False
+            Whether the model takes only the columns in ``used_features_`` instead of all. ``X``
+            has all of them.
         **kwargs
             Passed on to ``skl2onnx.to_onnx``. Probabilities are an array unless ``options`` say
             otherwise.
@@ -205,10 +249,13 @@ class Exports(FittedAttributes):
         check_is_fitted(self)
         onnx.register(converted, type(self))
         rows = validate_data(self, X, dtype=(np.float64, np.float32), reset=False)
-        if is_classifier(self):
-            kwargs.setdefault("options", {id(self): {"zipmap": False}})
         # With the types it has; of a data frame every column is an input of its own.
         sample = X if hasattr(X, "shape") else rows
+        if used_features_only:
+            columns = _safe_indexing(sample, self._kept_inputs(), axis=1)
+            return self.compact(inputs=True).to_onnx(columns, **kwargs)
+        if is_classifier(self):
+            kwargs.setdefault("options", {id(self): {"zipmap": False}})
         return skl2onnx.to_onnx(self, sample[:1], **kwargs)
 
     def to_c(

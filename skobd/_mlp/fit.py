@@ -17,7 +17,7 @@ from .._prune.criteria import check_block_size
 from .._prune.deletion_problem import DeletionProblem, DeletionSettings
 from .._prune.granularity import GRANULARITIES
 from .._prune.recipe import Recipe
-from .._prune.schedule import survivor_schedule, survivors_at
+from .._prune.schedule import Levels, NoSuchSizeError, survivor_schedule, survivors_at
 from .._sklearn_compat import validate_parameter_constraints
 from .._train.compiled import check_engine
 from .._train.objective import Objective
@@ -25,7 +25,7 @@ from .._train.settings import Monitor, SolverSettings, Training, batch_size_of
 from .._train.solvers import SOLVERS, check_finite
 from .._train.state import Status
 from .._train.updates import UPDATES
-from .._warnings import warn_user
+from .._warnings import LeftOutWarning, warn_user
 from .callbacks import FitTasks
 from .data import (
     FLOATS,
@@ -38,12 +38,15 @@ from .data import (
 )
 from .feature_groups import groups_of_parameters
 from .fitted import Fitted
+from .messages import tell
 from .names import feature_names
 from .parameters import PRUNE_CONSTRAINTS
 from .run import INTERRUPTED, Run
 from .targets import Targets
 
-# What "auto" means; see benchmarks/default.py.
+# How far "auto" goes; see benchmarks/default.py.
+_AUTO_FRACTION = 0.875
+# What "auto" means where the data are not small; see benchmarks/default.py.
 _RETRAIN_ALPHA_OF_CLASSES, _RETRAIN_ALPHA_OF_NUMBERS = 3.0, 1.0
 
 
@@ -52,7 +55,7 @@ def begin(
     known: Fitted | None,
     given: Given,
     held_out: Given,
-    levels: Sequence[float] | None = None,
+    levels: Levels | None = None,
 ) -> Run:
     """Begin a fit.
 
@@ -64,14 +67,16 @@ def begin(
         The network of a warm start; None for a fresh one.
     given, held_out : Given
         Training data, and validation data or nothing.
-    levels : sequence of float, default=None
-        Fractions gone, each of which is reached and refined; None for what ``prune_fraction`` and
-        ``n_rounds`` ask for.
+    levels : Levels, default=None
+        Those of a path, which divide the cycles of regrowth; with the own ones it is the path of a
+        fit, which regrows at the last. None for the one network of a fit.
     """
     check_engine()
-    is_path = levels is not None
-    n_rounds = mlp.n_rounds if mlp.prune_fraction > 0 else 0
-    tasks = _begin_tasks(mlp, given, n_rounds if levels is None else len(levels))
+    fraction, tol = level_asked_for(mlp)
+    n_rounds = mlp.n_rounds if fraction > 0 else 0
+    # Regrowth of a round that it goes back to is one more.
+    n_most = n_rounds + (tol is not None) if levels is None else sum(map(bool, levels.values))
+    tasks = _begin_tasks(mlp, given, n_most)
     data, targets = _validated(mlp, known, given, same_classes=known is not None)
     data_val = validate_held_out(mlp, held_out, data, targets)
     rng = check_random_state(mlp.random_state)
@@ -80,34 +85,54 @@ def begin(
         data, data_val = split_validation(data, targets, mlp.validation_fraction, rng)
     start = _read_by_parameters(mlp, start)
     if levels is None:
-        survivors = survivor_schedule(start.n_total, start.n_left, mlp.prune_fraction, mlp.n_rounds)
+        survivors = survivor_schedule(start.n_total, start.n_left, fraction, mlp.n_rounds)
     else:
-        survivors = survivors_at(levels, start.n_total)
+        fractions = _fractions(levels, start)
+        survivors = survivors_at(fractions, start.n_total)
     run = _make_run(mlp, start, data, data_val, survivors, Training(_settings(mlp), rng), tasks)
-    if is_path:
-        run.recipe = replace(run.recipe, prune_tol=None, regrows_every_round=True)
-    run.wants_pruning = bool(levels) if is_path else mlp.prune_fraction > 0 and mlp.n_rounds > 0
+    run.recipe, run.wants_pruning = replace(run.recipe, prune_tol=tol), n_rounds > 0
+    if levels is not None:
+        run.recipe = replace(run.recipe, prune_tol=None, divides_cycles=not levels.are_own)
+        run.is_path, run.levels, run.wants_pruning = True, fractions, bool(fractions)
     return run
+
+
+def _fractions(levels: Levels, start: Fitted) -> list[float]:
+    """Fractions gone after each round of a path; sizes that the network cannot have are left out.
+
+    Raises
+    ------
+    NoSuchSizeError
+        If there are no others.
+    """
+    possible = levels.within(start.n_least, start.n_total)
+    left_out = [size for size in levels.values if size not in possible.values]
+    if left_out and not possible.values:
+        raise NoSuchSizeError(left_out, start.possible_sizes)
+    if left_out:
+        warn_user(f"sizes={left_out} are left out: {start.possible_sizes}.", LeftOutWarning)
+    return [fraction for fraction in possible.fractions(start.n_total) if fraction]
 
 
 def begin_pruning(
     mlp: Any,
     known: Fitted,
     given: Given,
-    prune_fraction: float | None,
+    prune_fraction: float | str | None,
     n_rounds: int | None,
 ) -> Run:
     """Begin to prune a fitted network further; None stands for the estimator's parameter."""
     check_engine()
-    fraction = mlp.prune_fraction if prune_fraction is None else prune_fraction
+    asked = mlp.prune_fraction if prune_fraction is None else prune_fraction
     rounds = mlp.n_rounds if n_rounds is None else n_rounds
     validate_parameter_constraints(
         PRUNE_CONSTRAINTS,
-        {"prune_fraction": fraction, "n_rounds": rounds},
+        {"prune_fraction": asked, "n_rounds": rounds},
         f"{type(mlp).__name__}.prune",
     )
+    fraction, tol = level_asked_for(mlp, asked)
     start = _read_by_parameters(mlp, known)
-    if survivors_at([fraction], start.n_total)[0] > start.n_left:
+    if tol is None and survivors_at([fraction], start.n_total)[0] > start.n_left:
         gone = 1 - start.n_left / start.n_total
         unit = GRANULARITIES[mlp.granularity].unit
         raise ValueError(
@@ -115,7 +140,7 @@ def begin_pruning(
             f"{unit} {start.n_left} are left, and between levels none comes back. Give a "
             f"fraction in [{gone:.6g}, 1), or fit again."
         )
-    tasks = _begin_tasks(mlp, given, rounds, trains_first=False)
+    tasks = _begin_tasks(mlp, given, rounds + (tol is not None), trains_first=False)
     data, targets = _validated(mlp, known, given)
     check_shapes(mlp, known, data, targets)
     data_val, rng = None, check_random_state(mlp.random_state)
@@ -126,7 +151,7 @@ def begin_pruning(
         data, data_val = split_validation(data, targets, mlp.validation_fraction, rng)
     survivors = survivor_schedule(start.n_total, start.n_left, fraction, rounds)
     run = _make_run(mlp, start, data, data_val, survivors, Training(_settings(mlp), rng), tasks)
-    run.recipe = replace(run.recipe, trains_first=False)
+    run.recipe = replace(run.recipe, trains_first=False, prune_tol=tol)
     run.wants_pruning = fraction > 0
     return run
 
@@ -163,6 +188,19 @@ def deletion_problem(mlp: Any, known: Fitted, given: Given) -> DeletionProblem:
     rng, pruned = check_random_state(mlp.random_state), known.pruned
     settings = _record(DeletionSettings, mlp, group_of=known.group_of)
     return DeletionProblem(_objective(mlp, known, data), pruned.theta, pruned.mask, settings, rng)
+
+
+def level_asked_for(mlp: Any, asked: Any = None) -> tuple[float, float | None]:
+    """Return the most that is to go, and the tolerance, which only "auto" has.
+
+    ``asked`` takes the place of the parameter ``prune_fraction``.
+    """
+    asked = mlp.prune_fraction if asked is None else asked
+    if isinstance(asked, bool):
+        raise ValueError(
+            f"prune_fraction must be 'auto' or a float in [0, 1), got {asked}; 0 deletes nothing."
+        )
+    return (_AUTO_FRACTION, mlp.prune_tol) if isinstance(asked, str) else (asked, None)
 
 
 def stops_early(mlp: Any) -> bool:
@@ -283,7 +321,13 @@ def _make_run(
     n_samples = data.X.shape[0]
     if survivors:
         check_block_size(mlp.criterion, start.pruned.network, start.pruned.mask)
-    monitor = Monitor(_validator(start, data_val), tasks.on_epoch, tasks.on_round, tasks.on_cycle)
+    monitor = Monitor(
+        _validator(start, data_val),
+        tasks.on_epoch,
+        tasks.on_round,
+        tasks.on_cycle,
+        tell if mlp.verbose else None,
+    )
     # Of pruning, a line for each round says enough.
     is_verbose = mlp.verbose > (1 if survivors else 0)
     settings = replace(training.settings, verbose=bool(is_verbose))
@@ -335,7 +379,13 @@ def _validator(fitted: Fitted, data: Data | None) -> Callable[[Array], tuple[flo
 
 
 def _settings(mlp: Any) -> SolverSettings:
-    return _record(SolverSettings, mlp, early_stopping=stops_early(mlp), verbose=bool(mlp.verbose))
+    return _record(
+        SolverSettings,
+        mlp,
+        early_stopping=stops_early(mlp),
+        verbose=bool(mlp.verbose),
+        steps_per_epoch=None,
+    )
 
 
 def _recipe(mlp: Any, start: Fitted, n_samples: int) -> Recipe:
@@ -349,8 +399,8 @@ def _recipe(mlp: Any, start: Fitted, n_samples: int) -> Recipe:
         deletion=_record(DeletionSettings, mlp, group_of=start.group_of),
         retrain_max_iter=mlp.retrain_max_iter,
         retrain_alpha=alpha,
+        chooses_alpha=mlp.retrain_alpha == "auto",
         n_regrow=mlp.n_regrow,
-        prune_tol=mlp.prune_tol,
     )
 
 

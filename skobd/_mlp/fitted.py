@@ -1,12 +1,15 @@
 """The result of training: one immutable value from which every attribute is read."""
 
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields, replace
+from itertools import islice
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
 
 from .._net.network import Array, Indices, Mask, Network
+from .._net.packing import pack_plain, unpack_plain
 from .._net.pruned import PrunedNetwork
 from .._prune.granularity import GRANULARITIES
 from .._prune.regrowth import RegrowthCycle
@@ -54,6 +57,8 @@ class Fitted:
         Number of the group of each input; None: each is on its own. Made read-only.
     group_names : tuple of str or None
         Names of the groups, where they have names.
+    stop_reason : str
+        Why pruning went no further, in words; empty where no tolerance stopped it.
     """
 
     pruned: PrunedNetwork
@@ -68,6 +73,7 @@ class Fitted:
     n_iter: int
     group_of: Indices | None = None
     group_names: tuple[str, ...] | None = None
+    stop_reason: str = ""
 
     def __post_init__(self) -> None:
         for name in ("importances", "group_of"):
@@ -101,6 +107,9 @@ class Fitted:
     def after(self, step: Step, n_iter: int) -> "Fitted":
         """Trained or pruned on; ``n_iter`` is that of the whole call so far."""
         rounds = self.rounds
+        if step.round.round and self.latest is not None and self.latest.round == step.round.round:
+            # The same round, after its regrowth.
+            rounds = Log([*rounds][:-1])
         if step.round.round:
             number = step.round.round if not rounds else rounds[-1].round + 1
             rounds = rounds.extended([replace(step.round, round=number)])
@@ -113,6 +122,7 @@ class Fitted:
             importances=None,
             loss=step.round.loss,
             n_iter=n_iter,
+            stop_reason="",
         )
 
     def trained(self, result: SolverResult) -> "Fitted":
@@ -156,13 +166,36 @@ class Fitted:
         return self._count(np.ones_like(self.pruned.mask))
 
     @property
+    def n_least(self) -> int:
+        """How few of them can be left of the dense network."""
+        return GRANULARITIES[self.granularity].n_least(self.pruned.network)
+
+    @property
+    def possible_sizes(self) -> str:
+        """Words that say how many can be left."""
+        unit, n_total = GRANULARITIES[self.granularity].unit, self.n_total
+        return (
+            f"of the {n_total} {unit} of the dense network {self.n_least} to {n_total} can be left"
+        )
+
+    @property
     def n_left(self) -> int:
         """Weights, units or (groups of) inputs that survive."""
         return self._count(self.pruned.mask)
 
+    @property
+    def gone(self) -> float:
+        """Fraction of them that is deleted."""
+        return max(1 - self.n_left / self.n_total, 0.0) if self.n_total else 0.0
+
     def _count(self, mask: Mask) -> int:
         count = GRANULARITIES[self.granularity].n_left
         return count(self.pruned.network, mask, self.group_of)
+
+    @property
+    def retrain_alpha(self) -> float | None:
+        """Strength of the penalty in the last round; None where nothing was deleted."""
+        return self.rounds[-1].alpha if self.rounds else None
 
     @property
     def history(self) -> dict[str, np.ndarray]:
@@ -186,49 +219,87 @@ class Fitted:
             columns[field.name] = np.array(values, dtype=field.type)
         return columns
 
+    def without_history(self) -> "Fitted":
+        """The network without the record of how it came about."""
+        state = TrainingState(n_samples_seen=self.state.n_samples_seen)
+        return replace(self, state=state, rounds=Log(), latest=None, importances=None)
+
+    def of_inputs(self, kept: Indices) -> "Fitted":
+        """Only the inputs given, of which all that are left out are dead, with their groups."""
+        fitted = replace(self, pruned=self.pruned.of_inputs(kept))
+        if self.importances is not None:
+            fitted = replace(fitted, importances=self.importances[kept])
+        if self.group_of is None:
+            return fitted
+        # Groups are numbered by their first columns.
+        groups, places, group_of = np.unique(
+            self.group_of[kept], return_index=True, return_inverse=True
+        )
+        order = np.argsort(places)
+        names = self.group_names
+        if names is not None:
+            names = tuple(names[group] for group in groups[order])
+        return replace(fitted, group_of=np.argsort(order)[group_of], group_names=names)
+
     def pack(self) -> dict[str, Any]:
-        """Arrays and plain data that are all of it; see `TrainingState.pack`."""
-        rounds = [_plain(record) for record in self.rounds]
-        return {
-            **{field.name: getattr(self, field.name) for field in fields(self)},
-            "pruned": self.pruned.pack(),
-            "targets": self.targets.pack(),
-            "state": self.state.pack(),
-            "rounds": {name: [record[name] for record in rounds] for name in _ROUND_FIELDS},
-            "latest": None if self.latest is None else _plain(self.latest),
-        }
+        """Arrays and plain data that are all of it but ``latest``, which only paths ask for."""
+        return pack_plain(
+            {
+                **{field.name: getattr(self, field.name) for field in fields(self)},
+                "pruned": self.pruned.pack(),
+                "targets": self.targets.pack(),
+                "state": self.state.pack(),
+                "rounds": _packed_rounds(self.rounds) if self.rounds else None,
+                "latest": None,
+            }
+        )
 
     @classmethod
     def unpack(cls, packed: dict[str, Any]) -> "Fitted":
         """Make the value again that `pack` was called on."""
-        columns = packed["rounds"]
-        rounds: Log[Round] = Log(
-            _round(dict(zip(columns, values, strict=True)))
-            for values in zip(*columns.values(), strict=True)
-        )
-        latest = packed["latest"]
-        return cls(
-            **packed
-            | {
-                "pruned": PrunedNetwork.unpack(packed["pruned"]),
-                "targets": unpack(packed["targets"]),
-                "state": TrainingState.unpack(packed["state"]),
-                "rounds": rounds,
-                "latest": None if latest is None else _round(latest),
-            }
-        )
+        values = unpack_plain(packed)
+        values["pruned"] = PrunedNetwork.unpack(values["pruned"])
+        values["targets"] = unpack(values["targets"])
+        values["state"] = TrainingState.unpack(values["state"])
+        values["rounds"] = Log(_unpacked_rounds(values["rounds"]) if values["rounds"] else ())
+        return cls(**values)
 
 
-_ROUND_FIELDS = tuple(field.name for field in fields(Round))
+def _packed_rounds(rounds: Iterable[Round]) -> dict[str, Any]:
+    """Tables of the numbers of rounds and of their cycles, and the words of rounds."""
+    return pack_plain(
+        {
+            "rounds": _table(rounds, Round),
+            "statuses": [record.status.value for record in rounds],
+            "messages": [record.message for record in rounds],
+            "n_cycles": [len(record.cycles) for record in rounds],
+            "cycles": _table((c for record in rounds for c in record.cycles), RegrowthCycle),
+        }
+    )
 
 
-def _plain(record: Round) -> dict[str, Any]:
-    return asdict(record) | {"status": record.status.value}
+def _unpacked_rounds(packed: dict[str, Any]) -> Iterator[Round]:
+    """The rounds that `_packed_rounds` was given."""
+    values = unpack_plain(packed)
+    cycles = (RegrowthCycle(**numbers) for numbers in _rows(values["cycles"]))
+    words = (values[name] for name in ("statuses", "messages", "n_cycles"))
+    for numbers, status, message, n in zip(_rows(values["rounds"]), *words, strict=True):
+        own = tuple(islice(cycles, n))
+        yield Round(**numbers, status=Status(status), message=message, cycles=own)
 
 
-def _round(packed: dict[str, Any]) -> Round:
-    cycles = tuple(RegrowthCycle(**cycle) for cycle in packed["cycles"])
-    return Round(**packed | {"status": Status(packed["status"]), "cycles": cycles})
+def _table(records: Iterable[Any], kind: type) -> np.ndarray:
+    """The numbers of records as one array, with a field for each."""
+    columns: Any = [
+        (field.name, field.type) for field in fields(kind) if field.type in (bool, int, float)
+    ]
+    read = attrgetter(*(name for name, _ in columns))
+    return np.array([read(record) for record in records], dtype=columns)
+
+
+def _rows(table: Any) -> Iterator[dict[str, Any]]:
+    """The numbers of each record by name."""
+    return (dict(zip(table.dtype.names, row, strict=True)) for row in table.tolist())
 
 
 def history(rounds: Iterable[Round], granularity: str = "weight") -> dict[str, np.ndarray]:

@@ -1,6 +1,7 @@
-"""Messages of errors."""
+"""Messages of errors, and lines of ``verbose``."""
 
 import re
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -16,3 +17,11 @@ def about(name: str) -> Iterator[None]:
         # Some kinds of ValueError cannot be made of a message.
         kind = ValueError if isinstance(error, ValueError) else TypeError
         raise kind(f"{name}: {error}") from error
+
+
+def tell(line: str) -> None:
+    """Print a line of ``verbose``, wrapped at 79 columns."""
+    wrapped = textwrap.wrap(
+        line, 79, subsequent_indent=10 * " ", break_on_hyphens=False, break_long_words=False
+    )
+    print("\n".join(wrapped))

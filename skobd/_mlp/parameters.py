@@ -38,7 +38,7 @@ PARAMETER_CONSTRAINTS: dict = {
         Options(Real, {np.inf}),
     ],
     "max_fun": [Interval(Integral, 1, None, closed="left")],
-    "prune_fraction": [Interval(Real, 0, 1, closed="left")],
+    "prune_fraction": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="left")],
     "n_rounds": [Interval(Integral, 0, None, closed="left")],
     "criterion": [StrOptions(set(CRITERIA))],
     "curvature": [StrOptions(set(CURVATURES))],
@@ -47,7 +47,7 @@ PARAMETER_CONSTRAINTS: dict = {
     "retrain_max_iter": [Interval(Integral, 0, None, closed="left"), None],
     "retrain_alpha": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
     "n_regrow": [Interval(Integral, 0, None, closed="left")],
-    "prune_tol": [Interval(Real, 0, None, closed="left"), None],
+    "prune_tol": [Interval(Real, 0, None, closed="left")],
 }
 # Of the arguments of `prune`.
 PRUNE_CONSTRAINTS: dict = {

@@ -56,12 +56,19 @@ class PruningPath(Bunch):
     >>> from sklearn.datasets import load_iris
     >>> from skobd import OBDMLPClassifier
     >>> X, y = load_iris(return_X_y=True)
-    >>> clf = OBDMLPClassifier((5,), solver="lbfgs", alpha=1, max_iter=1000, random_state=0)
+    >>> clf = OBDMLPClassifier(
+    ...     hidden_layer_sizes=(5,), solver="lbfgs", alpha=1, max_iter=1000, random_state=0
+    ... )
     >>> path = clf.pruning_path(X, y, prune_fractions=[0.5, 0.8])
     >>> path.n_weights.tolist()
     [35, 18, 7]
     >>> path.estimator_at(1).n_weights_
     18
+    >>> path.to_frame()[["prune_fractions", "n_weights"]]
+       prune_fractions  n_weights
+    0              0.0         35
+    1              0.5         18
+    2              0.8          7
     """
 
     def __repr__(self) -> str:
@@ -70,6 +77,24 @@ class PruningPath(Bunch):
             f"PruningPath({len(weights)} networks of {weights[0]} to {weights[-1]} weights, "
             f"keys: {', '.join(self)})"
         )
+
+    def to_frame(self) -> Any:
+        """Return a pandas data frame with a row for each step.
+
+        Returns
+        -------
+        frame : DataFrame
+            Its columns are the keys that have a number for each step.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+        """
+        import pandas
+
+        columns = {name: values for name, values in self.items() if isinstance(values, np.ndarray)}
+        return pandas.DataFrame(columns)
 
     def estimator_at(self, index: int) -> Any:
         """Fitted estimator at a step of the path, without any training.
@@ -82,9 +107,11 @@ class PruningPath(Bunch):
         Returns
         -------
         estimator : object
-            Its attributes equal those of an estimator fitted along the same levels, bit for
-            bit. ``prune_fraction`` is the step's level. Further `partial_fit` starts the
-            optimiser afresh, as its state is not kept on the path.
+            With all that ``fit`` sets. ``prune_fraction`` is the step's level. The last step of
+            the levels that the parameters make equals what ``fit`` gives, bit for bit, and a path
+            to a single level equals a fit in one round; with ``n_regrow=0`` every step equals a
+            fit along the levels up to it. Further `partial_fit` starts the optimiser afresh, as
+            its state is not kept on the path.
         """
         steps: list[Fitted] = self["steps"]
         n_steps = len(steps)
@@ -118,14 +145,14 @@ class PathBuilder:
     ----------
     estimator : OBDMLPClassifier or OBDMLPRegressor
         What `PruningPath.estimator_at` completes.
-    levels : sequence of float
+    fractions : sequence of float
         Fractions gone above 0, ascending.
     own_levels : bool
         Whether they are those of the estimator's parameters.
     """
 
-    def __init__(self, estimator: Any, levels: Sequence[float], own_levels: bool) -> None:
-        self._estimator, self._levels, self._own_levels = estimator, levels, own_levels
+    def __init__(self, estimator: Any, fractions: Sequence[float], own_levels: bool) -> None:
+        self._estimator, self._fractions, self._own_levels = estimator, fractions, own_levels
         self._steps: list[Fitted] = []
         self._seconds: list[float] = []
         self._start = time.perf_counter()
@@ -140,7 +167,7 @@ class PathBuilder:
         template = without_callback_state(copy.copy(self._estimator))
         latest = [fitted.latest for fitted in self._steps if fitted.latest is not None]
         return PruningPath(
-            prune_fractions=np.array([0.0, *self._levels][: len(self._steps)]),
+            prune_fractions=np.array([0.0, *self._fractions][: len(self._steps)]),
             **history(latest, template.granularity),
             fit_time=np.array(self._seconds),
             steps=self._steps,

@@ -1,14 +1,18 @@
 """Surgery on pipelines: what is around the network, and what is inside."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from sklearn.base import clone
 from sklearn.compose import TransformedTargetRegressor
+from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
 
 from .._sklearn_compat import without_callback_state
+from .attributes import FittedAttributes
 
 
 def _nested(estimator: Any) -> Iterator[tuple[Any, str, Any]]:
@@ -45,11 +49,69 @@ def last_step_name(estimator: Any) -> str:
 
 def steps_before(estimator: Any) -> list[Pipeline]:
     """Return the pipelines of transformers before the last step, mostly one or none."""
-    return [
-        outer[:-1]
-        for outer, _, _ in _nested(estimator)
-        if isinstance(outer, Pipeline) and len(outer.steps) > 1
-    ]
+    return _transformers(outer for outer, _, _ in _nested(estimator))
+
+
+def _transformers(around: Iterable[Any]) -> list[Pipeline]:
+    """The transformers of pipelines among what is around a network."""
+    pipelines = (outer for outer in around if isinstance(outer, Pipeline))
+    return [pipeline[:-1] for pipeline in pipelines if len(pipeline.steps) > 1]
+
+
+def nested(estimator: Any, caller: str) -> list[Any]:
+    """The estimator, the one inside it, and so on to the fitted OBD estimator.
+
+    Raises
+    ------
+    TypeError
+        If there is no OBD estimator inside.
+    NotFittedError
+        If it, or a search around it, is not fitted.
+    """
+    found = [estimator]
+    while not isinstance(found[-1], FittedAttributes):
+        found.append(_inside(found[-1], caller))
+    check_is_fitted(found[-1])
+    return found
+
+
+def unwrap(estimator: Any, caller: str) -> tuple[list[Pipeline], Any]:
+    """Transformers before, and the fitted OBD estimator inside, as `nested` finds it."""
+    *around, mlp = nested(estimator, caller)
+    return _transformers(around), mlp
+
+
+def _inside(estimator: Any, caller: str) -> Any:
+    for _, _, inner in _nested(estimator):
+        return inner
+    if isinstance(estimator, FrozenEstimator):
+        return estimator.estimator
+    if hasattr(estimator, "best_estimator_"):
+        return estimator.best_estimator_
+    if hasattr(estimator, "cv") and hasattr(estimator, "refit"):
+        raise NotFittedError(
+            f"This {type(estimator).__name__} has no best_estimator_ yet, which {caller} "
+            "needs: fit it first, with refit enabled."
+        )
+    raise TypeError(
+        f"{caller} needs an OBDMLPClassifier or OBDMLPRegressor, or a Pipeline or search "
+        f"around one; got {type(estimator).__name__}. A perceptron of scikit-learn becomes one by "
+        "OBDMLPClassifier.from_sklearn."
+    )
+
+
+def input_names(transformers: list[Pipeline], mlp: Any) -> Any:
+    """Names that the steps before give to inputs that had none in ``fit``; None if they do not."""
+    if hasattr(mlp, "feature_names_in_"):
+        return None
+    try:
+        names = None
+        for transformer in transformers:
+            names = transformer.get_feature_names_out(names)
+    except (AttributeError, ValueError):
+        # Some step before cannot name what it puts out.
+        return None
+    return names if names is not None and len(names) == mlp.n_features_in_ else None
 
 
 def put_last(estimator: Any, last: Any) -> Any:
@@ -66,7 +128,7 @@ def replace_last(estimator: Any, last: Any) -> Any:
         pipeline.steps = [*estimator.steps[:-1], (name, replace_last(step, last))]
         return pipeline
     if isinstance(estimator, TransformedTargetRegressor):
-        return _with_regressor(estimator, replace_last(estimator.regressor_, last))
+        return with_regressor(estimator, replace_last(estimator.regressor_, last))
     return last
 
 
@@ -75,11 +137,11 @@ def without_transformers(estimator: Any) -> Any:
     if isinstance(estimator, Pipeline):
         return without_transformers(estimator.steps[-1][1])
     if isinstance(estimator, TransformedTargetRegressor):
-        return _with_regressor(estimator, without_transformers(estimator.regressor_))
+        return with_regressor(estimator, without_transformers(estimator.regressor_))
     return estimator
 
 
-def _with_regressor(
+def with_regressor(
     estimator: TransformedTargetRegressor, regressor: Any
 ) -> TransformedTargetRegressor:
     """A shallow copy with another fitted regressor."""

@@ -17,6 +17,7 @@ from .._train.updates import UPDATES
 from .._warnings import NothingLeftWarning, warn_user
 from .callbacks import FitTasks
 from .fitted import Fitted
+from .messages import tell
 
 # Rows that a constant is known by, and the spread of its output, in parts of the dense network's.
 _JUDGED_ROWS, _CONSTANT_SPREAD = 1000, 0.01
@@ -28,8 +29,8 @@ INTERRUPTED = "Training interrupted by user."
 class Run:
     """One call of fit, prune or pruning_path; iterate over it to make it.
 
-    Along a path it gives the network of every level, the dense one first; else the last network
-    alone. An interrupt ends it with the network that is there.
+    Along a path it gives the network of every level, the dense one first; else the one that is
+    kept alone. An interrupt ends it with the network that is there.
 
     Attributes
     ----------
@@ -47,6 +48,10 @@ class Run:
         Whether ``partial_fit`` is to go on with the moments of the last training.
     wants_pruning : bool
         Whether anything is to be deleted at all.
+    levels : sequence of float
+        Fractions gone after each round, along a path.
+    is_path : bool
+        Whether to give the network of every level.
     is_interrupted : bool
         Whether the user ended it.
     """
@@ -60,14 +65,16 @@ class Run:
     is_verbose: bool
     keeps_optimizer: bool
     wants_pruning: bool = True
+    levels: Sequence[float] = ()
+    is_path: bool = False
     is_interrupted: bool = False
     _completed: list[Round] = field(default_factory=list)
+    _made: list[Round] = field(default_factory=list)
 
     def __iter__(self) -> Iterator[Fitted]:
-        self._fitted = self.tasks.start = self.start
+        self._fitted = self._latest = self.tasks.start = self.start
         # Pruning is judged by its end; a path, which may go as far as it likes, by its beginning.
         self._dense = self._judged = self.start
-        is_path = self.recipe.regrows_every_round
         start = self.start
         steps = prune(
             self.objective, start.pruned, start.state, self.survivors, self.recipe, self.training
@@ -75,12 +82,11 @@ class Run:
         try:
             for step in steps:
                 if self.is_verbose and self.survivors:
-                    print(step.round.describe())
-                if step.round.within_tol:
-                    self._keep(step)
-                    if is_path:
-                        self._fitted = self._with_importances()
-                        yield self._fitted
+                    tell(step.round.describe())
+                self._take(step)
+                if self.is_path:
+                    self._fitted = self._latest = self._with_importances()
+                    yield self._fitted
                 if self.tasks.end_round(lambda: {"_fitted": self._with_importances()}):
                     break
         except KeyboardInterrupt:
@@ -88,21 +94,30 @@ class Run:
                 # Nothing has been trained or pruned that could be kept.
                 raise
             self.is_interrupted = True
-        if not is_path:
+        if not self.is_path:
             yield self._completed_fit()
-        self.is_interrupted |= self._completed[-1].status is Status.INTERRUPTED
         self._warn()
 
-    def _keep(self, step: Step) -> None:
-        """Take over the network of a round."""
-        self._completed.append(step.round)
-        n_iter = sum(record.n_iter for record in self._completed)
-        self._fitted = self._fitted.after(step, n_iter)
-        if not self.keeps_optimizer:
-            self._fitted = self._fitted.without_optimizer()
+    def _take(self, step: Step) -> None:
+        """Take over the network of a round, which is kept if it is within the tolerance."""
+        self.is_interrupted |= step.round.status is Status.INTERRUPTED
+        number, reason = step.round.round, ""
+        if number < len(self._made):
+            # Regrowth of the round that is kept.
+            self._latest, reason = self._fitted, self._fitted.stop_reason
+        self._made = [*self._made[:number], step.round]
+        fitted = self._latest.after(step, sum(record.n_iter for record in self._made))
+        self._latest = fitted if self.keeps_optimizer else fitted.without_optimizer()
+        if not step.round.within_tol:
+            unit = GRANULARITIES[self._fitted.granularity].unit
+            reason = f"with {step.round.n_left} {unit} left the network was worse than "
+            reason += f"prune_tol allows: {step.round.verdict}"
+            self._fitted = replace(self._fitted, stop_reason=self._fitted.stop_reason or reason)
+            return
+        self._fitted, self._completed = replace(self._latest, stop_reason=reason), self._made
         if step.round.round == 0:
             self._dense = self._judged = self._fitted
-        elif step.round.round == 1 or not self.recipe.regrows_every_round:
+        elif step.round.round == 1 or not self.is_path:
             self._judged = self._fitted
 
     def _with_importances(self) -> Fitted:
@@ -131,9 +146,11 @@ class Run:
         self._warn_of_a_constant()
         trained = [record for record in self._completed if record.n_iter]
         short = [record for record in trained if record.status is Status.MAX_ITER]
-        if self.recipe.retrain_max_iter is not None:
-            # A small number of retraining iterations was asked for.
-            short = [record for record in short if record.round == 0]
+        if self._completed[-1].round:
+            # Retraining goes on where dense training ended, and a small number of iterations of
+            # its own was asked for.
+            is_asked = self.recipe.retrain_max_iter is not None
+            short = [] if is_asked else [record for record in short if record.round]
         if short:
             warn_user(self._shortfall(short), ConvergenceWarning)
 
@@ -174,11 +191,11 @@ class Run:
         spread = self._spread(self._dense)
         if spread == 0 or self._spread(self._judged) > _CONSTANT_SPREAD * spread:
             return
-        unit = GRANULARITIES[self._judged.granularity].unit
+        unit, latest = GRANULARITIES[self._judged.granularity].unit, self._judged.rounds[-1]
         warn_user(
             "The pruned network predicts about the same for every row, and the dense one did not: "
             f"{self._judged.n_left} of {self._judged.n_total} {unit} are left, retrained with "
-            f"retrain_alpha={self.recipe.retrain_alpha:.3g}. Lower prune_fraction or retrain_alpha."
+            f"retrain_alpha={latest.alpha:.3g}. Lower prune_fraction or retrain_alpha."
         )
 
     def _spread(self, fitted: Fitted) -> float:
@@ -189,7 +206,9 @@ class Run:
         return float(np.ptp(output, axis=0).max())
 
     def _shortfall(self, short: list[Round]) -> str:
-        where = self._places(short)
+        # Of a fit without any pruning that goes without saying.
+        rounds = ", ".join(str(record.round) for record in short if record.round)
+        where = f" In retraining after round {rounds}." if rounds else ""
         settings = self.training.settings
         if settings.solver in UPDATES:
             return (
@@ -201,13 +220,3 @@ class Run:
             f"{short[0].message}.{where} Increase max_iter (now {settings.max_iter}) or "
             f"max_fun (now {settings.max_fun}), or scale the data."
         )
-
-    def _places(self, short: list[Round]) -> str:
-        """Where training fell short; of a fit without any pruning that goes without saying."""
-        if self._completed[-1].round == 0:
-            return ""
-        rounds = ", ".join(str(record.round) for record in short if record.round)
-        places = ["dense training"] if short[0].round == 0 else []
-        if rounds:
-            places.append(f"retraining after round {rounds}")
-        return f" In {' and in '.join(places)}."

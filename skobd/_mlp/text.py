@@ -10,11 +10,11 @@ from sklearn.utils import check_scalar
 from .._export.columns import Input
 from .._export.rules import rules_of
 from .._export.text import Described, text_of
-from .column_sources import first_part
-from .names import Names, check_names, default_names, doubled_names
+from .column_sources import table_columns
+from .names import Names, check_names, doubled_names
+from .pipelines import nested, unwrap
 from .raw_columns import read_inputs, scaling_of
 from .targets import ClassTargets, Targets
-from .unwrap import nested, unwrap
 
 
 def export_text(
@@ -85,7 +85,9 @@ def export_text(
     >>> from sklearn.preprocessing import StandardScaler
     >>> from skobd import OBDMLPClassifier, export_text
     >>> X, y = load_iris(as_frame=True, return_X_y=True)
-    >>> mlp = OBDMLPClassifier((), solver="lbfgs", alpha=1, prune_fraction=0.6, random_state=0)
+    >>> mlp = OBDMLPClassifier(
+    ...     hidden_layer_sizes=(), solver="lbfgs", alpha=1, prune_fraction=0.6, random_state=0
+    ... )
     >>> model = make_pipeline(StandardScaler(), mlp).fit(X, y == 0)
     >>> print(export_text(model, class_names=["other", "setosa"], decimals=0))
     score = (
@@ -140,13 +142,9 @@ def _described(
 
 def _column_names(given: Names | None, steps: list[Any]) -> list[str]:
     """Names of the columns of the table, each on one line."""
-    parts = [first_part(step) for step in steps]
-    first = next(part for part in parts if hasattr(part, "n_features_in_"))
-    n_columns = first.n_features_in_
+    names = table_columns(steps)
     if given is not None:
-        names = check_names(given, n_columns, "feature_names")
-    else:
-        names = getattr(first, "feature_names_in_", default_names(n_columns))
+        names = check_names(given, len(names), "feature_names")
     return _on_one_line(names, "feature_names")
 
 

@@ -1,4 +1,4 @@
-"""Physically smaller networks that predict the same: what is dead is dropped."""
+"""Make smaller networks that predict the same, without dead units and inputs."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple

@@ -1,4 +1,4 @@
-"""Units that lost all incoming, or all outgoing, weights: the one place that knows them.
+"""Find units that have lost all incoming or all outgoing weights.
 
 A hidden unit without incoming weights is a constant, f(b); it can be folded into the intercepts
 of the next layer, b' + f(b) w. A unit without outgoing weights computes nothing.

@@ -55,7 +55,7 @@ class Network:
 
     @cached_property
     def offsets(self) -> NDArray[np.intp]:
-        """Where each layer starts in ``theta``, and where the last one ends."""
+        """Start of each layer in ``theta``, and the end of the last one."""
         return np.cumsum([0] + [rows * columns for rows, columns in self.shapes])
 
     @property

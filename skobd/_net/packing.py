@@ -1,5 +1,6 @@
-"""Masks in as few bytes as they need."""
+"""Store values in as few bytes as they need in a file."""
 
+import json
 from typing import Any
 
 import numpy as np
@@ -30,3 +31,28 @@ def unpack_mask(packed: NDArray[Any] | None, size: int) -> Mask:
     mask = np.zeros(size, dtype=bool)
     mask[np.cumsum(packed, dtype=np.intp) - 1] = True
     return mask
+
+
+def pack_plain(values: dict[str, Any]) -> dict[str, Any]:
+    """Numbers, strings, lists and tuples of them as one text, the other values as they are.
+
+    skops writes some 300 bytes about every value, and one text is one value.
+    """
+    plain = {name: value for name, value in values.items() if _is_plain(value)}
+    others = {name: value for name, value in values.items() if name not in plain}
+    tuples = [name for name, value in plain.items() if type(value) is tuple]
+    return others | {"plain": json.dumps([plain, tuples], separators=(",", ":"))}
+
+
+def unpack_plain(packed: dict[str, Any]) -> dict[str, Any]:
+    """The values that `pack_plain` was given."""
+    others = dict(packed)
+    plain, tuples = json.loads(others.pop("plain"))
+    return plain | {name: tuple(plain[name]) for name in tuples} | others
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether JSON gives the value back with its type, or a list instead of a tuple."""
+    scalars = (bool, int, float, str, type(None))
+    values = value if type(value) in (list, tuple) else [value]
+    return all(type(value) in scalars for value in values)

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from .compaction import compact
+from .compaction import compact, subnetwork
 from .network import Array, Indices, Mask, Network
-from .packing import pack_mask, unpack_mask
+from .packing import pack_mask, pack_plain, unpack_mask, unpack_plain
 from .predictor import Predictor
 
 
@@ -95,6 +95,12 @@ class PrunedNetwork:
         compaction = compact(self.network, self.theta, self.mask, keep_inputs=True)
         return PrunedNetwork(compaction.network, compaction.theta, compaction.mask)
 
+    def of_inputs(self, kept: Indices) -> "PrunedNetwork":
+        """The network of the inputs given; those left out must be dead."""
+        hidden = [np.arange(size) for size in self.network.layer_sizes[1:-1]]
+        network, positions = subnetwork(self.network, [kept, *hidden])
+        return PrunedNetwork(network, self.theta[positions], self.mask[positions])
+
     @property
     def used_inputs(self) -> Indices:
         """Indices of the inputs that predictions depend on, ascending."""
@@ -106,17 +112,20 @@ class PrunedNetwork:
 
     def pack(self) -> dict[str, Any]:
         """Arrays and plain data that are all of it, the deleted parameters left out."""
-        return {
-            "layer_sizes": self.network.layer_sizes,
-            "activation": self.network.activation,
-            "values": self.theta[self.mask],
-            "mask": pack_mask(self.mask),
-        }
+        return pack_plain(
+            {
+                "layer_sizes": self.network.layer_sizes,
+                "activation": self.network.activation,
+                "values": self.theta[self.mask],
+                "mask": pack_mask(self.mask),
+            }
+        )
 
     @classmethod
     def unpack(cls, packed: dict[str, Any]) -> "PrunedNetwork":
         """Make the value again that `pack` was called on."""
-        network = Network(tuple(packed["layer_sizes"]), packed["activation"])
+        packed = unpack_plain(packed)
+        network = Network(packed["layer_sizes"], packed["activation"])
         mask = unpack_mask(packed["mask"], network.n_parameters)
         theta = np.zeros(network.n_parameters, dtype=packed["values"].dtype)
         theta[mask] = packed["values"]

@@ -16,7 +16,7 @@ import numpy as np
 
 from .._net.network import Array, Indices, Mask, backpropagate
 from .._train.objective import Block, Objective
-from .curvature import CURVATURES
+from .curvature import CURVATURES, output_factors
 from .deletion_problem import DeletionProblem
 
 # Rows that a Hessian is estimated from: a seeded subsample beyond this many.
@@ -200,13 +200,9 @@ def full_block(problem: DeletionProblem, batch_elements: int = BATCH_ELEMENTS) -
     @cache
     def matrix() -> DenseBlock:
         matrix = np.diag(objective.penalty.curvature(objective.penalty_weight)[survivors])
-        root = np.sqrt(weight / weight.sum())
-        step = max(1, batch_elements // objective.network.n_parameters)
-        for start in range(0, len(weight), step):
-            rows = slice(start, start + step)
-            for jacobian in _output_jacobians(objective, problem.theta, block.X[rows]):
-                z = jacobian[:, survivors] * root[rows, np.newaxis]
-                matrix += z.T @ z
+        roots = np.sqrt(weight / weight.sum())
+        for z in jacobian_rows(objective, problem.theta, survivors, block.X, roots, batch_elements):
+            matrix += z.T @ z
         return DenseBlock(matrix)
 
     batches = [survivors[np.newaxis]] if survivors.size else []
@@ -226,13 +222,37 @@ def draw_rows(
     return Block(objective.X[rows], objective.Y[rows], weight), weight
 
 
-def _output_jacobians(objective: Objective, theta: Array, X: Any) -> Iterator[Array]:
+def jacobian_rows(
+    objective: Objective,
+    theta: Array,
+    survivors: Indices,
+    X: Any,
+    roots: Array,
+    batch_elements: int = BATCH_ELEMENTS,
+    most_factors: int | None = None,
+) -> Iterator[Array]:
+    """Rows Z whose Z^T Z is the Gauss-Newton matrix of the summed loss over the survivors.
+
+    ``roots`` (n_rows,) are those of the weights of the rows of ``X``. Beyond ``most_factors``
+    outputs the matrix is estimated, see `output_factors`; None for never.
+    """
+    most = objective.network.layer_sizes[-1] if most_factors is None else most_factors
+    step = max(1, batch_elements // objective.network.n_parameters)
+    for start in range(0, len(roots), step):
+        rows = slice(start, start + step)
+        for jacobian in _output_jacobians(objective, theta, X[rows], start, most):
+            yield jacobian[:, survivors] * roots[rows, np.newaxis]
+
+
+def _output_jacobians(
+    objective: Objective, theta: Array, X: Any, first_row: int, most_factors: int
+) -> Iterator[Array]:
     """Gradients by row, (n_rows, n_parameters), for each factor of the output Hessian."""
     network, layers = objective.network, objective.network.layers(theta)
     activations = network.forward(layers, X, network.buffers(X.shape[0], theta.dtype))
     objective.loss.inverse_link(activations[-1])
     inputs = [_inputs(x, 0) for x in activations[:-1]]
-    for delta in objective.loss.factors(activations[-1]):
+    for delta in output_factors(objective.loss, activations[-1], first_row, most_factors):
         gradients = []
         for index in range(len(layers) - 1, -1, -1):
             gradient = inputs[index][:, :, np.newaxis] * delta[:, np.newaxis, :]

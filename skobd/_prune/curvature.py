@@ -114,12 +114,12 @@ def _gauss_newton(
     return h
 
 
-def output_factors(loss: Loss, p: Array, first_row: int) -> Iterator[Array]:
-    """Columns of F, or random sums of them, each (n_rows, n_outputs)."""
-    return loss.factors(p) if p.shape[1] <= MAX_PASSES else _sampled_factors(loss, p, first_row)
+def output_factors(loss: Loss, p: Array, first_row: int, most: int = MAX_PASSES) -> Iterator[Array]:
+    """Columns of F, or ``most`` random sums of them, each (n_rows, n_outputs)."""
+    return loss.factors(p) if p.shape[1] <= most else _sampled_factors(loss, p, first_row, most)
 
 
-def _sampled_factors(loss: Loss, p: Array, first_row: int) -> Iterator[Array]:
+def _sampled_factors(loss: Loss, p: Array, first_row: int, n: int) -> Iterator[Array]:
     """F v / sqrt(n) for n vectors v of random signs, each (n_rows, n_outputs).
 
     The signs of a row depend on its number alone, whatever block it is in.
@@ -127,14 +127,14 @@ def _sampled_factors(loss: Loss, p: Array, first_row: int) -> Iterator[Array]:
     n_rows, n_outputs = p.shape
     # The generator makes 256 bits for each value of its counter.
     n_counts = -(-n_outputs // 256)
-    for key in range(MAX_PASSES):
+    for key in range(n):
         words = np.random.Philox(key=key, counter=first_row * n_counts)
         octets = words.random_raw(4 * n_counts * n_rows).astype("<u8").view(np.uint8)
         bits = np.unpackbits(octets.reshape(n_rows, -1), axis=1, count=n_outputs)
         signs = bits.astype(p.dtype)
         signs *= 2
         signs -= 1
-        yield loss.factor(p, signs) / p.dtype.type(MAX_PASSES**0.5)
+        yield loss.factor(p, signs) / p.dtype.type(n**0.5)
 
 
 class Curvature(NamedTuple):

@@ -88,18 +88,23 @@ class Granularity:
         of the group of each input, None: each is on its own.
     delete : callable
         ``delete(problem, n_delete)``: delete so many of them.
+    n_least : callable
+        ``n_least(network)``: how few of them can be left of a dense network.
     """
 
     unit: str
     n_left: Callable[[Network, Mask, Indices | None], int]
     delete: Callable[[DeletionProblem, int], Deletion]
+    n_least: Callable[[Network], int] = lambda network: 1
 
 
 def _count_weights(network: Network, mask: Mask, group_of: Indices | None) -> int:
     return int((mask & network.is_weight).sum())
 
 
-def _of_groups(unit: str, groups_of: Groups) -> Granularity:
+def _of_groups(
+    unit: str, groups_of: Groups, n_least: Callable[[Network], int] = lambda network: 1
+) -> Granularity:
     """The row of a granularity that deletes whole groups."""
 
     def n_left(network: Network, mask: Mask, group_of: Indices | None) -> int:
@@ -127,7 +132,7 @@ def _of_groups(unit: str, groups_of: Groups) -> Granularity:
         deletion = apply_deletion(problem, theta, deleted, increase)
         return with_newton_step(problem, blocks, deletion)
 
-    return Granularity(unit, n_left, delete)
+    return Granularity(unit, n_left, delete, n_least)
 
 
 def _order(problem: DeletionProblem, groups: list[Group], n_delete: int) -> tuple[Indices, Array]:
@@ -178,6 +183,7 @@ def _choose_groups(
 
 GRANULARITIES: dict[str, Granularity] = {
     "weight": Granularity("weights", _count_weights, delete_lowest),
-    "unit": _of_groups("units", present_units),
+    # One in each hidden layer.
+    "unit": _of_groups("units", present_units, lambda network: len(network.layer_sizes) - 2),
     "feature": _of_groups("features", present_inputs),
 }

@@ -7,26 +7,32 @@ search; it yields one `Step` for the dense network and one for each round.
 import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .._net.network import Array
 from .._net.pruned import PrunedNetwork
 from .._train.objective import Objective
-from .._train.settings import Training
+from .._train.settings import Training, batch_size_of
 from .._train.solvers import check_objective
 from .._train.state import SolverResult, Status, TrainingState
 from .._train.updates import UPDATES
 from .active import ActiveObjective, active_objective, delete_active, train_active
 from .deletion_problem import DeletionSettings
 from .granularity import GRANULARITIES
-from .regrowth import Trained, regrow
+from .precision import TRIAL_ITERATIONS, choose_alpha
+from .regrowth import Trained, can_regrow, regrow
 from .rounds import Round, Step
+from .schedule import divided_cycles
+from .tolerance import Tolerance
 
 # Where the learning rate of short retraining starts; elsewhere than here, at the user's. The second
 # moment must forget faster than in dense training. See benchmarks/default.py.
 _RETRAIN_RATES, _RETRAIN_BETA_2 = {"adam": 0.03}, 0.95
+# An epoch of short retraining is a part of a pass over many rows, if dense training took fewer
+# passes than this; the part falls faster than they do. It has so many minibatches at least.
+_PASSES_OF_SLOW_TRAINING, _EXPONENT_OF_PASSES, _LEAST_STEPS_PER_EPOCH = 200, 1.5, 15
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,23 +47,27 @@ class Recipe:
         of their own. None to retrain as dense training trains.
     retrain_alpha : float or None
         Strength of the penalty from the first deletion on; None for that of dense training.
+    chooses_alpha : bool
+        Whether small data choose another one, see `precision`.
     n_regrow : int
-        Cycles of regrowth at each level.
+        Cycles of regrowth, all at the last level.
     prune_tol : float or None
-        End after the first round whose network is worse than the dense one by more than this.
+        Go back to the last round that is within this tolerance, see `tolerance`; None: all rounds
+        are kept.
     trains_first : bool
         Whether to train before the first round.
-    regrows_every_round : bool
-        Whether every round is a level of its own, and is refined by regrowth; else the last.
+    divides_cycles : bool
+        Whether the rounds divide the cycles among them, see `divided_cycles`.
     """
 
     deletion: DeletionSettings
     retrain_max_iter: int | None = None
     retrain_alpha: float | None = None
+    chooses_alpha: bool = False
     n_regrow: int = 0
     prune_tol: float | None = None
     trains_first: bool = True
-    regrows_every_round: bool = False
+    divides_cycles: bool = False
 
     def first_training(self, training: Training) -> Training:
         """Settings of the training before the first round."""
@@ -65,29 +75,44 @@ class Recipe:
             return training
         return replace(training, settings=replace(training.settings, max_iter=0))
 
-    def retraining(self, training: Training) -> Training:
-        """Settings of the training after a deletion, given those of dense training."""
+    def retraining(self, training: Training, n_samples: int, n_passes: int) -> Training:
+        """Settings of the training after a deletion, given those of dense training.
+
+        What dense training learned in few passes over many rows is learned again in fewer steps.
+        """
         if self.retrain_max_iter is None:
             return training
         settings = replace(training.settings, max_iter=self.retrain_max_iter)
         solver, has_users_rate = settings.solver, settings.solver not in _RETRAIN_RATES
         if solver in UPDATES:
+            steps = n_samples / batch_size_of(settings.batch_size)
+            steps *= min(1, n_passes / _PASSES_OF_SLOW_TRAINING) ** _EXPONENT_OF_PASSES
             settings = replace(
                 settings,
                 learning_rate="cosine",
                 learning_rate_init=_RETRAIN_RATES.get(solver, settings.learning_rate_init),
                 beta_2=min(settings.beta_2, _RETRAIN_BETA_2),
+                steps_per_epoch=max(steps, _LEAST_STEPS_PER_EPOCH),
             )
         return replace(training, settings=settings, has_users_rate=has_users_rate)
 
-    def alpha_after(self, objective: Objective) -> float:
-        """Strength of the penalty after a deletion, given the objective of dense training."""
-        return objective.alpha if self.retrain_alpha is None else self.retrain_alpha
+    def alpha_after(
+        self, objective: Objective, dense: PrunedNetwork, training: Training, n_passes: int
+    ) -> float:
+        """Strength of the penalty after a deletion, given those of dense training."""
+        alpha = objective.alpha if self.retrain_alpha is None else self.retrain_alpha
+        max_iter = TRIAL_ITERATIONS.get(training.settings.solver)
+        if not self.chooses_alpha or self.retrain_max_iter == 0 or max_iter is None:
+            return alpha
+        brief = replace(self, retrain_max_iter=max_iter)
+        briefly = brief.retraining(training, objective.n_samples, n_passes)
+        return choose_alpha(objective, dense, alpha, briefly)
 
-    def n_cycles(self, n_left: int, survivors: Sequence[int]) -> int:
-        """Cycles of regrowth in the round that leaves ``n_left``."""
-        is_level = self.regrows_every_round or n_left == survivors[-1]
-        return self.n_regrow if is_level else 0
+    def cycles(self, counts: Sequence[int]) -> list[int]:
+        """Cycles of regrowth in each round, given what is left before the first and after each."""
+        if self.divides_cycles:
+            return divided_cycles(self.n_regrow, counts)
+        return [self.n_regrow * (n_left == counts[-1]) for n_left in counts[1:]]
 
     def n_left(self, pruned: PrunedNetwork) -> int:
         """Count the weights, units or (groups of) inputs that are left, as the granularity says."""
@@ -133,36 +158,128 @@ def prune(
     yield dense
     if not survivors:
         return
-    retraining = recipe.retraining(training)
-    whole = objective.with_alpha(recipe.alpha_after(objective))
+    n_passes = len(result.state.loss_curve)
+    retraining = recipe.retraining(training, objective.n_samples, n_passes)
+    whole = objective.with_alpha(recipe.alpha_after(objective, last.pruned, training, n_passes))
+    rounds = _Rounds(recipe, whole, retraining, rng, _tolerance(recipe, objective, dense))
     active = active_objective(whole, last.pruned)
-    loss = active.value(last.pruned.theta)
-    for number, n_left in enumerate(survivors, start=1):
+    loss, kept = active.value(last.pruned.theta), None
+    cycles = recipe.cycles([dense.round.n_left, *survivors])
+    for number, (n_left, n_cycles) in enumerate(zip(survivors, cycles, strict=True), start=1):
         if last.round.ended_early:
             return
-        n_delete, n_cycles = recipe.n_left(last.pruned) - n_left, recipe.n_cycles(n_left, survivors)
+        n_delete = recipe.n_left(last.pruned) - n_left
         pruned, increase = delete_active(active, last.pruned, n_delete, recipe.deletion, rng)
         active = active.restricted(pruned.mask)
         deleted = active.value(pruned.theta)
         _announce(training, pruned, 1 + n_cycles)
         trained = _retrain(active, last, pruned, deleted, retraining)
-        regrown = regrow(whole, trained, n_cycles, recipe.deletion, retraining, rng)
-        if regrown.pruned is not trained.pruned:
-            active = active_objective(whole, regrown.pruned)
-        last = _step(
-            recipe,
-            regrown,
-            _validate(training, regrown.pruned.theta),
-            round=number,
-            loss_before=loss,
-            predicted_increase=increase,
-            loss_after_deletion=deleted,
-        )
-        loss = regrown.loss
-        if not _is_within_tol(recipe, objective, whole, dense, last):
-            yield replace(last, round=replace(last.round, within_tol=False))
-            return
+        numbers = {
+            "round": number,
+            "loss_before": loss,
+            "predicted_increase": increase,
+            "loss_after_deletion": deleted,
+            "alpha": whole.alpha,
+        }
+        rounds.compare(pruned.theta, deleted, trained)
+        if_last = recipe.cycles([dense.round.n_left, *survivors[:number]])[-1]
+        checkpoint = rounds.checkpoint(trained, if_last, numbers)
+        last = rounds.complete(trained, n_cycles, numbers)
+        if last.pruned is not trained.pruned:
+            active = active_objective(whole, last.pruned)
+        loss = last.round.loss_after_retraining
+        kept = checkpoint if last.round.within_tol else kept
         yield last
+    if kept is not None and not last.round.within_tol and not last.round.ended_early:
+        yield from rounds.go_back(kept)
+
+
+class _Checkpoint(NamedTuple):
+    """A round to go back to, before its regrowth: what `_Rounds.complete` takes, and the dice."""
+
+    trained: Trained
+    n_cycles: int
+    numbers: dict[str, Any]
+    random_states: tuple[Any, Any]
+
+
+@dataclass
+class _Rounds:
+    """Completes the rounds of one pruning: regrowth, judgement, and the numbers.
+
+    Attributes
+    ----------
+    recipe : Recipe
+    whole : Objective
+        With the penalty of retraining.
+    retraining : Training
+    rng : RandomState
+        Of the deletions.
+    tolerance : Tolerance or None
+        None where every round is kept.
+    """
+
+    recipe: Recipe
+    whole: Objective
+    retraining: Training
+    rng: np.random.RandomState
+    tolerance: Tolerance | None
+
+    def compare(self, theta: Array, deleted: float, trained: Trained) -> None:
+        """Show the tolerance a retraining from ``theta``, where the objective is ``deleted``."""
+        if self.tolerance is not None and trained.result.n_iter:
+            before = deleted - self.whole.penalty_at(theta)
+            self.tolerance = self.tolerance.after(before, self._training_loss(trained))
+
+    def checkpoint(self, trained: Trained, n_cycles: int, numbers: dict[str, Any]) -> _Checkpoint:
+        """Note where a fit would stand if this round were its last, with ``n_cycles`` to come."""
+        states = self.rng.get_state(), self.retraining.rng.get_state()
+        return _Checkpoint(trained, n_cycles, numbers, states)
+
+    def go_back(self, kept: _Checkpoint) -> Iterator[Step]:
+        """Make the regrowth of an earlier round, as if it had been the last."""
+        if not kept.n_cycles or not can_regrow(kept.trained, self.recipe.deletion):
+            return
+        for rng, state in zip((self.rng, self.retraining.rng), kept.random_states, strict=True):
+            rng.set_state(state)
+        _announce(self.retraining, kept.trained.pruned, kept.n_cycles)
+        yield self.complete(kept.trained, kept.n_cycles, kept.numbers)
+
+    def complete(self, trained: Trained, n_cycles: int, numbers: dict[str, Any]) -> Step:
+        """Refine a network by regrowth, unless that is, or becomes, beyond the tolerance."""
+        if self.tolerance is None:
+            return self._step(self._regrown(trained, n_cycles), numbers)
+        step = self._step(trained, numbers)
+        if not step.round.within_tol or not n_cycles:
+            return step
+        regrown = self._step(self._regrown(trained, n_cycles), numbers)
+        if regrown.round.within_tol:
+            return regrown
+        # Whether the user ended it counts all the same.
+        return replace(step, round=replace(step.round, status=regrown.round.status))
+
+    def _regrown(self, trained: Trained, n_cycles: int) -> Trained:
+        return regrow(
+            self.whole, trained, n_cycles, self.recipe.deletion, self.retraining, self.rng
+        )
+
+    def _step(self, trained: Trained, numbers: dict[str, Any]) -> Step:
+        validation = _validate(self.retraining, trained.pruned.theta)
+        step = _step(self.recipe, trained, validation, **numbers)
+        if self.tolerance is None:
+            return step
+        return replace(step, round=self.tolerance.judge(step.round, self._training_loss(trained)))
+
+    def _training_loss(self, trained: Trained) -> float:
+        """Mean loss on the training rows, without the penalty."""
+        return trained.loss - self.whole.penalty_at(trained.pruned.theta)
+
+
+def _tolerance(recipe: Recipe, objective: Objective, dense: Step) -> Tolerance | None:
+    if recipe.prune_tol is None:
+        return None
+    loss = dense.round.loss_after_retraining - objective.penalty_at(dense.pruned.theta)
+    return Tolerance.of(recipe.prune_tol, objective, dense.round, loss)
 
 
 def _announce(training: Training, pruned: PrunedNetwork, n_trainings: int) -> None:
@@ -239,22 +356,3 @@ def _step(
         **numbers,
     )
     return Step(pruned, result.state, record)
-
-
-def _is_within_tol(
-    recipe: Recipe, objective: Objective, whole: Objective, dense: Step, step: Step
-) -> bool:
-    """Compare a round with the dense network: by validation score if there is one, else by loss.
-
-    The loss is that of dense training, whose penalty may be another than that of retraining.
-    """
-    if recipe.prune_tol is None:
-        return True
-    if np.isfinite(dense.round.validation_score):
-        worse_by = dense.round.validation_score - step.round.validation_score
-    else:
-        theta, total = step.pruned.theta, objective.penalty_weight
-        penalties = objective.penalty.value(theta, total) - whole.penalty.value(theta, total)
-        worse_by = step.round.loss_after_retraining + penalties - dense.round.loss_after_retraining
-    # A score that is NaN is within.
-    return not worse_by > recipe.prune_tol

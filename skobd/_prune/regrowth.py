@@ -81,6 +81,13 @@ class Trained:
     cycles: tuple[RegrowthCycle, ...] = ()
 
 
+def can_regrow(trained: Trained, settings: DeletionSettings) -> bool:
+    """Whether regrowth can do anything for a network."""
+    # The gradient is 0 in all weights of a deleted unit: none of them promises anything. Nor is a
+    # network refined that is not retrained.
+    return settings.granularity == "weight" and trained.result.n_iter > 0
+
+
 def regrow(
     whole: Objective,
     trained: Trained,
@@ -93,9 +100,7 @@ def regrow(
 
     An interrupt, or a cycle that diverges, ends regrowth with the best network so far.
     """
-    if settings.granularity != "weight" or not trained.result.n_iter:
-        # The gradient is 0 in all weights of a deleted unit: none of them promises anything. Nor
-        # is a network refined that is not retrained.
+    if not can_regrow(trained, settings):
         return trained
     best, pruned, last = trained, trained.pruned, trained.result
     n_left = int((pruned.mask & pruned.network.is_weight).sum())

@@ -1,6 +1,6 @@
 """Records of rounds: the network, and what training and pruning did in numbers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -35,8 +35,12 @@ class Round:
     message : str
         How the (re)training ended; see `SolverResult`.
     cycles : tuple of RegrowthCycle
+    alpha : float
+        Strength of the penalty of retraining; NaN for the dense network.
     within_tol : bool
-        False for the one round that is worse than ``prune_tol`` allows; it is the last.
+        False for a round that is worse than ``prune_tol`` allows.
+    verdict : str
+        What it was judged by, in words; empty where it was not.
     """
 
     round: int
@@ -54,7 +58,14 @@ class Round:
     status: Status
     message: str
     cycles: tuple[RegrowthCycle, ...] = ()
+    alpha: float = np.nan
     within_tol: bool = True
+    verdict: str = ""
+
+    def judged(self, within_tol: bool, value: str, least: float) -> "Round":
+        """Complete the numbers by a judgement: what was looked at, and the least it may be."""
+        verdict = f"{value}, at least {least:.4f} asked for"
+        return replace(self, within_tol=within_tol, verdict=verdict)
 
     @property
     def sparsity(self) -> float:
@@ -67,21 +78,30 @@ class Round:
         return self.status in ENDED_EARLY
 
     def describe(self) -> str:
-        """Describe the round in one line, as ``verbose=1`` prints it."""
+        """Describe the round in one sentence, as ``verbose=1`` prints it.
+
+        The loss jumps after dense training, because the penalty changes: so it is named.
+        """
         line = f"round {self.round:2d}: {self.n_weights} weights left ({self.sparsity:.1%} deleted)"
         if self.round:
-            line += f", loss {self.loss_before:.5f} -> deleted {self.loss_after_deletion:.5f}"
+            line += f", loss with retrain_alpha {self.loss_before:.5f}"
+            line += f" -> deleted {self.loss_after_deletion:.5f}"
             if np.isfinite(self.predicted_increase):
                 line += f" (predicted {self.loss_before + self.predicted_increase:.5f})"
             line += f" -> retrained {self.loss_after_retraining:.5f} in {self.n_iter} iterations"
+            line += f" with alpha {self.alpha:.3g}"
             if self.cycles:
                 line += f", {len(self.cycles)} cycles of regrowth"
         else:
-            line += f", loss {self.loss_after_retraining:.5f} after {self.n_iter} iterations"
+            line += (
+                f", loss with alpha {self.loss_after_retraining:.5f} after {self.n_iter} iterations"
+            )
         if np.isfinite(self.validation_score):
             line += f", validation score {self.validation_score:.4f}"
+        if self.verdict:
+            line += f", {self.verdict}"
         if not self.within_tol:
-            line += ": worse than prune_tol allows, the round is undone"
+            line += ": worse than prune_tol allows"
         return line
 
 

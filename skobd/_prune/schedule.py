@@ -1,6 +1,7 @@
 """The schedule of a pruning: how many weights, units or inputs are left after each round."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -9,19 +10,74 @@ import numpy as np
 _MOST_ROUNDS = 1000
 
 
-def check_levels(prune_fractions: Any) -> tuple[float, ...]:
-    """Sort levels from dense to sparse, each once; refuse those outside [0, 1)."""
-    levels = np.asarray(prune_fractions)
-    if levels.ndim != 1 or levels.size == 0 or levels.dtype.kind not in "fiu":
-        raise ValueError(
-            "prune_fractions must be a non-empty sequence of numbers in [0, 1), got "
-            f"{prune_fractions!r}."
-        )
+class NoSuchSizeError(ValueError):
+    """None of the sizes of a path can be had by the network, for a ``reason``."""
+
+    def __init__(self, sizes: Sequence[float], reason: str) -> None:
+        super().__init__(sizes, reason)
+        self.sizes, self.reason = sizes, reason
+
+    def __str__(self) -> str:
+        return f"sizes={self.sizes} cannot be had: {self.reason}."
+
+
+@dataclass(frozen=True)
+class Levels:
+    """Levels of a path, from dense to sparse.
+
+    Attributes
+    ----------
+    values : tuple of float or int
+        Fractions gone, ascending; or sizes, falling: how many weights, units or inputs are left.
+    are_sizes : bool
+    are_own : bool
+        Whether they are those that the parameters of the estimator make.
+    """
+
+    values: tuple[float, ...]
+    are_sizes: bool = False
+    are_own: bool = False
+
+    @classmethod
+    def of(cls, prune_fractions: Any, sizes: Any = None) -> "Levels":
+        """Check fractions or sizes, exactly one of them, and sort them, each once."""
+        if sizes is None:
+            return cls(_sorted("prune_fractions", prune_fractions, "fiu", "numbers in [0, 1)"))
+        if prune_fractions is not None:
+            raise ValueError(
+                "prune_fractions and sizes both say where a path goes: give one of them, got "
+                f"prune_fractions={prune_fractions!r} and sizes={sizes!r}."
+            )
+        return cls(_sorted("sizes", sizes, "iu", "whole numbers of at least 1")[::-1], True)
+
+    def upto(self, index: int) -> "Levels":
+        """Keep those up to one of them."""
+        return replace(self, values=self.values[: index + 1])
+
+    def within(self, n_least: int, n_total: int) -> "Levels":
+        """Keep the fractions, or the sizes that a network of ``n_total`` can have."""
+        if not self.are_sizes:
+            return self
+        return replace(self, values=tuple(n for n in self.values if n_least <= n <= n_total))
+
+    def fractions(self, n_total: int) -> tuple[float, ...]:
+        """Fractions gone of ``n_total``; negative for sizes that are larger."""
+        return tuple(1 - n / n_total for n in self.values) if self.are_sizes else self.values
+
+
+def _sorted(name: str, given: Any, kinds: str, allowed: str) -> tuple[Any, ...]:
+    """Sort levels, each once; refuse other kinds of numbers, and those outside of the range."""
+    levels = np.asarray(given)
+    # Among numbers a bool becomes one.
+    has_bool = levels.ndim == 1 and any(isinstance(one, bool | np.bool_) for one in given)
+    if levels.ndim != 1 or levels.size == 0 or levels.dtype.kind not in kinds or has_bool:
+        raise ValueError(f"{name} must be a non-empty sequence of {allowed}, got {given!r}.")
     # Written so that NaN is refused too.
-    wrong = levels[~((levels >= 0) & (levels < 1))]
-    if wrong.size:
-        raise ValueError(f"prune_fractions must be in [0, 1), got {wrong.tolist()}.")
-    return tuple(np.unique(levels.astype(np.float64)).tolist())
+    is_right = levels >= 1 if name == "sizes" else (levels >= 0) & (levels < 1)
+    if not is_right.all():
+        hint = "" if name == "sizes" else " Give sizes to say how many weights are left."
+        raise ValueError(f"{name} must be {allowed}, got {levels[~is_right].tolist()}.{hint}")
+    return tuple(np.unique(levels if name == "sizes" else levels.astype(np.float64)).tolist())
 
 
 def geometric_levels(prune_fraction: float, n_rounds: int, present: float = 0.0) -> list[float]:
@@ -55,3 +111,23 @@ def survivor_schedule(
         )
     levels = geometric_levels(prune_fraction, n_rounds, present=1 - n_present / n_total)
     return survivors_at(levels, n_total)
+
+
+def divided_cycles(n_cycles: int, counts: Sequence[int]) -> list[int]:
+    """Divide cycles of regrowth over rounds, in proportion to the logarithm of what each deletes.
+
+    Up to every round their sum is rounded down, so that the last round that deletes has one.
+
+    Parameters
+    ----------
+    n_cycles : int
+    counts : sequence of int
+        How many are left before the first round, and after each.
+    """
+    gone = -np.diff(np.log(np.maximum(counts, 1)))
+    total = gone.sum()
+    if total == 0:
+        return [0] * len(gone)
+    # Rounds that delete equal parts are not to depend on the last bits of logarithms.
+    upto = np.floor(n_cycles * np.cumsum(gone) / total + 1e-9)
+    return np.diff(upto, prepend=0).astype(int).tolist()

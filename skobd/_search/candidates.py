@@ -1,8 +1,9 @@
 """Candidates of a search: the combinations of a grid of parameters, checked before any work."""
 
-from collections.abc import Iterable, Sequence
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.base import clone
@@ -11,6 +12,7 @@ from sklearn.model_selection import ParameterGrid
 from .._mlp.base import BaseOBDMLP
 from .._mlp.fit import hidden_sizes
 from .._mlp.pipelines import last_step, last_step_name
+from .._prune.schedule import Levels
 
 # Parameters that a path does not ask for, because the search says which levels it goes through.
 _NOT_ASKED_FOR = ("prune_fraction", "n_rounds", "prune_tol")
@@ -36,13 +38,23 @@ class Candidate:
         """Name by which ``set_params`` reaches the pruning level."""
         return _nested_name(self.estimator, "prune_fraction")
 
-    def at(self, levels: Iterable[float]) -> list[dict[str, Any]]:
-        """Combine its parameters with each of the levels."""
-        return [{**self.params, self.level_name: level} for level in levels]
+    def at(self, level: float) -> dict[str, Any]:
+        """Combine its parameters with a level."""
+        return {**self.params, self.level_name: level}
 
 
-def make_candidates(estimator: Any, param_grid: Any) -> list[Candidate]:
-    """Make all combinations in the grid, in its order; without a grid the estimator alone."""
+class Row(NamedTuple):
+    """A candidate and the levels of its path up to one of them: a row of ``cv_results_``."""
+
+    candidate: Candidate
+    levels: Levels
+
+
+def make_candidates(estimator: Any, param_grid: Any, with_sizes: bool = False) -> list[Candidate]:
+    """Make all combinations in the grid, in its order; without a grid the estimator alone.
+
+    With sizes all of them must delete the same.
+    """
     estimator = checked_clone(estimator)
     if param_grid is None:
         return [Candidate({}, estimator)]
@@ -52,7 +64,14 @@ def make_candidates(estimator: Any, param_grid: Any) -> list[Candidate]:
             "param_grid has no candidates; give a dict (or a list of dicts) of lists of values, or "
             "None to choose the level alone."
         )
-    return [_candidate(estimator, params) for params in grid]
+    candidates = [_candidate(estimator, params) for params in grid]
+    deleted = {last_step(candidate.estimator).granularity for candidate in candidates}
+    if with_sizes and len(deleted) > 1:
+        raise ValueError(
+            "sizes count what granularity deletes, and cannot be compared where candidates have "
+            f"granularity in {sorted(deleted)}; give one, or prune_fractions instead of sizes."
+        )
+    return candidates
 
 
 def candidate_names(params: Sequence[dict[str, Any]]) -> list[str] | None:
@@ -71,7 +90,9 @@ def candidate_names(params: Sequence[dict[str, Any]]) -> list[str] | None:
         for row in params
     ]
     # The levels of each candidate ascend.
-    numbers = np.cumsum([True, *(np.diff([level_of(row) for row in params]) <= 0)])
+    levels = [level_of(row) for row in params]
+    pairs = zip(itertools.pairwise(names), itertools.pairwise(levels), strict=True)
+    numbers = np.cumsum([1, *(one != next_ or a >= b for (one, next_), (a, b) in pairs)])
     if numbers[-1] == 1:
         return None
     if len(set(names)) < numbers[-1]:
@@ -112,7 +133,7 @@ def _candidate(estimator: Any, params: dict[str, Any]) -> Candidate:
             if (nested := _nested_name(with_params, name)) in params:
                 raise ValueError(
                     f"{nested!r} has no effect in a search, which scores every candidate at all "
-                    "the levels of its parameter prune_fractions; set those."
+                    "the levels of its parameter prune_fractions or sizes; set those."
                 )
         mlp = last_step(with_params)
         mlp._validate_params()

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._mlp.path import PruningPath
 from .._mlp.pipelines import last_step, steps_before
+from .._prune.schedule import Levels
 from .._sklearn_compat import (
     API_PAGE,
     Interval,
@@ -33,13 +34,12 @@ from .input_levels import (
     count_columns,
     count_inputs,
     input_counts,
-    levels_at,
     with_input_recorder,
 )
 from .recorder import recorded_path
 from .results import Folds, score_names, tabulate
 from .scoring import Scoring
-from .selection import select_level
+from .selection import BestWithin, select_level
 from .subsets import Subset, make_splits
 
 if TYPE_CHECKING:
@@ -56,6 +56,17 @@ def rank_by_deletion(masks: np.ndarray) -> np.ndarray:
     """
     last_alive = len(masks) - 1 - masks[::-1].argmax(axis=0)
     return len(masks) - last_alive
+
+
+def _within_budget(rule: Any, path: PruningPath, index: int) -> int:
+    """Go on from a level to the first one that is within the budget, if the rule has one."""
+    if not isinstance(rule, BestWithin):
+        return index
+    reached = [rule.sizes(path.estimator_at(i)) for i in range(index, len(path["steps"]))]
+    allowed = [i for i, sizes in enumerate(reached, start=index) if rule.allows(sizes)]
+    if not allowed:
+        raise rule.exceeded(reached)
+    return allowed[0]
 
 
 class OBDFeatureSelector(DelegatingMixin, SelectorMixin, BaseEstimator):
@@ -156,7 +167,9 @@ class OBDFeatureSelector(DelegatingMixin, SelectorMixin, BaseEstimator):
     >>> X, y = make_classification(
     ...     300, n_features=20, n_informative=3, n_redundant=0, shuffle=False, random_state=0
     ... )
-    >>> mlp = OBDMLPClassifier((10,), solver="lbfgs", alpha=3, tol=1e-2, random_state=0)
+    >>> mlp = OBDMLPClassifier(
+    ...     hidden_layer_sizes=(10,), solver="lbfgs", alpha=3, tol=1e-2, random_state=0
+    ... )
     >>> selector = OBDFeatureSelector(mlp, n_features_to_select=3).fit(X, y)
     >>> selector.get_support(indices=True)
     array([0, 1, 2])
@@ -235,7 +248,7 @@ class OBDFeatureSelector(DelegatingMixin, SelectorMixin, BaseEstimator):
         is_free = self._has_folds and self.n_features_to_select is None
         asked = 1 if is_free else self.n_features_to_select
         counts = input_counts(count_inputs(estimator, n_columns), asked, self.step)
-        levels, index = levels_at(counts), len(counts) - 1
+        levels, index = Levels.of(None, counts), len(counts) - 1
         if self._has_folds:
             splits = make_splits(self.cv, data, self.estimator, split_params)
         root = root_context(self, max_subtasks=1 + self._has_folds)
@@ -247,6 +260,7 @@ class OBDFeatureSelector(DelegatingMixin, SelectorMixin, BaseEstimator):
             self._keep_scores(folds, counts)
             if is_free:
                 index = select_level(self.cv_results_, "score", self.selection)
+                index = _within_budget(self.selection, path, index)
         self._keep_path(path, index)
         self.scorer_ = scoring.scorer
         take_callbacks(last_step(estimator), last_step(self.estimator_))
@@ -259,9 +273,7 @@ class OBDFeatureSelector(DelegatingMixin, SelectorMixin, BaseEstimator):
     def _scoring(self) -> Scoring:
         return Scoring.of(self.estimator, self.scoring)
 
-    def _fit_path(
-        self, estimator: Any, data: Subset, levels: tuple[float, ...], root: Any
-    ) -> PruningPath:
+    def _fit_path(self, estimator: Any, data: Subset, levels: Levels, root: Any) -> PruningPath:
         """Fit all data along the levels."""
         estimator = with_input_recorder(clone(estimator), levels, data.X)
         start = time.perf_counter()

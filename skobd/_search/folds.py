@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from typing import Any, TypeVar
@@ -15,11 +15,20 @@ from sklearn.base import clone, is_classifier
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.parallel import Parallel, delayed
 
+from .._mlp.c_code import count_bytes
+from .._mlp.messages import tell
 from .._mlp.path import PruningPath
 from .._mlp.pipelines import last_step_name
+from .._prune.schedule import Levels, NoSuchSizeError
 from .._sklearn_compat import _check_sample_weight
 from .._threads import reproducible_threads
-from .._warnings import NothingLeftWarning, PendingWarning, collected_warnings, give_warnings
+from .._warnings import (
+    LeftOutWarning,
+    NothingLeftWarning,
+    PendingWarning,
+    collected_warnings,
+    give_warnings,
+)
 from .candidates import Candidate
 from .recorder import recorded_path, with_recorder
 from .scoring import LevelResult, Scoring, score_levels
@@ -39,14 +48,13 @@ class FoldSettings:
         Shown to the callbacks; its ``n_jobs`` and ``verbose`` count.
     data : Subset
         All rows.
-    levels : tuple of float
-        Ascending.
+    levels : Levels
     scoring : Scoring
     """
 
     caller: Any
     data: Subset
-    levels: tuple[float, ...]
+    levels: Levels
     scoring: Scoring
 
 
@@ -130,14 +138,25 @@ def _run_fold(settings: FoldSettings, fold: Fold) -> list[LevelResult]:
         _check_classes(fold, data.y, train, test)
         fit_task(fold.context, estimator, train, settings.caller)
     except Exception as raised:
-        if scoring.error_score == "raise":
+        if scoring.error_score == "raise" and not isinstance(raised, NoSuchSizeError):
             raise
         error = raised
     path, seconds = recorded_path(estimator), time.perf_counter() - start
     results = score_levels(scoring, path, settings.levels, (train, test), seconds, error)
+    if path is not None and getattr(settings.caller.selection, "n_bytes", None) is not None:
+        results = [_with_bytes(result, path) for result in results]
     if verbose:
         _print_fold(fold.name, verbose, path, results, time.perf_counter() - start)
     return results
+
+
+def _with_bytes(result: LevelResult, path: PruningPath) -> LevelResult:
+    """Add the bytes of the network in C, where the level was reached."""
+    if not result.counts:
+        return result
+    index = path["prune_fractions"].tolist().index(result.fraction)
+    n_bytes = count_bytes(path.estimator_at(index))
+    return replace(result, counts={**result.counts, "n_bytes": n_bytes})
 
 
 def fit_task(context: Any, estimator: Any, subset: Subset, caller: Any) -> None:
@@ -194,8 +213,10 @@ def _call(
 ) -> tuple[Result, list[PendingWarning]]:
     with collected_warnings() as collected, _limited_threads(n_threads, pid):
         result = function(item)
-    # A level that leaves nothing is one of many that are compared; it matters if it is chosen.
-    return result, [one for one in collected if one.category is not NothingLeftWarning]
+    # A level that leaves nothing is one of many that are compared; it matters if it is chosen. And
+    # of sizes that are left out the search tells itself.
+    untold = (NothingLeftWarning, LeftOutWarning)
+    return result, [one for one in collected if one.category not in untold]
 
 
 def _limited_threads(n_threads: int, pid: int) -> AbstractContextManager[None]:
@@ -230,14 +251,14 @@ def _print_fold(
         for result in results
         if result.counts
     )
-    print(f"{name}: weights left (score) {levels} in {format_effort(path, seconds)}")
+    tell(f"{name}: weights left (score) {levels} in {format_effort(path, seconds)}")
 
 
 def print_path(name: str, verbose: int, path: PruningPath) -> None:
     """Print a line for each round of a path if ``verbose > 1``."""
     if verbose > 1:
         for fitted in path["steps"]:
-            print(f"{name}, {fitted.latest.describe()}")
+            tell(f"{name}, {fitted.latest.describe()}")
 
 
 def format_effort(path: PruningPath, seconds: float) -> str:

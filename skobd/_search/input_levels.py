@@ -1,7 +1,6 @@
 """Levels of a path that deletes whole inputs, and the columns that are left at each of them."""
 
 import math
-from collections.abc import Sequence
 from numbers import Integral
 from typing import Any
 
@@ -13,7 +12,7 @@ from .._mlp.feature_groups import members_by_key
 from .._mlp.messages import about
 from .._mlp.path import PruningPath
 from .._mlp.pipelines import last_step
-from .._prune.schedule import geometric_levels, survivors_at
+from .._prune.schedule import Levels, geometric_levels, survivors_at
 from .._sklearn_compat import Interval, RealNotInt, _num_features
 from .._warnings import warn_user
 from .candidates import checked_clone
@@ -68,7 +67,7 @@ def count_inputs(estimator: Any, n_columns: int) -> int:
         return n_columns
 
 
-def with_input_recorder(estimator: Any, levels: Sequence[float], X: Any) -> Any:
+def with_input_recorder(estimator: Any, levels: Levels, X: Any) -> Any:
     """Add a recorder that refuses transformers unless they keep columns one to one."""
 
     def check_inputs(arrived: Any) -> None:
@@ -118,8 +117,3 @@ def input_counts(n_total: int, asked: float | None, step: float = DEFAULT_STEP) 
             "kept."
         )
     return falling_counts(n_total, min(n_left, n_total), step)
-
-
-def levels_at(counts: Sequence[int]) -> tuple[float, ...]:
-    """Compute the fractions gone at which these counts are left of the first."""
-    return tuple(1 - count / counts[0] for count in counts)

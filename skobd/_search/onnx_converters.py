@@ -6,6 +6,7 @@ from .._export import onnx
 from .._mlp.estimators import OBDMLPClassifier, OBDMLPRegressor
 from .._mlp.exports import converted
 from .._mlp.pipelines import last_step
+from .feature_selector import OBDFeatureSelector
 from .search import PruningSearchCV
 
 
@@ -13,7 +14,8 @@ def register_onnx_converters() -> None:
     """Tell skl2onnx how the estimators are converted, for pipelines that end in one.
 
     Call it once before ``skl2onnx.to_onnx(pipeline, X)``; the estimators' own ``to_onnx`` needs
-    no such call. A `PruningSearchCV` is converted as its ``best_estimator_``.
+    no such call. A `PruningSearchCV` is converted as its ``best_estimator_``, and an
+    `OBDFeatureSelector`, alone or in a pipeline, as a choice of columns.
 
     Raises
     ------
@@ -24,6 +26,7 @@ def register_onnx_converters() -> None:
     --------
     OBDMLPClassifier.to_onnx : Converts a classifier by itself.
     OBDMLPRegressor.to_onnx : Converts a regressor by itself.
+    used_features_only : Cuts a pipeline to the columns that it uses.
 
     Examples
     --------
@@ -33,13 +36,16 @@ def register_onnx_converters() -> None:
     >>> from sklearn.preprocessing import StandardScaler
     >>> from skobd import OBDMLPClassifier, register_onnx_converters
     >>> X, y = load_iris(return_X_y=True)
-    >>> clf = OBDMLPClassifier((5,), solver="lbfgs", alpha=1, max_iter=1000, random_state=0)
+    >>> clf = OBDMLPClassifier(
+    ...     hidden_layer_sizes=(5,), solver="lbfgs", alpha=1, max_iter=1000, random_state=0
+    ... )
     >>> pipeline = make_pipeline(StandardScaler(), clf).fit(X, y)
     >>> register_onnx_converters()
     >>> model = skl2onnx.to_onnx(pipeline, X[:1].astype("float32"))
     """
     onnx.register(converted, OBDMLPClassifier, OBDMLPRegressor)
     onnx.register_parser(PruningSearchCV, _parse_search)
+    onnx.register_selector(lambda selector: selector.get_support(indices=True), OBDFeatureSelector)
 
 
 def _parse_search(scope: Any, search: Any, inputs: Any, custom_parsers: Any = None) -> Any:

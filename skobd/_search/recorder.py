@@ -1,6 +1,6 @@
 """The last step of a pipeline during a search, which makes a path instead of a fit."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from inspect import signature
 from typing import Any
 
@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator, MetaEstimatorMixin
 
 from .._mlp.path import PruningPath
 from .._mlp.pipelines import last_step, put_last, replace_last
+from .._prune.schedule import Levels
 from .._sklearn_compat import CallbackSupportMixin, hand_down_callbacks, take_callbacks
 from .._train.solvers import DivergenceError
 
@@ -19,8 +20,7 @@ class PathRecorder(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
     Parameters
     ----------
     estimator : OBDMLPClassifier or OBDMLPRegressor
-    levels : tuple of float
-        Fractions gone, ascending.
+    levels : Levels
     check_inputs : callable or None
         Called with the data as the transformers hand them on, before training; it may refuse them.
         A plain function, which `clone` leaves as it is.
@@ -33,7 +33,7 @@ class PathRecorder(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
     def __init__(
         self,
         estimator: Any,
-        levels: Sequence[float],
+        levels: Levels,
         check_inputs: Callable[[Any], None] | None = None,
     ) -> None:
         self.estimator = estimator
@@ -49,9 +49,10 @@ class PathRecorder(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
                 kind = type(self.estimator).__name__
                 raise TypeError(f"{kind}.fit() got an unexpected keyword argument {name!r}.")
         hand_down_callbacks(self, self.estimator)
+        name = "sizes" if self.levels.are_sizes else "prune_fractions"
         try:
             self.path_ = self.estimator.pruning_path(
-                X, y, prune_fractions=self.levels, **fit_params
+                X, y, **{name: self.levels.values}, **fit_params
             )
         except DivergenceError as error:
             self.path_ = error.path
@@ -74,11 +75,11 @@ class PathRecorder(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
 
 
 def with_recorder(
-    estimator: Any, levels: Sequence[float], check_inputs: Callable[[Any], None] | None = None
+    estimator: Any, levels: Levels, check_inputs: Callable[[Any], None] | None = None
 ) -> Any:
     """Put a `PathRecorder` around the last step of an unfitted estimator."""
     mlp = last_step(estimator)
-    recorder = PathRecorder(mlp, tuple(levels), check_inputs)
+    recorder = PathRecorder(mlp, levels, check_inputs)
     take_callbacks(mlp, recorder)
     return put_last(estimator, recorder)
 

@@ -2,6 +2,8 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import compress
 from operator import attrgetter
 from typing import Any
 
@@ -9,9 +11,10 @@ import numpy as np
 from scipy.stats import rankdata
 from sklearn.exceptions import FitFailedWarning
 
+from .._prune.schedule import Levels
 from .._sklearn_compat import _yield_masked_array_for_each_param
-from .._warnings import warn_user
-from .candidates import candidate_names, level_of
+from .._warnings import LeftOutWarning, warn_user
+from .candidates import Candidate, Row, candidate_names, level_of
 from .scoring import LevelResult, Scores
 from .selection import scored_folds, standard_errors
 
@@ -60,6 +63,46 @@ def first_cause(folds: Folds) -> Exception | None:
 def describe(error: Exception | None) -> str:
     """Describe an error by its kind and its text."""
     return f"{type(error).__name__}: {error}"
+
+
+def leave_out(
+    candidates: Sequence[Candidate], levels: Levels, folds: Folds
+) -> tuple[list[Row], list[list[LevelResult]]]:
+    """Leave out the sizes that a candidate's network cannot have in some fold, and say why.
+
+    Returns
+    -------
+    rows : list of Row
+    folds : list of list of LevelResult
+        The results of these rows.
+    """
+    # A reason of any fold, where there is one.
+    reasons = [max(level.left_out for level in row) for row in zip(*folds, strict=True)]
+    rows: list[Row] = []
+    told = []
+    for number, candidate in enumerate(candidates):
+        reason_of = dict(zip(levels.values, reasons[number * len(levels.values) :], strict=False))
+        kept = replace(levels, values=tuple(v for v in levels.values if not reason_of[v]))
+        rows += [Row(candidate, kept.upto(index)) for index in range(len(kept.values))]
+        if left_out := [value for value in levels.values if reason_of[value]]:
+            of = f" of {candidate.params}" if candidate.params else ""
+            told.append(f"sizes={left_out}{of}: {max(reason_of.values())}")
+    if told and not rows:
+        raise ValueError(f"No candidate can have any of the sizes. {'; '.join(told)}.")
+    if told:
+        warn_user(
+            f"Sizes are left out that a candidate cannot have. {'; '.join(told)}.", LeftOutWarning
+        )
+    is_kept = [not reason for reason in reasons]
+    return rows, [list(compress(fold, is_kept)) for fold in folds]
+
+
+def params_of(rows: Sequence[Row], folds: Folds) -> list[dict[str, Any]]:
+    """Parameters of each row; of a size the fraction that it is in the first fold that knows it."""
+    fractions = np.array([[level.fraction for level in fold] for fold in folds])
+    first = np.argmin(np.isnan(fractions), axis=0)
+    known = fractions[first, np.arange(len(rows))].tolist()
+    return [row.candidate.at(fraction) for row, fraction in zip(rows, known, strict=True)]
 
 
 def tabulate(params: list[dict[str, Any]], folds: Folds) -> dict[str, Any]:
@@ -146,7 +189,8 @@ def print_levels(results: dict[str, Any], metric: str, best_index: int) -> None:
     rows = zip(*(results[name] for name in columns), strict=True)
     names = candidate_names(results["params"])
     for index, (n_weights, mean, error) in enumerate(rows):
-        name = f"level {level_of(results['params'][index]):g}"
+        level = results["size"][index] if "size" in results else level_of(results["params"][index])
+        name = f"{'size' if 'size' in results else 'level'} {level:g}"
         if names is not None:
             name = f"{names[index]}, {name}"
         mark = "  <- chosen" if index == best_index else ""

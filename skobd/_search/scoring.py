@@ -14,6 +14,7 @@ from sklearn.metrics import check_scoring
 from .._mlp.path import PruningPath
 from .._mlp.pipelines import steps_before, without_transformers
 from .._prune.granularity import GRANULARITIES
+from .._prune.schedule import Levels, NoSuchSizeError
 from .._sklearn_compat import accepts_sample_weight
 from .._warnings import warn_user
 from .subsets import Subset
@@ -105,6 +106,10 @@ class LevelResult:
         Traceback of the error because of which the level was not reached.
     cause : Exception or None
         That error, or the first one of scoring.
+    fraction : float
+        Fraction gone; NaN of a size where the network is not known.
+    left_out : str
+        Why it is left out, a size that the network cannot have.
     """
 
     test_scores: Scores
@@ -114,12 +119,14 @@ class LevelResult:
     counts: dict[str, float] = field(default_factory=dict)
     error: str | None = None
     cause: Exception | None = None
+    fraction: float = np.nan
+    left_out: str = ""
 
 
 def score_levels(
     scoring: Scoring,
     path: PruningPath | None,
-    levels: tuple[float, ...],
+    levels: Levels,
     subsets: tuple[Subset, Subset],
     seconds: float,
     error: Exception | None,
@@ -131,7 +138,7 @@ def score_levels(
     scoring : Scoring
     path : PruningPath or None
         As far as it was reached.
-    levels : tuple of float
+    levels : Levels
     subsets : tuple of two Subset
         Training and test rows.
     seconds : float
@@ -147,17 +154,25 @@ def score_levels(
         text = "".join(format_exception(error))
         unreached = replace(unreached, error=text, cause=_picklable(error))
     if path is None:
-        return [unreached for _ in levels]
+        reason = error.reason if isinstance(error, NoSuchSizeError) else ""
+        known = [np.nan] * len(levels.values) if levels.are_sizes else levels.values
+        return [replace(unreached, fraction=fraction, left_out=reason) for fraction in known]
     # Time spent before training, in the transformers, counts for every level.
     overhead = seconds - path["fit_time"][-1]
     if scoring.only_predicts:
         path, subsets = _transform_once(path, subsets, scoring.return_train_score)
-    reached = {level: index for index, level in enumerate(path["prune_fractions"])}
+    reached = {fraction: index for index, fraction in enumerate(path["prune_fractions"])}
+    dense = path["steps"][0]
+    possible = levels.within(dense.n_least, dense.n_total).values
     return [
-        _score_level(scoring, path, reached[level], subsets, overhead)
-        if level in reached
-        else unreached
-        for level in levels
+        _score_level(scoring, path, reached[fraction], subsets, overhead)
+        if fraction in reached and value in possible
+        else replace(
+            unreached,
+            fraction=fraction,
+            left_out=dense.possible_sizes if value not in possible else "",
+        )
+        for value, fraction in zip(levels.values, levels.fractions(dense.n_total), strict=True)
     ]
 
 
@@ -203,6 +218,7 @@ def _score_level(
         score_time=score_time,
         counts={name: path[name][index] for name in _COUNTS if name in path},
         cause=cause,
+        fraction=path["prune_fractions"][index],
     )
 
 

@@ -4,7 +4,7 @@ With a grid of parameters there is one path for each of its candidates and each 
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
@@ -13,16 +13,26 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils import get_tags
 
-from .._mlp.pipelines import last_step, replace_last
-from .._prune.schedule import check_levels
+from .._export.summary import PruningSummary
+from .._mlp.pipelines import input_names, last_step, replace_last, unwrap
+from .._prune.schedule import Levels
 from .._sklearn_compat import API_PAGE, StrOptions, _fit_context, root_context, take_callbacks
-from .candidates import make_candidates
+from .candidates import Row, make_candidates
 from .delegating import DelegatingMixin
 from .folds import FoldSettings, fit_task, format_effort, run_folds
 from .recorder import with_recorder
-from .results import describe, first_cause, print_levels, score_names, tabulate, warn_of_failures
+from .results import (
+    describe,
+    first_cause,
+    leave_out,
+    params_of,
+    print_levels,
+    score_names,
+    tabulate,
+    warn_of_failures,
+)
 from .scoring import Scoring
-from .selection import select_level
+from .selection import BestWithin, select_level
 from .subsets import Subset, make_splits
 
 if TYPE_CHECKING:
@@ -50,13 +60,19 @@ class PruningSearchCV(DelegatingMixin, BaseEstimator):
         The model to search for; in a `Pipeline`, the last step is pruned and the transformers are
         fitted on the training rows of each fold. A `TransformedTargetRegressor`, around the
         pipeline or as its last step, is scored on the scale of ``y``. ``prune_fraction``,
-        ``n_rounds`` and ``prune_tol`` are ignored: one round is made for each level.
+        ``n_rounds`` and ``prune_tol`` are ignored, "auto" too: one round is made for each level.
     param_grid : dict or list of dict, default=None
         Parameters of the estimator and their values, as in `GridSearchCV`; None for the level
         alone. All levels of all combinations are compared.
-    prune_fractions : array-like of shape (n_levels,), default=(0, 0.3, ..., 0.95, 0.97)
-        Levels to choose from, in [0, 1). They are sorted, and each is taken once. The default
-        ones are ten, each deleting about 30 % of the weights that the one before left.
+    prune_fractions : array-like of shape (n_levels,), default=None
+        Levels to choose from, fractions gone in [0, 1). They are sorted, and each is taken once.
+        None, without ``sizes``: 0, 0.3, 0.5, 0.65, 0.75, 0.82, 0.88, 0.92, 0.95 and 0.97, each
+        deleting about 30 % of the weights that the one before left.
+    sizes : array-like of int of shape (n_levels,), default=None
+        In place of ``prune_fractions``, how many weights (units or inputs, as ``granularity``
+        deletes them) are left, so that candidates of any ``hidden_layer_sizes`` or encoding are
+        compared at equal size. A size that the network of a candidate cannot have is left out,
+        with a warning that says why.
     scoring : str, callable, list, tuple, dict or None, default=None
         As in `GridSearchCV`; None for the estimator's ``score``.
     cv : int, cross-validation generator or iterable, default=None
@@ -74,7 +90,7 @@ class PruningSearchCV(DelegatingMixin, BaseEstimator):
         candidates, since with few folds the one of a single row is a matter of chance. "best"
         chooses the level (of any candidate) with the best mean score; among equals the smallest
         network. A callable is given ``cv_results_`` and returns the index of the row, as in
-        ``GridSearchCV(refit=callable)``.
+        ``GridSearchCV(refit=callable)``; `best_within` makes one for a budget of weights or bytes.
     verbose : int, default=0
         1 prints a line for each fold, with its score at every level, and in the end one for
         every row of ``cv_results_``; 2 also one for each round.
@@ -91,14 +107,15 @@ class PruningSearchCV(DelegatingMixin, BaseEstimator):
         and the columns are those of `GridSearchCV`, and ``split<i>_n_weights`` and
         ``mean_n_weights``, the surviving weights (likewise ``n_units`` or ``n_features`` where
         ``granularity`` deletes those), and ``sem_test_<score>``, the standard error of the mean
-        over the folds. ``fit_time`` is the time it took to reach the level. A fold whose score is
-        NaN in every row is left out of the statistics over folds.
+        over the folds; with ``sizes`` also ``size``, and with a budget of bytes ``n_bytes`` of the
+        folds and their mean. ``fit_time`` is the time it took to reach the level. A fold whose
+        score is NaN in every row is left out of the statistics over folds.
     best_index_ : int
         Row of the chosen level (and candidate).
     best_params_ : dict
         The chosen level, with the parameters of its candidate, as ``set_params`` takes them.
         ``best_estimator_`` was pruned along the levels up to it, so fitting a clone, in
-        ``n_rounds`` rounds, gives another network.
+        ``n_rounds`` rounds, gives another network. Of a size it is the fraction in the first fold.
     best_score_ : float
         Mean score in that row.
     best_estimator_ : estimator
@@ -138,7 +155,8 @@ class PruningSearchCV(DelegatingMixin, BaseEstimator):
     >>> from skobd import OBDMLPClassifier, PruningSearchCV
     >>> X, y = load_breast_cancer(return_X_y=True)
     >>> mlp = OBDMLPClassifier(
-    ...     (10,), solver="lbfgs", alpha=5, tol=1e-3, retrain_max_iter=30, random_state=0
+    ...     hidden_layer_sizes=(10,), solver="lbfgs",
+    ...     alpha=5, tol=1e-3, retrain_max_iter=30, random_state=0,
     ... )
     >>> search = PruningSearchCV(
     ...     make_pipeline(StandardScaler(), mlp), prune_fractions=[0, 0.5, 0.8, 0.99]
@@ -159,7 +177,8 @@ class PruningSearchCV(DelegatingMixin, BaseEstimator):
     _parameter_constraints: dict = {
         "estimator": "no_validation",
         "param_grid": [dict, list, None],
-        "prune_fractions": ["array-like"],
+        "prune_fractions": ["array-like", None],
+        "sizes": ["array-like", None],
         "scoring": [str, callable, list, tuple, dict, None],
         "cv": ["cv_object"],
         "n_jobs": [Integral, None],
@@ -176,7 +195,8 @@ class PruningSearchCV(DelegatingMixin, BaseEstimator):
         estimator: Any,
         param_grid: Any = None,
         *,
-        prune_fractions: ArrayLike = DEFAULT_LEVELS,
+        prune_fractions: ArrayLike | None = None,
+        sizes: ArrayLike | None = None,
         scoring: Any = None,
         cv: Any = None,
         n_jobs: int | None = None,
@@ -189,6 +209,7 @@ class PruningSearchCV(DelegatingMixin, BaseEstimator):
         self.estimator = estimator
         self.param_grid = param_grid
         self.prune_fractions = prune_fractions
+        self.sizes = sizes
         self.scoring = scoring
         self.cv = cv
         self.n_jobs = n_jobs
@@ -223,28 +244,35 @@ class PruningSearchCV(DelegatingMixin, BaseEstimator):
         return self
 
     def _fit(self, X: Any, y: Any, params: dict[str, Any]) -> None:
-        levels = check_levels(self.prune_fractions)
-        candidates = make_candidates(self.estimator, self.param_grid)
+        fractions, sizes = self.prune_fractions, self.sizes
+        levels = Levels.of(
+            DEFAULT_LEVELS if fractions is None and sizes is None else fractions, sizes
+        )
+        candidates = make_candidates(self.estimator, self.param_grid, levels.are_sizes)
         scoring = self._scoring()
         data, split_params = self._check_data(X, y, params, scoring)
         splits = make_splits(self.cv, data, self.estimator, split_params)
         self.n_splits_, self.scorer_ = len(splits), scoring.shown
-        root = root_context(self, max_subtasks=1 + (self.refit is not False))
+        # To stay within a budget there may be more than one fit of all data.
+        is_open = isinstance(self.selection, BestWithin)
+        root = root_context(self, max_subtasks=None if is_open else 1 + (self.refit is not False))
         root.call_on_fit_task_begin(**data.as_shown(self))
         settings = FoldSettings(self, data, levels, scoring)
         folds = run_folds(settings, candidates, splits, root)
+        rows, folds = leave_out(candidates, levels, folds)
         warn_of_failures(folds, self.error_score)
         names = score_names(folds)
         self.multimetric_ = names is not None
         if names is not None:
             self._check_refit_is_among(names)
-        rows = [row for candidate in candidates for row in candidate.at(levels)]
-        self.cv_results_ = tabulate(rows, folds)
+        self.cv_results_ = tabulate(params_of(rows, folds), folds)
+        if levels.are_sizes:
+            self.cv_results_["size"] = np.array([row.levels.values[-1] for row in rows])
+        metric = str(self.refit) if self.multimetric_ else "score"
         if self.refit or not self.multimetric_:
-            self._choose(str(self.refit) if self.multimetric_ else "score", first_cause(folds))
+            self._choose(metric, first_cause(folds))
         if self.refit:
-            number, level = divmod(self.best_index_, len(levels))
-            self._refit(data, candidates[number].estimator, levels[: level + 1], root)
+            self._refit(data, rows, metric, root)
         root.call_on_fit_task_end(**data.as_shown(self))
 
     def _scoring(self) -> Scoring:
@@ -277,27 +305,62 @@ class PruningSearchCV(DelegatingMixin, BaseEstimator):
                 + (f"The first error was {describe(cause)}\n\n" if cause is not None else "")
                 + "Use error_score='raise' to see where, or refit=False to get cv_results_."
             ) from cause
-        self.best_index_ = select_level(results, metric, self.selection)
-        self.best_score_ = results[f"mean_test_{metric}"][self.best_index_]
-        self.best_params_ = results["params"][self.best_index_]
+        self._take(select_level(results, metric, self.selection), metric)
         if self.verbose:
             print_levels(results, metric, self.best_index_)
 
-    def _refit(self, data: Subset, estimator: Any, levels: tuple[float, ...], root: Any) -> None:
-        """Fit all data along the path to the chosen level, which is the last of these."""
-        estimator = with_recorder(clone(estimator), levels)
+    def _take(self, index: int, metric: str) -> None:
+        self.best_index_ = index
+        self.best_score_ = self.cv_results_[f"mean_test_{metric}"][index]
+        self.best_params_ = self.cv_results_["params"][index]
+
+    def _refit(self, data: Subset, rows: Sequence[Row], metric: str, root: Any) -> None:
+        """Fit all data along the path to the chosen level, or to the next one within the budget."""
+        start, rule, reached = time.perf_counter(), self.selection, []
+        self.best_estimator_ = self._fit_path(data, rows[self.best_index_], root)
+        while isinstance(rule, BestWithin):
+            sizes = rule.sizes(self.best_estimator_)
+            if rule.allows(sizes):
+                break
+            reached.append(sizes)
+            last, index = rows[self.best_index_], self.best_index_ + 1
+            if index == len(rows) or rows[index].candidate is not last.candidate:
+                raise rule.exceeded(reached)
+            self._take(index, metric)
+            self.best_estimator_ = self._fit_path(data, rows[index], root)
+        self.refit_time_ = time.perf_counter() - start
+
+    def _fit_path(self, data: Subset, row: Row, root: Any) -> Any:
+        """Fit all data along the path to a row, whose network is returned."""
+        estimator = with_recorder(clone(row.candidate.estimator), row.levels)
         start = time.perf_counter()
         fit_task(root.subcontext(task_name="refit"), estimator, data, self)
-        self.refit_time_ = time.perf_counter() - start
         path = last_step(estimator).path_
         if self.verbose:
             left = f"{path['n_weights'][-1]} weights left ({path['sparsity'][-1]:.1%} deleted)"
-            print(f"refit: {left} in {format_effort(path, self.refit_time_)}")
+            print(f"refit: {left} in {format_effort(path, time.perf_counter() - start)}")
         mlp = path.estimator_at(-1)
         take_callbacks(last_step(estimator), mlp)
         # The level that was chosen, should a callback have ended the fit before.
-        mlp.prune_fraction = levels[-1]
-        self.best_estimator_ = replace_last(estimator, mlp)
+        mlp.prune_fraction = row.levels.fractions(mlp._fitted.n_total)[-1]
+        return replace_last(estimator, mlp)
+
+    def summary(self) -> PruningSummary:
+        """Summarise what pruning has left of the network that was chosen.
+
+        Returns
+        -------
+        summary : PruningSummary
+            As `OBDMLPClassifier.summary` makes it; the inputs have the names that the steps of a
+            pipeline give them.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``, or with ``refit=False``.
+        """
+        transformers, mlp = unwrap(self, "summary")
+        return mlp.summary(input_names(transformers, mlp))
 
     @property
     def n_features_in_(self) -> int:

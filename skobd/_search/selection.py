@@ -1,9 +1,15 @@
 """Rules that choose a level, and a candidate, from cross-validated scores."""
 
+import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from numbers import Integral
+from typing import Any
 
 import numpy as np
+
+from .._mlp.c_code import count_bytes
+from .._mlp.pipelines import last_step
 
 
 def scored_folds(values: np.ndarray) -> np.ndarray:
@@ -71,6 +77,123 @@ def best_and_threshold(
     return best, float(means[best] - error)
 
 
+@dataclass(frozen=True, repr=False)
+class BestWithin:
+    """Rule that chooses the best level within a budget; made by `best_within`.
+
+    Attributes
+    ----------
+    n_weights, n_bytes : int or None
+    """
+
+    n_weights: int | None
+    n_bytes: int | None
+
+    def __repr__(self) -> str:
+        limits = ", ".join(f"{name}={limit}" for name, limit in self._limits().items())
+        return f"best_within({limits})"
+
+    def _limits(self) -> dict[str, int]:
+        return {name: limit for name, limit in vars(self).items() if limit is not None}
+
+    def __call__(self, results: dict[str, Any], metric: str = "score") -> int:
+        """Choose a row of ``cv_results_``, which is within the budget in every fold."""
+        means = np.asarray(results[f"mean_test_{metric}"], dtype=np.float64)
+        is_allowed, smallest = np.isfinite(means), {}
+        for name, limit in self._limits().items():
+            columns = [results[key] for key in results if re.fullmatch(rf"split\d+_{name}", key)]
+            largest = np.fmax.reduce(np.asarray(columns, dtype=np.float64))
+            smallest[name] = np.fmin.reduce(largest)
+            is_allowed &= largest <= limit
+        if not is_allowed.any():
+            raise self._error("no level has a score and is that small in every fold", smallest)
+        return _smallest(
+            np.flatnonzero(is_allowed & (means == means[is_allowed].max())),
+            np.asarray(results["mean_n_weights"], dtype=np.float64),
+            means,
+        )
+
+    def sizes(self, estimator: Any) -> dict[str, int]:
+        """Count what the budget limits of a fitted estimator."""
+        counts = {"n_weights": lambda: last_step(estimator).n_weights_}
+        counts["n_bytes"] = lambda: count_bytes(estimator)
+        return {name: counts[name]() for name in self._limits()}
+
+    def allows(self, sizes: dict[str, int]) -> bool:
+        """Whether these are within the budget."""
+        return all(sizes[name] <= limit for name, limit in self._limits().items())
+
+    def exceeded(self, reached: list[dict[str, int]]) -> ValueError:
+        """Make the error that no network fitted on all data, of these sizes, is within."""
+        smallest = {name: min(sizes[name] for sizes in reached) for name in self._limits()}
+        return self._error("the networks fitted on all data are larger", smallest)
+
+    def _error(self, what: str, smallest: dict[str, Any]) -> ValueError:
+        reached = " and ".join(f"{name} is {value:.0f}" for name, value in smallest.items())
+        return ValueError(
+            f"{self!r} cannot be met: {what}. The smallest {reached}. Give a larger budget, or "
+            "sparser levels (prune_fractions or sizes), or smaller candidates."
+        )
+
+
+def best_within(*, n_weights: int | None = None, n_bytes: int | None = None) -> BestWithin:
+    """Make a rule for ``selection`` that chooses the best network within a budget.
+
+    Among the levels (of all candidates) that are within the budget in every fold, it takes the one
+    with the best mean score; among equals the smallest. The budget holds for the network that the
+    user gets: where the one fitted on all data exceeds it, those of the next sparser levels of the
+    same candidate take its place.
+
+    Parameters
+    ----------
+    n_weights : int, default=None
+        The most weights that may be left, intercepts not counted.
+    n_bytes : int, default=None
+        The most bytes of constants that `to_c` may write for the model with its defaults, weights
+        in 8 bits and transformers included. Where those cannot be written in C, the network alone
+        counts. With both limits both hold.
+
+    Returns
+    -------
+    rule : callable
+        As `PruningSearchCV` and `OBDFeatureSelector` take it for ``selection``; it is given
+        ``cv_results_`` and returns the index of a row, as in ``GridSearchCV(refit=callable)``.
+
+    Raises
+    ------
+    ValueError
+        If no limit is given, or one below 1. In ``fit``, if nothing is within the budget.
+    TypeError
+        If a limit is no whole number.
+
+    See Also
+    --------
+    PruningSearchCV : Chooses a level by cross-validation.
+    to_c : Writes C code, whose ``constant_bytes`` are what ``n_bytes`` limits.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skobd import OBDMLPClassifier, PruningSearchCV, best_within
+    >>> X, y = load_iris(return_X_y=True)
+    >>> clf = OBDMLPClassifier((5,), solver="lbfgs", alpha=1, max_iter=1000, random_state=0)
+    >>> search = PruningSearchCV(clf, sizes=[30, 20, 10, 5], selection=best_within(n_weights=15))
+    >>> search.fit(X, y).best_estimator_.n_weights_
+    10
+    """
+    limits = {"n_weights": n_weights, "n_bytes": n_bytes}
+    if n_weights is None and n_bytes is None:
+        raise ValueError("best_within needs a budget: give n_weights, n_bytes or both.")
+    for name, limit in limits.items():
+        if limit is None:
+            continue
+        if isinstance(limit, bool | np.bool_) or not isinstance(limit, Integral):
+            raise TypeError(f"{name} of best_within must be a whole number, got {limit!r}.")
+        if limit < 1:
+            raise ValueError(f"{name} of best_within must be at least 1, got {limit!r}.")
+    return BestWithin(**limits)
+
+
 def select_level(results: dict, metric: str, selection: str | Callable) -> int:
     """Choose a row of ``cv_results_``: a candidate at a level.
 
@@ -87,7 +210,7 @@ def select_level(results: dict, metric: str, selection: str | Callable) -> int:
         "best": the highest mean score. "one_standard_error": the network of fewest weights whose
         mean score is at least the best one's minus one standard error (Breiman, Friedman,
         Olshen & Stone, 1984, section 3.4.3), here `median_error`, over all rows. A callable is
-        given ``results`` and returns the index.
+        given ``results`` and returns the index; `BestWithin` also the name of the score.
 
     Returns
     -------
@@ -95,7 +218,8 @@ def select_level(results: dict, metric: str, selection: str | Callable) -> int:
     """
     n_rows = len(results["params"])
     if callable(selection):
-        index = selection(results)
+        is_ours = isinstance(selection, BestWithin)
+        index = selection(results, metric) if is_ours else selection(results)
         if not isinstance(index, Integral):
             raise TypeError(f"selection returned {index!r}; it must return an integer.")
         if int(index) not in range(n_rows):

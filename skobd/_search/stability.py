@@ -23,6 +23,7 @@ from .._mlp.data import check_targets_of
 from .._mlp.messages import about
 from .._mlp.names import default_names
 from .._mlp.pipelines import last_step
+from .._prune.schedule import Levels
 from .._sklearn_compat import (
     Interval,
     RealNotInt,
@@ -40,7 +41,6 @@ from .input_levels import (
     count_columns,
     count_inputs,
     input_counts,
-    levels_at,
     with_input_recorder,
 )
 from .recorder import recorded_path
@@ -133,7 +133,7 @@ def stability_selection(
     >>> X, y = make_classification(
     ...     300, n_features=20, n_informative=3, n_redundant=0, shuffle=False, random_state=0
     ... )
-    >>> mlp = OBDMLPClassifier((10,), solver="lbfgs", alpha=3, tol=1e-2)
+    >>> mlp = OBDMLPClassifier(hidden_layer_sizes=(10,), solver="lbfgs", alpha=3, tol=1e-2)
     >>> result = stability_selection(
     ...     mlp, X, y, n_features_to_select=3, n_subsamples=10, random_state=0
     ... )
@@ -162,7 +162,7 @@ def stability_selection(
     rng = check_random_state(random_state)
     halves = _draw_halves(estimator, data, n_subsamples, rng)
     seeds = rng.randint(np.iinfo(np.int32).max, size=n_subsamples).tolist()
-    find_masks = partial(_masks_of_path, estimator, data, levels_at(counts))
+    find_masks = partial(_masks_of_path, estimator, data, Levels.of(None, counts))
     with warnings_given_once():
         found = in_parallel(find_masks, list(zip(halves, seeds, strict=True)), n_jobs)
     masks = np.array(found)
@@ -190,7 +190,7 @@ def _draw_halves(
 
 
 def _masks_of_path(
-    estimator: Any, data: Subset, levels: tuple[float, ...], drawn: tuple[np.ndarray, int]
+    estimator: Any, data: Subset, levels: Levels, drawn: tuple[np.ndarray, int]
 ) -> np.ndarray:
     """Mark the inputs left at each level on a subsample, shape (n_levels, n_features).
 

@@ -10,6 +10,7 @@ So no chunk has a gradient of its own, and nothing is summed over chunks but num
 theta-shaped arrays would take as long as a product. Views are made once, not in every step.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -42,13 +43,16 @@ class Epochs(Protocol):
         """
 
 
-def make_epochs(objective: Objective, batch_size: int, solver: str) -> Epochs:
+def make_epochs(
+    objective: Objective, batch_size: int, solver: str, tell: Callable[[str], None] | None = None
+) -> Epochs:
     """Make epochs of the fastest kind that can do it, compiled ones where they are wanted."""
     X = objective.X
     is_small = batch_size * max(objective.network.layer_sizes) <= _MAX_MINIBATCH_ELEMENTS
     if not (is_small and isinstance(X, np.ndarray | LazyRows)):
         return BlockEpochs(objective, batch_size)
-    return epochs_or_none(objective, batch_size, solver) or DenseEpochs(objective, batch_size)
+    compiled = epochs_or_none(objective, batch_size, solver, tell)
+    return compiled or DenseEpochs(objective, batch_size)
 
 
 class BlockEpochs:

@@ -183,7 +183,11 @@ class Objective:
             return self.loss.value(raw, block.Y, block.sample_weight)
 
         value, _ = self.accumulate(kernel, wants_total=False)
-        return value / self.total_weight + self.penalty.value(theta, self.penalty_weight)
+        return value / self.total_weight + self.penalty_at(theta)
+
+    def penalty_at(self, theta: Array) -> float:
+        """Part of `value` that is the penalty."""
+        return self.penalty.value(theta, self.penalty_weight)
 
     def is_finite_at(self, theta: Array) -> bool:
         """Whether the objective is finite; no pass over the data where a bound says so."""

@@ -11,7 +11,14 @@ from .._net.network import Array, Mask
 
 @dataclass(frozen=True)
 class SolverSettings:
-    """Hyper-parameters of training; names, defaults and meanings are scikit-learn's."""
+    """Hyper-parameters of training; names, defaults and meanings are scikit-learn's.
+
+    Attributes
+    ----------
+    steps_per_epoch : float or None
+        About how many minibatches an epoch has at most: with more rows it is a part of a pass over
+        them. None: every epoch is a pass over all rows.
+    """
 
     solver: str = "adam"
     batch_size: int | str = "auto"
@@ -30,6 +37,7 @@ class SolverSettings:
     epsilon: float = 1e-8
     n_iter_no_change: float = 10
     max_fun: int = 15000
+    steps_per_epoch: float | None = None
 
 
 def batch_size_of(batch_size: int | str) -> int:
@@ -51,12 +59,15 @@ class Monitor(NamedTuple):
         solver is called at most n times.
     on_cycle : callable or None
         ``on_cycle(theta, mask)`` is called before every further training within the round.
+    tell : callable or None
+        ``tell(line)`` is called with what the user waits for.
     """
 
     validate: Callable[[Array], tuple[float, float]] | None = None
     on_epoch: Callable[[Array], bool] | None = None
     on_round: Callable[[Array, Mask, int], None] | None = None
     on_cycle: Callable[[Array, Mask], None] | None = None
+    tell: Callable[[str], None] | None = None
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,14 @@ They work on the vector ``theta[mask]``, so a deleted parameter cannot move. An 
 ends training gently once there is an epoch, or iteration, to keep; before that it is raised.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from scipy import optimize
 
-from .._net.network import Array, Mask
+from .._net.network import Array, Indices, Mask
 from .minibatch import make_epochs
 from .objective import Objective
 from .settings import SolverSettings, Training, batch_size_of
@@ -102,21 +102,16 @@ def solve_stochastic(
     update = resume(state.optimizer, settings, survivors.values.size, theta.dtype)
     recorder = _Recorder(state, training)
     best_theta = survivors.theta.copy() if settings.early_stopping else None
-    order = np.arange(objective.n_samples)
     batch_size = min(batch_size_of(settings.batch_size), objective.n_samples)
-    epochs = make_epochs(objective, batch_size, settings.solver)
+    epochs = make_epochs(objective, batch_size, settings.solver, training.monitor.tell)
     loss, status, message = np.inf, Status.MAX_ITER, ""
     try:
-        for _ in range(settings.max_iter):
-            if settings.shuffle:
-                permutation = np.arange(objective.n_samples)
-                rng.shuffle(permutation)
-                order = order[permutation]
+        for rows in _rows_of_epochs(settings, objective.n_samples, batch_size, rng):
             update.begin_epoch(recorder.n_iter, settings.max_iter)
             # Overflow is reported once, as divergence, not as a stream of warnings.
             with np.errstate(over="ignore", invalid="ignore"):
-                loss = epochs.run(survivors, update, order)
-            recorder.n_samples_seen += objective.n_samples
+                loss = epochs.run(survivors, update, rows)
+            recorder.n_samples_seen += len(rows)
             recorder.record(loss, survivors.theta)
             if recorder.judge() and settings.early_stopping:
                 best_theta = survivors.theta.copy()
@@ -144,6 +139,21 @@ def solve_stochastic(
     theta = survivors.theta if best_theta is None else best_theta
     state = replace(recorder.state(), optimizer=update)
     return SolverResult(theta, loss, recorder.n_iter, state, status, message)
+
+
+def _rows_of_epochs(
+    settings: SolverSettings, n_samples: int, batch_size: int, rng: np.random.RandomState
+) -> Iterator[Indices]:
+    """Rows of each epoch, in the order in which they are visited: all, or a part of them."""
+    order = np.arange(n_samples)
+    n_parts = max(1, round(n_samples / batch_size / (settings.steps_per_epoch or np.inf)))
+    for epoch in range(settings.max_iter):
+        part = epoch % n_parts
+        if settings.shuffle and part == 0:
+            permutation = np.arange(n_samples)
+            rng.shuffle(permutation)
+            order = order[permutation]
+        yield order[part::n_parts]
 
 
 def _is_nothing_to_train(mask: Mask, settings: SolverSettings) -> bool:

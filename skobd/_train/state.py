@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from .._net.network import Array
+from .._net.packing import pack_plain, unpack_plain
 from .settings import SolverSettings
 from .updates import UPDATES, Update
 
@@ -125,22 +126,25 @@ class TrainingState:
 
     def pack(self) -> dict[str, Any]:
         """Arrays and plain data that are all of it."""
-        curves = {name: np.array(list(getattr(self, name)), dtype=np.float64) for name in _CURVES}
+        logs = {name: list(getattr(self, name)) for name in _CURVES}
+        curves = {name: np.array(log) if log else None for name, log in logs.items()}
         optimizer = None
         if self.optimizer is not None:
             optimizer = vars(self.optimizer) | {"settings": asdict(self.optimizer.settings)}
-        return vars(self) | curves | {"optimizer": optimizer}
+        return pack_plain(vars(self) | curves | {"optimizer": optimizer})
 
     @classmethod
     def unpack(cls, packed: dict[str, Any]) -> "TrainingState":
         """Make the value again that `pack` was called on."""
-        curves: dict[str, Any] = {name: Log(packed[name].tolist()) for name in _CURVES}
+        packed = unpack_plain(packed)
+        curves = {name: packed[name] for name in _CURVES}
+        logs = {name: Log(() if c is None else c.tolist()) for name, c in curves.items()}
         optimizer = packed["optimizer"]
         if optimizer is not None:
             settings = SolverSettings(**optimizer["settings"])
             values, optimizer = optimizer, object.__new__(UPDATES[settings.solver])
             vars(optimizer).update(copy.copy(values) | {"settings": settings})
-        return cls(**packed | curves | {"optimizer": optimizer})
+        return cls(**packed | logs | {"optimizer": optimizer})
 
 
 class Status(str, Enum):

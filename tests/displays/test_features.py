@@ -81,7 +81,7 @@ def test_selector_without_folds_shows_the_objective(iris):
 def test_table_of_a_path(path):
     display = FeaturePathDisplay.from_path(path, best_index=-1, max_features=4)
     np.testing.assert_array_equal(display.line_.get_ydata(), path.validation_score)
-    assert display.axes_[0].get_ylabel() == "Validation score"
+    assert display.axes_[0].get_ylabel() == "Validation accuracy"
     table = display.axes_[1]
     assert len(table.get_yticklabels()) == 4
     assert "6 inputs that went early are not shown" in table.get_xlabel()

@@ -6,7 +6,7 @@ from matplotlib import pyplot as plt
 from plots import SETTINGS, line, texts
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
-from sklearn.pipeline import Pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import Bunch
 
@@ -14,6 +14,7 @@ from skobd import (
     FeaturePathDisplay,
     NetworkDisplay,
     OBDMLPClassifier,
+    OBDMLPRegressor,
     PruningPathDisplay,
     PruningSearchCV,
     SaliencyDisplay,
@@ -51,7 +52,7 @@ def test_path_of_an_estimator_shows_the_validation_score_where_there_is_one(clf,
     np.testing.assert_array_equal(
         display.lines_[0].get_ydata()[1:], clf.pruning_history_["validation_score"]
     )
-    assert display.ax_.get_ylabel() == "Validation score"
+    assert display.ax_.get_ylabel() == "Validation accuracy"
     assert display.band_ is None
     assert display.threshold_line_ is None
     without = OBDMLPClassifier((5,), **SETTINGS).fit(*iris)
@@ -114,6 +115,34 @@ def test_score_name_is_that_of_the_scoring_of_a_search(iris):
     search = PruningSearchCV(clf, prune_fractions=[0, 0.5], scoring="balanced_accuracy", cv=3)
     display = PruningPathDisplay.from_search(search.fit(*iris))
     assert display.ax_.get_ylabel() == "Balanced accuracy"
+
+
+@pytest.mark.parametrize("kind", ["classifier", "regressor"])
+def test_without_scoring_the_name_is_that_of_what_the_estimator_scores(iris, kind):
+    X, y = iris
+    mlp = {"classifier": OBDMLPClassifier, "regressor": OBDMLPRegressor}[kind]
+    mlp = mlp(hidden_layer_sizes=(3,), **SETTINGS)
+    own = {"classifier": ("Accuracy", "accuracy"), "regressor": ("R²", "R²")}[kind]
+    search = PruningSearchCV(make_pipeline(mlp), prune_fractions=[0, 0.5], cv=2).fit(X, y)
+    assert PruningPathDisplay.from_search(search).ax_.get_ylabel() == own[0]
+    path = mlp.pruning_path(X, y, prune_fractions=[0.5], X_val=X, y_val=y)
+    assert PruningPathDisplay.from_path(path).ax_.get_ylabel() == f"Validation {own[1]}"
+    mlp.fit(X, y, X_val=X, y_val=y)
+    display = PruningPathDisplay.from_estimator(mlp, kind="score")
+    assert display.ax_.get_ylabel() == f"Validation {own[1]}"
+    search.set_params(scoring=lambda model, X, y: 0.5).fit(X, y)
+    assert PruningPathDisplay.from_search(search).ax_.get_ylabel() == "Score"
+
+
+def test_the_legend_covers_nothing(search, clf):
+    for display in (
+        PruningPathDisplay.from_search(search, scoring="accuracy"),
+        PruningPathDisplay.from_estimator(clf, kind="objective"),
+    ):
+        display.figure_.canvas.draw()
+        legend = display.ax_.get_legend().get_window_extent()
+        assert not legend.overlaps(display.ax_.get_window_extent().padded(-1))
+        assert legend.y1 <= display.figure_.bbox.y1
 
 
 def test_band_and_threshold_are_standard_errors_of_a_mean():

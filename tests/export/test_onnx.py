@@ -11,10 +11,11 @@ from exports import FRACTIONS, REGRESSIONS, TARGETS, make_classifier, make_regre
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.exceptions import NotFittedError
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skobd import (
+    OBDFeatureSelector,
     OBDMLPClassifier,
     OBDMLPRegressor,
     PruningSearchCV,
@@ -94,6 +95,42 @@ class TestOnnx:
         assert [given.name for given in session.get_inputs()] == list("abcd")
         _, p = session.run(None, {name: frame[[name]].to_numpy() for name in frame})
         assert_allclose(p, model.predict_proba(frame), rtol=0, atol=1e-5)
+
+    def test_used_features_only(self, iris):
+        frame = pd.DataFrame(iris[0].astype(np.float32), columns=list("abcd"))
+        model = make_classifier(frame, iris[1], 0.5, granularity="feature")
+        names = model.get_used_feature_names().tolist()
+        assert len(names) == 2
+        session = onnxruntime.InferenceSession(
+            model.to_onnx(frame, used_features_only=True).SerializeToString(),
+            providers=["CPUExecutionProvider"],
+        )
+        assert [given.name for given in session.get_inputs()] == names
+        _, p = session.run(None, {name: frame[[name]].to_numpy() for name in names})
+        assert_allclose(p, model.predict_proba(frame), rtol=0, atol=1e-5)
+
+    @pytest.mark.parametrize("kept", [[0], [2], [0, 3]])
+    @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+    def test_selector(self, iris, kept, dtype):
+        """Alone, in a pipeline, and with a frame, of which every column is an input."""
+        register_onnx_converters()
+        X, y = iris[0].astype(dtype), iris[1]
+        mlp = OBDMLPClassifier((4,), max_iter=3, random_state=0)
+        selector = OBDFeatureSelector(mlp, n_features_to_select=len(kept)).fit(X, y)
+        selector.support_ = np.isin(np.arange(4), kept)
+        (selected,) = run_onnx(skl2onnx.to_onnx(selector, X[:1]), X)
+        assert_array_equal(selected, X[:, kept], strict=True)
+        pipeline = Pipeline([("select", selector), ("scale", StandardScaler()), ("mlp", mlp)])
+        pipeline[1:].fit(X[:, kept], y)
+        _, p = run_onnx(skl2onnx.to_onnx(pipeline, X[:1], options={"zipmap": False}), X)
+        assert_allclose(p, pipeline.predict_proba(X), rtol=0, atol=1e-5)
+        frame = pd.DataFrame(X, columns=list("abcd"))
+        session = onnxruntime.InferenceSession(
+            skl2onnx.to_onnx(selector, frame[:1]).SerializeToString(),
+            providers=["CPUExecutionProvider"],
+        )
+        (selected,) = session.run(None, {name: frame[[name]].to_numpy() for name in frame})
+        assert_array_equal(selected, X[:, kept], strict=True)
 
     def test_integers_are_cast(self, iris):
         X = np.round(4 * iris[0]).astype(np.int64)

@@ -103,6 +103,12 @@ class TestSklearn:
             # The first epoch improves on nothing at all; then 4 idle ones, and 5 of 9 more.
             assert model.set_params(max_iter=100).fit(X, y).n_iter_ == 5
 
+    def test_a_cosine_schedule_goes_on_at_a_constant_rate(self, iris):
+        """scikit-learn knows no such schedule, and would refuse to train any further."""
+        model = OBDMLPClassifier((4,), learning_rate="cosine", max_iter=3, random_state=0)
+        mlp = model.fit(*iris).to_sklearn().partial_fit(*iris)
+        assert mlp.learning_rate == "constant"
+
     @pytest.mark.parametrize("n_hidden", [1, 2])
     def test_sizes_are_those_of_the_fit(self, iris, n_hidden):
         model = OBDMLPClassifier((4, 3)[:n_hidden], max_iter=3, random_state=0).fit(*iris)

@@ -40,8 +40,10 @@ def with_value(value):
 def state(model):
     """Everything but the constructor parameters, as bytes."""
     parameters = model.get_params()
-    attributes = model.__getstate__().items()
-    return pickle.dumps({name: value for name, value in attributes if name not in parameters})
+    attributes = {name: value for name, value in vars(model).items() if name not in parameters}
+    if "_fitted" in attributes:
+        attributes["_fitted"] = attributes["_fitted"].pack()
+    return pickle.dumps(attributes)
 
 
 def assert_refused(call, match, error=ValueError, kind="classifier", **params):

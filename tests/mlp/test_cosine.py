@@ -146,7 +146,9 @@ class TestRetraining:
     @pytest.mark.parametrize("batch_size", ["auto", 40])
     @pytest.mark.parametrize(("kind", "strength"), [("classifier", 3.0), ("regressor", 1.0)])
     @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-    def test_what_auto_means(self, kind, strength, solver, batch_size, iris):
+    def test_what_auto_means(self, kind, strength, solver, batch_size, iris, monkeypatch):
+        """Where the data are not small; of small ones see ``test_small_data.py``."""
+        monkeypatch.setattr("skobd._prune.precision._MOST_ROWS", 149)
         n_samples = len(iris[1])
         n_at_once = {"auto": min(200, n_samples)}.get(batch_size, batch_size)
         alpha = strength if solver == "lbfgs" else strength * n_at_once / n_samples

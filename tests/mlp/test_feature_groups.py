@@ -162,9 +162,9 @@ class TestEverywhere:
         ).fit(table[0], y)
         assert grid.cv_results_["params"][1]["feature_groups"] == GROUPS
 
-    def test_prune_tol(self, kind, table):
+    def test_auto(self, kind, table):
         y = targets(kind, table)
-        model = fit(kind, table, prune_fraction=0.8, n_rounds=4, prune_tol=0.05, max_iter=200)
+        model = fit(kind, table, prune_fraction="auto", n_rounds=4, max_iter=200)
         n_left = model._fitted.n_left
         assert 2 <= n_left < 5
         assert_whole_groups(model, n_left)

@@ -244,3 +244,18 @@ def test_warm_start_refuses_fewer_classes_as_scikit_learn_does():
         model.fit(X, y).fit(X, y)
         with pytest.raises(ValueError, match="same classes as in the previous call"):
             model.fit(X[:100], y[:100])
+
+
+def test_retraining_on_many_rows_visits_a_part_of_them():
+    """60 minibatches in a pass, of which dense training made two: 15 are visited."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(12_000, 2))
+    clf = OBDMLPClassifier(
+        (9,), max_iter=2, prune_fraction=0.5, n_rounds=1, n_regrow=0, retrain_max_iter=3
+    )
+    clf.fit(X, X[:, 0] > 0)
+    assert clf.t_ == 2 * 12_000 + 3 * 3000
+    assert clf.n_iter_ == 2 + 3
+    # Few rows are all visited.
+    clf.fit(X[:2000], X[:2000, 0] > 0)
+    assert clf.t_ == (2 + 3) * 2000

@@ -76,25 +76,37 @@ def test_every_step_of_the_own_levels_is_what_fit_gives(iris, params):
     assert path.estimator_at(-1).get_params() == estimator.get_params()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("params", SOLVERS)
-def test_every_level_is_refined_by_regrowth(iris, params):
-    """In fit only the last one is, so the path is that of fits along shorter paths."""
+def test_a_path_of_the_own_levels_ends_in_the_network_of_fit(iris, params):
+    """It is the path that fit takes, which regrows at the last level."""
     estimator = make_classifier(prune_fraction=0.9, n_rounds=3, n_regrow=2, **params)
     path = estimator.pruning_path(*iris)
-    at_step = path.estimator_at(-1)
-    np.testing.assert_array_equal(at_step.regrowth_history_["round"], [1, 1, 2, 2, 3, 3])
-    at_first = path.estimator_at(1)
-    assert_same_estimator(at_first, clone(at_first).fit(*iris))
-    fitted = clone(estimator).fit(*iris)
-    np.testing.assert_array_equal(fitted.regrowth_history_["round"], [3, 3])
-    assert fitted.n_weights_ == at_step.n_weights_
+    assert_same_estimator(path.estimator_at(-1), clone(estimator).fit(*iris))
+    assert len(path.estimator_at(-2).regrowth_history_["round"]) == 0
+
+
+@pytest.mark.parametrize("params", SOLVERS)
+def test_a_path_of_one_level_is_a_fit_of_one_round(iris, params):
+    estimator = make_classifier(prune_fraction=0.8, n_rounds=1, n_regrow=3, **params)
+    path = estimator.pruning_path(*iris, prune_fractions=[0.8])
+    np.testing.assert_array_equal(path.estimator_at(1).coefs_[0], estimator.fit(*iris).coefs_[0])
+
+
+def test_the_levels_divide_the_cycles_of_one_fit(iris):
+    """In proportion to the logarithm of what each deletes, here a half, a half and 3/4."""
+    estimator = make_classifier(n_regrow=5)
+    path = estimator.pruning_path(*iris, prune_fractions=[0.5, 0.75, 0.9375])
+    rounds = path.estimator_at(-1).regrowth_history_["round"]
+    np.testing.assert_array_equal(rounds, [1, 2, 3, 3, 3])
+    shorter = estimator.pruning_path(*iris, prune_fractions=[0.5, 0.75])
+    rounds = shorter.estimator_at(-1).regrowth_history_["round"]
+    np.testing.assert_array_equal(rounds, [1, 1, 2, 2, 2])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("params", SOLVERS)
-def test_a_step_does_not_depend_on_the_levels_after_it(iris, params):
-    estimator = make_classifier(**params)
+def test_without_regrowth_a_step_does_not_depend_on_the_levels_after_it(iris, params):
+    estimator = make_classifier(n_regrow=0, **params)
     path = estimator.pruning_path(*iris, prune_fractions=LEVELS)
     for index in range(len(LEVELS) + 1):
         shorter = estimator.pruning_path(*iris, prune_fractions=[0, *LEVELS[:index]])
@@ -168,7 +180,9 @@ def test_sample_weights_are_used(iris):
 
 @pytest.mark.slow
 def test_prune_tol_is_ignored(iris):
-    path = make_classifier(prune_tol=0.0).pruning_path(*iris, prune_fractions=LEVELS)
+    path = make_classifier(prune_fraction="auto", prune_tol=0.0).pruning_path(
+        *iris, prune_fractions=LEVELS
+    )
     reference = make_classifier().pruning_path(*iris, prune_fractions=LEVELS)
     np.testing.assert_array_equal(path.n_weights, reference.n_weights)
 
@@ -190,7 +204,7 @@ def test_levels_that_are_none_are_refused(iris, levels):
 
 def test_wrong_levels_are_refused_before_any_work(iris):
     estimator = make_classifier()
-    with pytest.raises(ValueError, match=r"must be in \[0, 1\), got \[1.5\]"):
+    with pytest.raises(ValueError, match=r"must be numbers in \[0, 1\), got \[1.5\]"):
         estimator.pruning_path(*iris, prune_fractions=[0.5, 1.5])
     assert not hasattr(estimator, "coefs_")
 
@@ -281,5 +295,7 @@ def test_failing_fit_leaves_no_trace(iris):
 
 def test_warns_once_for_the_whole_path(iris):
     with pytest.warns(ConvergenceWarning) as caught:
-        make_classifier(max_iter=2).pruning_path(*iris, prune_fractions=LEVELS)
+        make_classifier(max_iter=2, retrain_max_iter=None).pruning_path(
+            *iris, prune_fractions=LEVELS
+        )
     assert len(caught) == 1

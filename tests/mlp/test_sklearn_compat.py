@@ -30,7 +30,7 @@ SETTINGS = [
         "solver": "lbfgs",
         "max_iter": 15,
         "n_rounds": 1,
-        "prune_fraction": 0.3,
+        "prune_fraction": "auto",
         "criterion": "magnitude",
         "prune_tol": 0.5,
     },

@@ -96,8 +96,7 @@ def test_few_evaluations(kind, data):
     ("params", "where"),
     [
         ({"prune_fraction": 0}, None),
-        ({"retrain_max_iter": None}, "In dense training and in retraining after round 1, 2."),
-        ({"retrain_max_iter": 2}, "In dense training."),
+        ({"retrain_max_iter": None}, "In retraining after round 1, 2."),
     ],
     ids=str,
 )
@@ -239,3 +238,15 @@ class TestNothingLeft:
         with pytest.warns(UserWarning, match="Pruning has left 0 of 21 weights") as caught:
             search.fit(X, y)
         assert len(caught) == 1
+
+
+@pytest.mark.parametrize("solver", ["lbfgs", "adam"])
+def test_dense_training_that_pruning_follows_may_end_anywhere(iris, solver):
+    """Retraining goes on from there; without pruning its end is that of the fit."""
+    model = make("classifier", solver=solver, max_iter=2, retrain_max_iter=2, n_rounds=2, tol=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ConvergenceWarning)
+        model.fit(*iris)
+        model.pruning_path(*iris, prune_fractions=[0.5])
+    with pytest.warns(ConvergenceWarning):
+        model.pruning_path(*iris, prune_fractions=[0])

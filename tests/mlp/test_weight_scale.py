@@ -101,7 +101,7 @@ class TestScale:
         X, y = diabetes
         paths = [
             make("regressor", solver="lbfgs", criterion=criterion, granularity=granularity)
-            .set_params(alpha=1.0, prune_tol=0.1)
+            .set_params(alpha=1.0)
             .pruning_path(X, y, prune_fractions=[0.3, 0.6], sample_weight=c * real(len(y)))
             for c in [1, *SCALES]
         ]

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_array_equal
 
-from skobd._net.packing import pack_mask, unpack_mask
+from skobd._net.packing import pack_mask, pack_plain, unpack_mask, unpack_plain
 
 
 @given(arrays(bool, st.integers(1, 3000), elements=st.booleans(), fill=st.booleans()))
@@ -34,3 +34,33 @@ def test_a_mask_of_nothing_takes_nothing():
     assert pack_mask(mask).nbytes == 0
     assert_array_equal(unpack_mask(pack_mask(mask), 1000), mask)
     assert pack_mask(~mask) is None
+
+
+PLAIN = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
+FLAT = PLAIN | st.lists(PLAIN, max_size=3) | st.lists(PLAIN, max_size=3).map(tuple)
+
+
+@given(st.dictionaries(st.text(max_size=3).filter(lambda name: name != "plain"), FLAT, max_size=5))
+@settings(max_examples=100, deadline=None)
+def test_plain_values_come_back_with_their_types(values):
+    packed = pack_plain(values)
+    assert set(packed) == {"plain"}
+    loaded = unpack_plain(packed)
+    # NaN is not equal to itself, but written alike.
+    assert repr(sorted(loaded.items())) == repr(sorted(values.items()))
+
+
+def test_other_values_stay_what_they_are():
+    class Text(str):
+        pass
+
+    values = {
+        "array": np.arange(3),
+        "number": np.float64(0.5),
+        "text": Text("a"),
+        "mapping": {1: 0.5},
+        "nested": [[1]],
+    }
+    packed = pack_plain(values | {"plain one": 1})
+    assert {name: packed[name] for name in values} == values
+    assert all(unpack_plain(packed)[name] is value for name, value in values.items())

@@ -10,7 +10,9 @@ from sklearn.exceptions import ConvergenceWarning
 from skobd import OBDMLPClassifier
 from skobd._net.losses import LOSSES
 from skobd._net.network import Network
+from skobd._net.pruned import PrunedNetwork
 from skobd._prune.active import ActiveObjective
+from skobd._prune.deletion_problem import DeletionSettings
 from skobd._train.objective import Objective
 from skobd._train.settings import Monitor
 
@@ -29,6 +31,22 @@ def dead_problem(activation="logistic", seed=0):
     second[:, 0], third[0] = False, False
     theta[~mask] = 0
     return objective, theta, mask
+
+
+@pytest.mark.parametrize(("n", "n_used"), [(9999, 9999), (10_001, 5001), (24_999, 6250)])
+def test_deletion_looks_at_evenly_spaced_rows(n, n_used):
+    rng = np.random.default_rng(0)
+    network = Network((2, 2, 1), "tanh")
+    X, Y = rng.normal(size=(n, 2)), rng.normal(size=(n, 1))
+    objective = Objective(network, LOSSES["squared_error"], X, Y, None, alpha=100.0)
+    pruned = PrunedNetwork.dense(network, rng.normal(size=network.n_parameters))
+    problem = ActiveObjective(objective).problem(
+        pruned, DeletionSettings(), np.random.RandomState(0)
+    )
+    assert problem.objective.n_samples == n_used
+    assert_array_equal(problem.objective.X[1], X[n // 5000])
+    value = problem.objective.value(pruned.theta)
+    assert value == pytest.approx(objective.value(pruned.theta), rel=0.05)
 
 
 @pytest.mark.parametrize("budget", [2**26, 0], ids=["columns copied", "no memory for a copy"])

@@ -175,12 +175,12 @@ def test_signs_differ_between_rows_passes_and_outputs():
     """What they have in common is what independent ones have."""
     p = np.full((400, 300), 0.25)
     loss = LOSSES["squared_error"]
-    signs = np.stack([np.sign(f) for f in _sampled_factors(loss, p, 0)])
+    signs = np.stack([np.sign(f) for f in _sampled_factors(loss, p, 0, 16)])
     assert set(np.unique(signs)) == {-1, 1}
     for axis in range(3):
         one = np.moveaxis(signs, axis, 0).reshape(signs.shape[axis], -1)
         correlations = one @ one.T / one.shape[1]
         off = correlations[~np.eye(len(one), dtype=bool)]
         assert np.abs(off).max() < 6 / one.shape[1] ** 0.5
-    again = np.stack([np.sign(f) for f in _sampled_factors(loss, p[100:], 100)])
+    again = np.stack([np.sign(f) for f in _sampled_factors(loss, p[100:], 100, 16)])
     np.testing.assert_array_equal(again, signs[:, 100:])

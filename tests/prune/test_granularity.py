@@ -265,7 +265,7 @@ def test_one_input_stays_and_costs_no_curvature(data, monkeypatch):
     X, y = data
     monkeypatch.setattr("skobd._prune.criteria.diagonal_curvature", None)
     with pytest.warns(UserWarning, match="of 1 features 1 are left"):
-        fit((X[:, :1], y), granularity="feature", prune_fraction=0.5)
+        fit((X[:, :1], y), granularity="feature", prune_fraction=0.5, retrain_alpha=1.0)
 
 
 def test_obd_saliency_of_a_unit_is_the_sum_of_what_goes_with_it(data):

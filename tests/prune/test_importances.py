@@ -1,4 +1,4 @@
-"""Importances of the inputs: their price, counted in rows and backward passes."""
+"""Importances of the inputs: their formula, and their price in rows and backward passes."""
 
 import numpy as np
 import pytest
@@ -30,3 +30,16 @@ def test_work_does_not_grow_with_the_outputs(n_outputs, n_samples, most):
     importances = input_importances(objective, PrunedNetwork.dense(network, theta))
     assert importances.sum() == pytest.approx(1, abs=1e-5)
     assert most / 2 <= sum(n_rows) <= most
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-150])
+def test_saliencies_of_a_linear_model(scale):
+    """Of half the squared error h is the mean square of the input."""
+    rng = np.random.default_rng(0)
+    X, network = rng.normal(size=(50, 4)) * [1, 2, 0.5, 3], Network((4, 1))
+    theta = np.array([0.5, -1.0, 3.0, 2.0, 0.7]) * scale
+    mask = np.array([True, True, True, False, True])
+    objective = Objective(network, LOSSES["squared_error"], X, np.zeros((50, 1)))
+    saliencies = (X**2).mean(axis=0) * np.array([0.5, -1.0, 3.0, 0.0]) ** 2 / 2
+    found = input_importances(objective, PrunedNetwork(network, np.where(mask, theta, 0), mask))
+    np.testing.assert_allclose(found, saliencies / saliencies.sum())

@@ -72,7 +72,7 @@ def test_the_most_promising_come_back():
     assert promised == pytest.approx(decreases[new].sum())
 
 
-def run(n_regrow, survivors, solver="lbfgs", regrow_every_round=False, **settings):
+def run(n_regrow, survivors, solver="lbfgs", divides_cycles=False, **settings):
     """All steps of a recipe on a small problem."""
     objective, _, theta = make_problem("squared_error", 2, depth=2, n=40)
     training = Training(
@@ -85,7 +85,7 @@ def run(n_regrow, survivors, solver="lbfgs", regrow_every_round=False, **setting
         DeletionSettings(**settings),
         retrain_max_iter=20,
         n_regrow=n_regrow,
-        regrows_every_round=regrow_every_round,
+        divides_cycles=divides_cycles,
     )
     start = PrunedNetwork.dense(objective.network, theta)
     return list(prune(objective, start, TrainingState(), survivors, recipe, training))
@@ -115,10 +115,10 @@ def test_counts_are_exact_and_the_best_network_is_kept(criterion, solver):
 
 
 @pytest.mark.slow
-def test_on_a_path_every_level_is_refined():
+def test_on_a_path_the_levels_divide_the_cycles():
     n = int(Network((3, 4, 3, 2)).is_weight.sum())
-    steps = run(2, [n // 2, n // 3], regrow_every_round=True)
-    assert all(step.round.cycles for step in steps[1:])
+    steps = run(4, [n // 2, n // 8], divides_cycles=True)
+    assert [len(step.round.cycles) for step in steps] == [0, 1, 3]
 
 
 def test_exchanges_shrink_in_proportion_to_the_cycles_left():
@@ -131,23 +131,47 @@ def test_retraining_by_adam_follows_a_cosine():
     """The last epochs of each retraining hardly move: the rate has come down."""
     recipe = Recipe(DeletionSettings(), retrain_max_iter=7)
     rng = np.random.RandomState(0)
-    training = recipe.retraining(Training(SolverSettings(solver="adam", beta_2=0.999), rng))
+    training = recipe.retraining(
+        Training(SolverSettings(solver="adam", beta_2=0.999), rng), 1000, 200
+    )
     settings = training.settings
     assert settings.learning_rate == "cosine"
     assert settings.learning_rate_init == 0.03
     assert settings.max_iter == 7
     assert settings.beta_2 == 0.95
     assert not training.has_users_rate
-    short = recipe.retraining(Training(SolverSettings(solver="adam", beta_2=0.9), rng))
+    short = recipe.retraining(Training(SolverSettings(solver="adam", beta_2=0.9), rng), 1000, 200)
     assert short.settings.beta_2 == 0.9
-    sgd = recipe.retraining(Training(SolverSettings(solver="sgd", learning_rate_init=0.2), rng))
+    sgd = recipe.retraining(
+        Training(SolverSettings(solver="sgd", learning_rate_init=0.2), rng), 1000, 200
+    )
     assert sgd.settings.learning_rate == "cosine"
     assert sgd.settings.learning_rate_init == 0.2
     assert sgd.has_users_rate
-    lbfgs = recipe.retraining(Training(SolverSettings(solver="lbfgs"), rng))
+    lbfgs = recipe.retraining(Training(SolverSettings(solver="lbfgs"), rng), 10**6, 10)
     assert lbfgs == Training(SolverSettings(solver="lbfgs", max_iter=7), rng)
     plain = Recipe(DeletionSettings())
-    assert plain.retraining(training) == training
+    assert plain.retraining(training, 10**6, 10) == training
+
+
+@pytest.mark.parametrize(
+    ("n_samples", "n_passes", "expected"),
+    [
+        (100, 1, 15),  # fewer minibatches than that are a whole pass
+        (5000, 10, 15),
+        (20_000, 200, 100),  # as long as dense training: whole passes
+        (20_000, 700, 100),
+        (20_000, 50, 15),
+        (1_000_000, 50, 625),
+        (1_000_000, 0, 15),
+    ],
+)
+def test_what_was_learned_in_few_passes_is_retrained_in_few_steps(n_samples, n_passes, expected):
+    training = Training(SolverSettings(solver="adam"), np.random.RandomState(0))
+    recipe = Recipe(DeletionSettings(), retrain_max_iter=7)
+    settings = recipe.retraining(training, n_samples, n_passes).settings
+    assert settings.steps_per_epoch == expected
+    assert settings.max_iter == 7
 
 
 def test_deterministic():

@@ -1,6 +1,7 @@
 """How many are left after each round."""
 
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -8,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skobd._prune.schedule import (
-    check_levels,
+    Levels,
+    divided_cycles,
     geometric_levels,
     survivor_schedule,
     survivors_at,
@@ -74,13 +76,13 @@ def test_schedule_is_that_of_its_levels():
 
 @given(st.lists(st.floats(0, 1, exclude_max=True), min_size=1))
 def test_levels_are_sorted_and_taken_once(levels):
-    checked = check_levels(levels)
+    checked = Levels.of(levels).values
     assert list(checked) == sorted(set(map(float, levels)))
     assert all(type(level) is float for level in checked)
 
 
 def test_whole_numbers_are_levels_too():
-    assert check_levels([0]) == check_levels(np.zeros(2, dtype=int)) == (0.0,)
+    assert Levels.of([0]) == Levels.of(np.zeros(2, dtype=int)) == Levels((0.0,))
 
 
 @pytest.mark.parametrize(
@@ -88,4 +90,29 @@ def test_whole_numbers_are_levels_too():
 )
 def test_what_is_no_level_is_refused(levels):
     with pytest.raises(ValueError, match=r"prune_fractions must be .*\[0, 1\)"):
-        check_levels(levels)
+        Levels.of(levels)
+
+
+@given(
+    n_cycles=st.integers(0, 40),
+    counts=st.lists(st.integers(0, 5000), min_size=2, max_size=30),
+)
+def test_cycles_follow_the_logarithm_of_what_is_deleted(n_cycles, counts):
+    counts = sorted(counts, reverse=True)
+    cycles = divided_cycles(n_cycles, counts)
+    logs = [math.log(max(n, 1)) for n in counts]
+    gone = logs[0] - logs[-1]
+    assert len(cycles) == len(counts) - 1
+    assert sum(cycles) == (n_cycles if gone else 0)
+    assert min(cycles) >= 0
+    for index in range(1, len(counts)):
+        exact = n_cycles * (logs[0] - logs[index]) / gone if gone else 0
+        assert exact - 1 < sum(cycles[:index]) <= exact + 1e-6
+    deleting = [i for i in range(len(cycles)) if logs[i] > logs[i + 1]]
+    if deleting and n_cycles:
+        assert cycles[deleting[-1]] >= 1
+
+
+def test_cycles_of_equal_deletions_do_not_depend_on_last_bits():
+    assert divided_cycles(6, [1000, 500, 250, 125]) == [2, 2, 2]
+    assert divided_cycles(9, [3**9, 3**6, 3**3, 1]) == [3, 3, 3]

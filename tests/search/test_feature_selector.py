@@ -39,8 +39,9 @@ from skobd import (
     PruningSearchCV,
     stability_selection,
 )
+from skobd._prune.schedule import Levels, survivors_at
 from skobd._search.feature_selector import rank_by_deletion
-from skobd._search.input_levels import falling_counts, levels_at
+from skobd._search.input_levels import falling_counts
 from skobd._search.selection import select_level
 
 pytestmark = [
@@ -112,9 +113,9 @@ def test_counts_are_levels_and_back(n_total, step):
     assert counts[0] == n_total
     assert counts[-1] == 1
     assert (np.diff(counts) < 0).all()
-    levels = levels_at(counts)
-    assert [round((1 - level) * n_total) for level in levels] == counts
-    assert all(0 <= level < 1 for level in levels)
+    fractions = Levels.of(None, counts).fractions(n_total)
+    assert survivors_at(fractions, n_total) == counts
+    assert all(0 <= fraction < 1 for fraction in fractions)
 
 
 def test_ranks_are_those_of_rfe_for_the_same_masks():
@@ -140,11 +141,7 @@ def test_support_and_ranks_are_those_of_the_path(binary, diabetes, kind, asked, 
     selector = OBDFeatureSelector(estimator, n_features_to_select=asked, step=step).fit(X, y)
     n_left = {2: 2, 7: 7, 0.3: 3, 1.0: 10, None: 5}[asked]
     counts = falling_counts(10, n_left, step)
-    path = (
-        clone(estimator)
-        .set_params(granularity="feature")
-        .pruning_path(X, y, prune_fractions=levels_at(counts))
-    )
+    path = clone(estimator).set_params(granularity="feature").pruning_path(X, y, sizes=counts)
     assert path.n_features.tolist() == counts
     last = path.estimator_at(-1)
     np.testing.assert_array_equal(selector.get_support(indices=True), last.used_features_)
@@ -232,9 +229,9 @@ def make_cv_selector(estimator=None, **params):
 def test_results_are_those_of_a_search_over_the_levels(binary):
     selector = make_cv_selector().fit(*binary)
     counts = [10, 8, 6, 4, 2, 1]
-    search = PruningSearchCV(
-        make_classifier(granularity="feature"), prune_fractions=levels_at(counts), cv=3
-    ).fit(*binary)
+    search = PruningSearchCV(make_classifier(granularity="feature"), sizes=counts, cv=3).fit(
+        *binary
+    )
     results = selector.cv_results_
     assert results["param_n_features_to_select"].tolist() == counts
     assert results["params"] == [{"n_features_to_select": count} for count in counts]
@@ -572,7 +569,7 @@ def test_columns_of_a_group_live_and_die_together(binary, groups, cv):
     selector = OBDFeatureSelector(mlp, n_features_to_select=3, step=1, cv=cv).fit(frame, y)
     # Two groups and five columns.
     assert selector.path_.n_features.tolist() == [7, 6, 5, 4, 3]
-    path = mlp.pruning_path(frame, y, prune_fractions=levels_at([7, 6, 5, 4, 3]))
+    path = mlp.pruning_path(frame, y, sizes=[7, 6, 5, 4, 3])
     assert digest(selector.estimator_) == digest(path.estimator_at(-1))
     for group in ([0, 1, 2], [5, 9]):
         assert len(set(selector.ranking_[group])) == 1

@@ -12,6 +12,7 @@ from searches import LEVELS, TIMES, assert_same_results, make_classifier, make_s
 from sklearn.base import BaseEstimator, clone
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.exceptions import NotFittedError
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score
 from sklearn.model_selection import (
@@ -26,6 +27,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn.utils.fixes import parse_version
 
 from skobd import OBDMLPClassifier, OBDMLPRegressor, PruningSearchCV
+from skobd._search.search import DEFAULT_LEVELS
 from skobd._search.selection import select_level
 
 pytestmark = [
@@ -150,7 +152,7 @@ def test_regression(diabetes):
 
 
 def test_default_levels_delete_about_a_third_of_the_rest_each():
-    left = 1 - np.array(PruningSearchCV(make_classifier()).prune_fractions)
+    left = 1 - np.array(DEFAULT_LEVELS)
     assert len(left) == 10
     assert left[0] == 1
     np.testing.assert_allclose(left[1:] / left[:-1], 0.67, atol=0.08)
@@ -250,7 +252,9 @@ def test_predicting_before_fitting_is_refused(iris):
 @pytest.mark.parametrize("verbose", [0, 1, 2])
 def test_verbose_prints_a_line_for_each_fold_and_round(iris, capsys, verbose):
     search = make_search(verbose=verbose, refit=False).fit(*iris)
-    lines = capsys.readouterr().out.splitlines()
+    text = capsys.readouterr().out
+    assert all(len(line) <= 79 for line in text.splitlines())
+    lines = text.replace("\n" + 10 * " ", " ").splitlines()
     # In the end, a line for every level.
     assert len(lines) == [0, 3 + 3, 3 * 4 + 3][verbose]
     if verbose:
@@ -272,7 +276,7 @@ def test_verbose_prints_a_line_for_each_fold_and_round(iris, capsys, verbose):
 def test_verbose_prints_the_scores_of_its_levels(iris, capsys, levels):
     """The path begins with the dense network, which is no level here."""
     search = make_search(prune_fractions=levels, verbose=1, refit=False).fit(*iris)
-    line = capsys.readouterr().out.splitlines()[0]
+    line = capsys.readouterr().out.replace("\n" + 10 * " ", " ").splitlines()[0]
     n_weights = {0.5: 21, 0.8: 8}
     scores = search.cv_results_["split0_test_score"]
     expected = [
@@ -284,7 +288,7 @@ def test_verbose_prints_the_scores_of_its_levels(iris, capsys, levels):
 def test_verbose_reports_the_refit_and_the_candidates(iris, capsys):
     grid = {"alpha": [0.1, 1.0]}
     search = make_search(param_grid=grid, verbose=1).fit(*iris)
-    lines = capsys.readouterr().out.splitlines()
+    lines = capsys.readouterr().out.replace("\n" + 10 * " ", " ").splitlines()
     assert len(lines) == 2 * 3 + 2 * 3 + 1
     assert lines[3].startswith("candidate  2, fold  1: ")
     assert lines[6].startswith("alpha=0.1, level 0: 42 weights, score")
@@ -329,3 +333,26 @@ def test_single_split(iris):
 def test_attributes_of_the_best_estimator_are_missing_before_the_fit():
     with pytest.raises(AttributeError, match="best_estimator_"):
         make_search().classes_  # noqa: B018
+
+
+@pytest.mark.parametrize("has_names", [True, False])
+def test_summary_has_the_names_of_the_columns(has_names):
+    pandas = pytest.importorskip("pandas")
+    X = np.random.RandomState(0).randn(60, 4)
+    frame = pandas.DataFrame(X, columns=["red", "green", "blue", "white"])
+    mlp = OBDMLPClassifier((3,), max_iter=10, granularity="feature", random_state=0)
+    pipeline = make_pipeline(SimpleImputer(add_indicator=True), StandardScaler(), mlp)
+    search = PruningSearchCV(pipeline, prune_fractions=[0.5], cv=2)
+    with pytest.raises(NotFittedError):
+        search.summary()
+    search.fit(frame if has_names else X, X[:, 0] > 0)
+    names = list(frame) if has_names else ["x0", "x1", "x2", "x3"]
+    network = search.best_estimator_[-1]
+    unused = [name for place, name in enumerate(names) if place not in network.used_features_]
+    assert 0 < len(unused) < 4
+    assert list(search.summary().unused_features) == unused
+    assert list(network.summary(names).unused_features) == unused
+    assert str(search.summary()) == str(network.summary(names))
+    search.set_params(refit=False).fit(frame, X[:, 0] > 0)
+    with pytest.raises(NotFittedError, match="refit"):
+        search.summary()

@@ -34,7 +34,7 @@ def caught_of(search, *data, **params):
 @pytest.mark.parametrize("backend", ["loky", "threading"])
 def test_warnings_of_all_fits_are_one(iris, backend, n_jobs):
     X, y = iris
-    search = make_search(make_classifier(max_iter=3), n_jobs=n_jobs)
+    search = make_search(make_classifier(max_iter=3, retrain_max_iter=None), n_jobs=n_jobs)
     with parallel_config(backend=backend):
         caught = caught_of(search, 1e3 * X, y)
     assert {warning.filename for warning in caught} == {__file__}
@@ -44,13 +44,15 @@ def test_warnings_of_all_fits_are_one(iris, backend, n_jobs):
     for message in messages.values():
         assert message.endswith("(The first of 4 such warnings.)")
     assert "lbfgs failed to converge after 3 iteration(s)" in messages[ConvergenceWarning]
-    assert "In dense training." in messages[ConvergenceWarning]
+    assert "In retraining after round 1" in messages[ConvergenceWarning]
     assert messages[UserWarning].startswith("Inputs are far off scale: 'x")
 
 
 def test_warnings_of_all_candidates_are_one(iris):
     grid = {"max_iter": [3, 4], "hidden_layer_sizes": [(4,), (5,)]}
-    (warning,) = caught_of(make_search(param_grid=grid, refit=False), *iris)
+    (warning,) = caught_of(
+        make_search(make_classifier(retrain_max_iter=None), param_grid=grid, refit=False), *iris
+    )
     assert str(warning.message).endswith("(The first of 12 such warnings.)")
 
 
@@ -58,11 +60,11 @@ def test_warnings_that_are_ignored_stay_so(iris):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warnings.simplefilter("ignore", ConvergenceWarning)
-        make_search(make_classifier(max_iter=3)).fit(*iris)
+        make_search(make_classifier(max_iter=3, retrain_max_iter=None)).fit(*iris)
 
 
 def test_warnings_as_errors_end_the_search_in_the_end(iris):
-    search = make_search(make_classifier(max_iter=3), error_score=np.nan)
+    search = make_search(make_classifier(max_iter=3, retrain_max_iter=None), error_score=np.nan)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         with pytest.raises(ConvergenceWarning, match="The first of 4 such warnings"):

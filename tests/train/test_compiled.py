@@ -25,7 +25,7 @@ from waiting import wait_until
 from skobd import OBDMLPClassifier
 from skobd._net.activations import ACTIVATIONS
 from skobd._threads import reproducible_threads
-from skobd._train.compiled.engine import find_step
+from skobd._train.compiled.engine import check_step, find_step
 from skobd._train.compiled.epochs import CompiledEpochs as EpochsOfStep
 from skobd._train.minibatch import DenseEpochs, make_epochs
 from skobd._train.rows import LazyRows, in_row_order
@@ -386,6 +386,7 @@ def test_interrupt_of_the_compiler_and_a_full_disk(wide, tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no interval timer on this system")
+@pytest.mark.usefixtures("lost_interrupts")
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_interrupts_at_random_moments(wide, n_threads):
     """Whatever it interrupts, an estimator is as before or fitted, and no thread is left."""
@@ -433,6 +434,20 @@ def test_a_waiting_thread_ends_where_another_fails():
         assert not waiting.done()
         state[kernels.STOP] = 1
         assert waiting.result(30) == -1
+
+
+def test_a_step_that_updates_wrongly_is_refused():
+    """Even where the loss that it reports is right."""
+    step = find_step("float64")
+
+    def run_steps(shape, arrays, *others):
+        went_on = step.run_steps(shape, arrays, *others)
+        arrays.theta[...] *= 1.001
+        return went_on
+
+    check_step(step, "float64")
+    with pytest.raises(ImportError, match="wrong numbers"):
+        check_step(step._replace(run_steps=run_steps), "float64")
 
 
 def test_products():

@@ -3,6 +3,7 @@
 import ast
 import importlib
 import threading
+import time
 import types
 from dataclasses import replace
 from pathlib import Path
@@ -85,6 +86,20 @@ def test_by_name_it_is_missed_before_any_work(without_numba, iris, monkeypatch):
     # Nothing but training needs it.
     fitted.predict(iris[0])
     fitted.saliencies(*iris)
+
+
+@pytest.mark.parametrize("version", ["0.61.0", "0.61.0rc1", "0.70.2", "1.0.0"])
+def test_from_the_oldest_version_on_numba_is_taken(version, fresh, monkeypatch):
+    imported = []
+
+    def import_module(name):
+        imported.append(name)
+        return types.SimpleNamespace(__version__=version)
+
+    monkeypatch.setattr(engine.importlib, "import_module", import_module)
+    monkeypatch.setenv("SKOBD_ENGINE", "numba")
+    check_engine()
+    assert imported == ["numba", "skobd._train.compiled.kernels"]
 
 
 @pytest.mark.parametrize("auto", ["auto", "", None])
@@ -211,7 +226,9 @@ class TestInterrupts:
             raise KeyboardInterrupt
 
         with monkeypatch.context() as patch:
-            patch.setattr(engine, "time", types.SimpleNamespace(sleep=interrupted))
+            patch.setattr(
+                engine, "time", types.SimpleNamespace(sleep=interrupted, monotonic=time.monotonic)
+            )
             with pytest.raises(KeyboardInterrupt):
                 engine._once("kernels", slow)
         released.set()
@@ -322,3 +339,15 @@ def test_unknown_engine(solver, iris, monkeypatch):
         with pytest.raises(ValueError, match=message):
             call("no data", None)
     assert digest(model) == before
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.2])
+def test_a_long_wait_is_explained_once(monkeypatch, seconds):
+    monkeypatch.setattr(engine, "_PATIENCE", 0.05)
+    monkeypatch.setattr(engine, "_tasks", {})
+    lines = []
+    for _ in range(2):
+        outcome = engine._once("a step", lambda: time.sleep(seconds) or "compiled", lines.append)
+        assert outcome == "compiled"
+    assert lines == ([engine.COMPILING] if seconds else [])
+    assert len(engine.COMPILING) <= 79

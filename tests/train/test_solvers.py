@@ -62,6 +62,47 @@ def test_deleted_parameters_stay_exactly_zero(name):
     assert objective.value(result.theta) < objective.value(start)
 
 
+@pytest.mark.parametrize("name", UPDATES)
+def test_an_epoch_may_be_a_part_of_a_pass(name):
+    """Of 40 rows in batches of 7, two minibatches an epoch: every third row."""
+    result, objective, theta = train(name, max_iter=1, shuffle=False, steps_per_epoch=2)
+    rows = slice(None, None, 3)
+    X, Y, weight = objective.X[rows], objective.Y[rows], objective.sample_weight[rows]
+    third = objective.replaced(X=X, Y=Y, sample_weight=weight)
+    settings = SolverSettings(name, batch_size=7, max_iter=1, shuffle=False)
+    training = Training(settings, np.random.RandomState(0))
+    everything = np.ones(theta.size, dtype=bool)
+    expected = SOLVERS[name](third, theta, everything, TrainingState(), training)
+    assert_array_equal(result.theta, expected.theta)
+    assert result.state.n_samples_seen == 14
+
+
+@pytest.mark.parametrize("name", UPDATES)
+@pytest.mark.parametrize("steps_per_epoch", [5, 6, 100])
+def test_few_rows_are_visited_in_every_epoch(name, steps_per_epoch):
+    result, _, _ = train(name, max_iter=3, steps_per_epoch=steps_per_epoch)
+    assert_array_equal(result.theta, train(name, max_iter=3)[0].theta)
+
+
+def test_parts_of_a_pass_are_every_row_once(monkeypatch):
+    orders = []
+
+    class Epochs:
+        def __init__(self, *args):
+            pass
+
+        def run(self, survivors, update, order):
+            orders.append(order)
+            return 1.0
+
+    monkeypatch.setattr("skobd._train.solvers.make_epochs", Epochs)
+    train("adam", max_iter=7, steps_per_epoch=2)
+    first, second = (np.concatenate(orders[start : start + 3]) for start in (0, 3))
+    for rows in (first, second):
+        assert_array_equal(np.sort(rows), np.arange(40))
+    assert (first != second).any()
+
+
 @pytest.mark.parametrize("name", SOLVERS)
 def test_frozen_network_equals_the_smaller_one(name):
     """Masking an input out of the first layer is training without that input."""

@@ -6,6 +6,8 @@ kernels name the activations, losses and updates that they know. For all others,
 does not work, there are no epochs here, and NumPy takes the steps.
 """
 
+from collections.abc import Callable
+
 from ..objective import Objective
 from .engine import check_engine, chosen_engine, find_step
 from .epochs import CompiledEpochs, is_known
@@ -13,7 +15,9 @@ from .epochs import CompiledEpochs, is_known
 __all__ = ["check_engine", "epochs_or_none"]
 
 
-def epochs_or_none(objective: Objective, batch_size: int, solver: str) -> CompiledEpochs | None:
+def epochs_or_none(
+    objective: Objective, batch_size: int, solver: str, tell: Callable[[str], None] | None = None
+) -> CompiledEpochs | None:
     """Make epochs over dense rows by the compiled step; None where NumPy is to take the steps.
 
     Parameters
@@ -21,6 +25,8 @@ def epochs_or_none(objective: Objective, batch_size: int, solver: str) -> Compil
     objective : Objective
     batch_size : int
     solver : {"adam", "sgd"}
+    tell : callable, default=None
+        Is given a line that says that numba compiles, if it does.
 
     Raises
     ------
@@ -29,7 +35,7 @@ def epochs_or_none(objective: Objective, batch_size: int, solver: str) -> Compil
     """
     if chosen_engine() == "numpy":
         return None
-    step = find_step(objective.dtype.name)
+    step = find_step(objective.dtype.name, tell)
     if step is None or not is_known(step, objective, solver):
         return None
     return CompiledEpochs(objective, batch_size, step)

@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -31,6 +31,11 @@ OLDEST_NUMBA = (0, 61)
 _LOOK_AGAIN = 0.003
 # Compiling, saving, and loading what another process may have broken are each tried anew.
 _ATTEMPTS = 3
+# Seconds after which a step is no longer being loaded, but compiled, and what is said of it.
+_PATIENCE = 2.0
+COMPILING = "numba compiles the training step, once for this machine: about half a minute."
+
+Tell: TypeAlias = Callable[[str], None] | None
 
 
 class _Task:
@@ -54,9 +59,16 @@ class _Task:
 
         _thread.start_new_thread(work, ())
 
-    def wait(self) -> None:
-        """Return when it is over: by looking, as an interrupt may leave a lock locked for ever."""
+    def wait(self, tell: Tell = None) -> None:
+        """Return when it is over: by looking, as an interrupt may leave a lock locked for ever.
+
+        ``tell`` is given a line if it takes long.
+        """
+        begin = time.monotonic()
         while self.outcome is None:
+            if tell is not None and time.monotonic() - begin > _PATIENCE:
+                tell(COMPILING)
+                tell = None
             if self._process != os.getpid():
                 why = "this process was forked while numba was being loaded"
                 self.outcome = None, RuntimeError(why)
@@ -68,12 +80,12 @@ _tasks: dict[str, _Task] = {}
 _warned: list[str] = []
 
 
-def _once(name: str, function: Callable[[], Any]) -> Any:
+def _once(name: str, function: Callable[[], Any], tell: Tell = None) -> Any:
     """Result of a call that is made once in a process; its `Exception` is raised every time."""
     task = _tasks.get(name)
     if task is None:
         task = _tasks.setdefault(name, _Task(function))
-    task.wait()
+    task.wait(tell)
     assert task.outcome is not None
     result, error = task.outcome
     if error is not None:
@@ -104,12 +116,15 @@ def check_engine() -> None:
             raise _unusable(error) from error
 
 
-def find_step(dtype: str) -> Step | None:
-    """Return the compiled step for a floating type; None if "auto" is to do without."""
+def find_step(dtype: str, tell: Tell = None) -> Step | None:
+    """Return the compiled step for a floating type; None if "auto" is to do without.
+
+    ``tell`` is given a line if it has to be compiled first.
+    """
     try:
         # An installation can be broken in any way.
         kernels = _once("kernels", _import_kernels)
-        step, trouble = _once(dtype, lambda: _build_step(kernels, dtype))
+        step, trouble = _once(dtype, lambda: _build_step(kernels, dtype), tell)
     except Exception as error:
         if chosen_engine() == "numba":
             raise _unusable(error) from error
