@@ -1,4 +1,4 @@
-"""How a fitted estimator leaves: compacted, as text, and for other libraries."""
+"""What a fitted estimator is turned into: a compact one, text, and models of other libraries."""
 
 import copy
 from dataclasses import replace
