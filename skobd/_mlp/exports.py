@@ -1,4 +1,4 @@
-"""What a fitted estimator is turned into: a compact one, text, and models of other libraries."""
+"""Conversions of a fitted estimator: compact, as text, and to models of other libraries."""
 
 import copy
 from dataclasses import replace
