@@ -108,7 +108,6 @@ def main():
             granularity="feature",
             feature_groups=groups,
             n_rounds=5,
-            retrain_max_iter=4,
             random_state=0,
         )
         start = time.perf_counter()
