@@ -9,9 +9,9 @@ is left.
 
 Without columns to delete, and with skrub, all of it is five lines, which come first.
 
-Needs pandas, and skrub for the short form: ``pip install skobd pandas skrub``.
-Without ``--data DIR``, a folder that has ``adult.npz``,
-the data come from OpenML. The gallery does not run it; what it prints is at the end.
+Needs pandas and skrub: ``pip install skobd pandas skrub``. Without ``--data DIR``, a folder that
+has ``adult.npz``, the data come from OpenML. The gallery does not run it; what it prints is at the
+end.
 """
 
 # sphinx_gallery_thumbnail_path = '_static/thumb_adult.png'
@@ -34,12 +34,9 @@ from skobd import OBDMLPClassifier, feature_groups_of
 
 try:
     import pandas as pd
-except ImportError:
-    raise SystemExit("This example reads tables: pip install pandas") from None
-try:
     import skrub
 except ImportError:
-    skrub = None
+    raise SystemExit("This example reads tables: pip install pandas skrub") from None
 
 
 def load(folder):
@@ -79,8 +76,7 @@ def main():
     X_train, X_test, y_train, y_test = load(parser.parse_args().data)
     # 20 epochs are enough here, dense or pruned, converged or not.
     warnings.simplefilter("ignore", ConvergenceWarning)
-    if skrub is not None:
-        short_form(X_train, X_test, y_train, y_test)
+    short_form(X_train, X_test, y_train, y_test)
     categorical = X_train.select_dtypes("category").columns
     columns = ColumnTransformer(
         [("one-hot", OneHotEncoder(handle_unknown="ignore", dtype=np.float32), categorical)],
@@ -112,7 +108,6 @@ def main():
             granularity="feature",
             feature_groups=groups,
             n_rounds=5,
-            retrain_max_iter=4,
             random_state=0,
         )
         start = time.perf_counter()

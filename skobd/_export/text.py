@@ -74,7 +74,7 @@ class Described:
     pruned : PrunedNetwork
     inputs : tuple of Input
     kind : str
-        Row of `KINDS`.
+        Key of `KINDS`.
     names : tuple of str
         Names of the classes, or of the outputs where there are no classes.
     scales, offsets : float or ndarray of shape (n_outputs,)

@@ -1,4 +1,4 @@
-"""How a fitted estimator leaves: compacted, as text, and for other libraries."""
+"""Conversions of a fitted estimator: compact, as text, and to models of other libraries."""
 
 import copy
 from dataclasses import replace

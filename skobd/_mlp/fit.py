@@ -1,4 +1,4 @@
-"""How a fit begins: from parameters and data to everything that the recipe needs.
+"""The beginning of a fit: from parameters and data to everything that the recipe needs.
 
 ``fit``, ``prune``, ``pruning_path`` and ``partial_fit`` are the same loop with another beginning.
 Nothing made here is stored on the estimator, of which only parameters are read.

@@ -206,17 +206,16 @@ class Run:
         return float(np.ptp(output, axis=0).max())
 
     def _shortfall(self, short: list[Round]) -> str:
-        # Of a fit without any pruning that goes without saying.
         rounds = ", ".join(str(record.round) for record in short if record.round)
-        where = f" In retraining after round {rounds}." if rounds else ""
+        where = f" in retraining after round {rounds}" if rounds else ""
         settings = self.training.settings
         if settings.solver in UPDATES:
             return (
                 f"Stochastic Optimizer: Maximum iterations ({settings.max_iter}) reached and the "
-                f"optimization hasn't converged yet.{where}"
+                f"optimization hasn't converged yet{where}."
             )
         return (
-            f"lbfgs failed to converge after {short[0].n_iter} iteration(s): "
-            f"{short[0].message}.{where} Increase max_iter (now {settings.max_iter}) or "
+            f"lbfgs failed to converge after {short[0].n_iter} iteration(s){where}: "
+            f"{short[0].message}. Increase max_iter (now {settings.max_iter}) or "
             f"max_fun (now {settings.max_fun}), or scale the data."
         )

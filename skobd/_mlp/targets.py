@@ -1,4 +1,4 @@
-"""Targets: how y is checked, encoded, weighted, scored and decoded.
+"""Targets, which check, encode, weigh, score and decode y.
 
 An estimator makes the targets that its parameters ask for, ``learn`` completes them from the first
 data, and a fitted network carries them with it. Whatever works with a network is given them, and

@@ -1,4 +1,4 @@
-"""The problem that a criterion solves: which parameters of a network to delete."""
+"""The problem that a criterion solves, which is to choose the parameters to delete."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,7 +11,7 @@ from .._train.objective import Objective
 
 @dataclass(frozen=True, eq=False)
 class DeletionSettings:
-    """How parameters are chosen for deletion; the estimators' parameters of the same names.
+    """Settings of the choice: the estimators' parameters of the same names.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""How far ``prune_fraction="auto"`` may go: no further than the network stays good.
+"""The limit of ``prune_fraction="auto"``: pruning stops where the network gets worse.
 
 On the training rows a network explains what its loss is lower than that of the best constant
 prediction (the class frequencies, the mean), D2 = 1 - loss / loss of the constant, without the

@@ -1,1 +1,1 @@
-"""How the objective is minimised over the surviving parameters."""
+"""Minimisation of the objective over the surviving parameters."""

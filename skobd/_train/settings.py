@@ -1,4 +1,4 @@
-"""How to train: settings, randomness, and who is told."""
+"""The settings of training, and what is told of it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -72,7 +72,7 @@ class Monitor(NamedTuple):
 
 @dataclass(frozen=True)
 class Training:
-    """How to train: settings, randomness, and who is told.
+    """All that a solver is given beside the objective: settings, randomness, and whom to tell.
 
     Attributes
     ----------

@@ -44,7 +44,7 @@ def test_warnings_of_all_fits_are_one(iris, backend, n_jobs):
     for message in messages.values():
         assert message.endswith("(The first of 4 such warnings.)")
     assert "lbfgs failed to converge after 3 iteration(s)" in messages[ConvergenceWarning]
-    assert "In retraining after round 1" in messages[ConvergenceWarning]
+    assert "in retraining after round 1" in messages[ConvergenceWarning]
     assert messages[UserWarning].startswith("Inputs are far off scale: 'x")
 
 

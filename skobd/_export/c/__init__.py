@@ -1,4 +1,4 @@
-"""C code of its own for microcontrollers: sparse, in 8 bits, from raw columns.
+"""C code for microcontrollers: sparse, in 8 bits, from raw columns.
 
 From front to back: `inputs` reads transformers into a `specification`; `floats` and `integers`
 make constants of it, in the index forms of `forms`; `size` counts them, `emulate` computes what
@@ -166,7 +166,7 @@ def _coded(specification: Specification, rows: Rows | None, dtype: str, arithmet
 def _results(
     coded: Coded, rows: Rows, in_python: NDArray[Any], targets: NDArray[Any] | None
 ) -> list[str]:
-    """How well the code predicts the rows, in lines of the comment."""
+    """Say in lines of the comment how well the code predicts the rows."""
     found, n = emulate.predict(coded, rows), len(rows)
     if coded.specification.has_probabilities:
         lines = [f"It agrees with Python in {(found == in_python).mean():.2%} of {n:,} rows given."]

@@ -1,4 +1,4 @@
-"""Index forms, which say which weights of a layer are stored: each a row of a table.
+"""Index forms, the ways to store the positions of the weights of a layer; a row of a table each.
 
 Weights are stored unit by unit in ascending order of their inputs. All forms write to one stream
 of bytes; those that count have the number of weights of each unit in another one.
@@ -16,7 +16,7 @@ Bytes = NDArray[np.uint8]
 
 
 class Places(NamedTuple):
-    """Where a layer (fan_in, fan_out) has weights.
+    """Positions of the weights of a layer (fan_in, fan_out).
 
     Attributes
     ----------
@@ -33,7 +33,7 @@ class Places(NamedTuple):
 
     @classmethod
     def of(cls, layer: NDArray[Any]) -> "Places":
-        """Where a layer is not 0."""
+        """Find the weights that are not 0."""
         mask = layer.T != 0
         units, inputs = np.nonzero(mask)
         is_first = np.diff(units, prepend=-1) != 0

@@ -1,4 +1,4 @@
-"""How constants are read in C code, and the types that it takes."""
+"""C expressions that read the constants, and the types that they need."""
 
 from .coded import Coded
 from .text import C_TYPES, number

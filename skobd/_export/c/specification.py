@@ -125,9 +125,9 @@ class Specification:
     layers : tuple of Layer
         At least one.
     activation : str
-        Row of `ACTIVATIONS`.
+        Key of `ACTIVATIONS`.
     kind : str
-        Row of `KINDS`; a binary classifier has one output.
+        Key of `KINDS`; a binary classifier has one output.
     output_names : tuple of str
         Names of the classes, labels or outputs.
     """

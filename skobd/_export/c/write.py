@@ -1,4 +1,4 @@
-"""The text of the C code: what it is, its constants, its functions, and a test of itself."""
+"""Text of the C code: its opening comment, constants, functions and self-test."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -149,7 +149,7 @@ def _columns(coded: Coded) -> list[str]:
 
 
 def _meaning(coded: Coded, place: int, read: Affine) -> list[str]:
-    """How a column is read that is taken as a number."""
+    """Describe how a column that is taken as a number is read."""
     texts = []
     if coded.arithmetic == "int":
         step = 2.0 ** -float(coded.values["exponents"][place])
