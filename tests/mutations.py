@@ -886,15 +886,15 @@ MUTATIONS = [
     ),
     Mutation(
         "_mlp/run.py",
-        "if not self.keeps_optimizer:",
-        "if self.keeps_optimizer:",
+        "fitted if self.keeps_optimizer else",
+        "fitted if not self.keeps_optimizer else",
         "mlp/test_fit.py mlp/test_fitted.py mlp/test_memory.py",
     ),
     Mutation(
         "_mlp/run.py",
-        "if step.round.within_tol:",
-        "if True:",
-        "mlp/test_prune.py mlp/test_recipe_defaults.py mlp/test_path.py",
+        "if not step.round.within_tol:",
+        "if False:",
+        "mlp/test_auto.py",
     ),
     Mutation(
         "_mlp/feature_groups.py", "if place in key_of:", "if False:", "mlp/test_feature_groups.py"
