@@ -324,7 +324,8 @@ def _spread(proba: np.ndarray, classes: np.ndarray) -> np.ndarray:
 _RATES = (0.1, 0.3)
 FAMILIES: dict[str, list[Fit]] = {
     "skobd, recipe for size": [
-        partial(fit_recipe, scaler, (200, 200)) for scaler in (standardised, normal_quantiles)
+        partial(fit_recipe, *given)
+        for given in itertools.product((standardised, normal_quantiles), ((100,), (200, 200)))
     ],
     "skobd, default": [fit_default],
     "gradient boosting": [

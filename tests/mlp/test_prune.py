@@ -174,7 +174,9 @@ class TestPruning:
     @pytest.mark.parametrize("verbose", [1, True])
     def test_verbose_prints_a_line_for_each_round(self, verbose, iris, capsys):
         make("classifier", verbose=verbose).fit(*iris)
-        lines = capsys.readouterr().out.splitlines()
+        text = capsys.readouterr().out
+        assert max(map(len, text.splitlines())) <= 79
+        lines = text.replace("\n" + 10 * " ", " ").splitlines()
         assert [line[:8] for line in lines] == [f"round  {r}" for r in range(4)]
 
     def test_verbose_without_pruning_prints_epochs(self, iris, capsys):
