@@ -886,14 +886,14 @@ MUTATIONS = [
     ),
     Mutation(
         "_mlp/run.py",
-        "if not self.keeps_optimizer:",
-        "if self.keeps_optimizer:",
+        "fitted if self.keeps_optimizer else",
+        "fitted if not self.keeps_optimizer else",
         "mlp/test_fit.py mlp/test_fitted.py mlp/test_memory.py",
     ),
     Mutation(
         "_mlp/run.py",
-        "if step.round.within_tol:",
-        "if True:",
+        "if not step.round.within_tol:",
+        "if False:",
         "mlp/test_prune.py mlp/test_recipe_defaults.py mlp/test_path.py",
     ),
     Mutation(
