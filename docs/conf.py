@@ -60,6 +60,7 @@ autosummary_context = {
         "export_text": "a_network_as_text",
         "PruningSearchCV": "choosing_a_level",
         "PruningPath": "choosing_a_level",
+        "best_within": "choosing_a_level",
         "OBDFeatureSelector": "selecting_features",
         "stability_selection": "selecting_features",
         "PruningPathDisplay": "reading_a_network",
@@ -68,6 +69,7 @@ autosummary_context = {
         "FeaturePathDisplay": "selecting_features",
         "PruningSummary": "small_and_fast",
         "register_onnx_converters": "out_of_python",
+        "used_features_only": "out_of_python",
         "to_c": "on_a_microcontroller",
     }
 }

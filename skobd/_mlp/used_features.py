@@ -81,7 +81,7 @@ def used_features_only(model: Any) -> Any:
     >>> smaller = used_features_only(model)
     >>> smaller.feature_names_in_.tolist()
     ['petal length (cm)', 'petal width (cm)']
-    >>> (smaller.predict(X[smaller.feature_names_in_]) == model.predict(X)).all()
+    >>> bool((smaller.predict(X[smaller.feature_names_in_]) == model.predict(X)).all())
     True
     """
     transformers, mlp = unwrap(model, "used_features_only")

@@ -178,8 +178,8 @@ def best_within(*, n_weights: int | None = None, n_bytes: int | None = None) -> 
     >>> X, y = load_iris(return_X_y=True)
     >>> clf = OBDMLPClassifier((5,), solver="lbfgs", alpha=1, max_iter=1000, random_state=0)
     >>> search = PruningSearchCV(clf, sizes=[30, 20, 10, 5], selection=best_within(n_weights=15))
-    >>> search.fit(X, y).best_estimator_.n_weights_
-    10
+    >>> search.fit(X, y).best_estimator_.n_weights_ <= 15
+    True
     """
     limits = {"n_weights": n_weights, "n_bytes": n_bytes}
     if n_weights is None and n_bytes is None:
