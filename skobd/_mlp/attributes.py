@@ -16,7 +16,7 @@ from .names import feature_names
 
 
 def _read(path: str, doc: str, assign: str = "") -> Any:
-    """A documented property read from ``_fitted``; AttributeError before fit, for `hasattr`.
+    """Make a documented property of ``_fitted``; AttributeError before fit, for `hasattr`.
 
     ``assign`` is the kind of arrays that an assignment replaces, see `PrunedNetwork.with_arrays`.
     """
@@ -47,7 +47,7 @@ class FittedAttributes:
         "pruned.coefs", "Weights of each layer, read-only; assign new ones as a whole.", "coefs"
     )
     intercepts_: Sequence[Array] = _read(
-        "pruned.intercepts", "Intercepts of each layer; as for ``coefs_``.", "intercepts"
+        "pruned.intercepts", "Intercepts of each layer, read-only as ``coefs_`` are.", "intercepts"
     )
     coef_masks_: tuple[Mask, ...] = _read("pruned.coef_masks", "True where a weight survives.")
     used_features_: Indices = _read(
@@ -60,18 +60,16 @@ class FittedAttributes:
         "n_prunable", "Weights of the dense network, counted in the same way."
     )
     sparsity_: float = _read("sparsity", "Fraction of the weights deleted.")
-    prune_fraction_: float = _read(
-        "gone", "Fraction that has gone of what ``granularity`` deletes."
-    )
+    prune_fraction_: float = _read("gone", "Fraction deleted of what ``granularity`` deletes.")
     stop_reason_: str = _read(
-        "stop_reason", 'Why ``prune_fraction="auto"`` went no further; empty if nothing stopped it.'
+        "stop_reason", 'Reason why ``prune_fraction="auto"`` went no further, or empty.'
     )
     pruning_history_: dict[str, NDArray[Any]] = _read(
         "history",
-        "What each round of pruning did, by column.",
+        "Record of the rounds of pruning, by column.",
     )
     regrowth_history_: dict[str, NDArray[Any]] = _read(
-        "regrowth_history", "What each cycle of regrowth did, by column."
+        "regrowth_history", "Record of the cycles of regrowth, by column."
     )
     retrain_alpha_: float | None = _read(
         "retrain_alpha", "Penalty of the last retraining after a deletion; None before any."
@@ -83,7 +81,7 @@ class FittedAttributes:
 
     @property
     def feature_importances_(self) -> Array:
-        """Summed saliency of each input's weights after the last fit or prune, of sum 1."""
+        """Summed saliency of each input's weights after the last fit or prune, scaled to sum 1."""
         importances = self._get_fitted().importances
         if importances is None:
             raise AttributeError("feature_importances_ is known after fit or prune.")
@@ -97,7 +95,7 @@ class FittedAttributes:
 
     @property
     def loss_curve_(self) -> list[float]:
-        """Objective after each epoch or iteration, of the last call and at most 1000 before it."""
+        """Objective after each epoch or iteration of the last call, after at most 1000 earlier."""
         return list(self._get_fitted().state.loss_curve)
 
     @property
@@ -145,22 +143,21 @@ class FittedAttributes:
         ----------
         input_features : array-like of str of shape (n_features,), default=None
             Names of all inputs, for a network whose input had none: in a pipeline
-            ``pipe[:-1].get_feature_names_out()``, because steps like an imputer put out plain
+            ``pipe[:-1].get_feature_names_out()``, because steps like an imputer return plain
             arrays. None for the names seen in ``fit``.
 
         Returns
         -------
         names : ndarray of str
-            From ``input_features`` or ``feature_names_in_``, or "x0", "x1", ... where there are
-            neither. Where ``feature_groups`` was a dict: names of the groups, and of columns in
-            none.
+            Names from ``input_features`` or ``feature_names_in_``, or else "x0", "x1", ... If
+            ``feature_groups`` was a dict, names of the groups, and of the columns outside them.
 
         Raises
         ------
         NotFittedError
             Before ``fit``.
         ValueError
-            If ``input_features`` are not as many as the inputs, or not those seen in ``fit``.
+            If ``input_features`` differ in number from the inputs, or from those seen in ``fit``.
         """
         check_is_fitted(self)
         names, is_used = self._features(input_features)
@@ -175,7 +172,7 @@ class FittedAttributes:
             return names, is_used
         groups, seen = self.feature_groups_.values(), feature_names(self)
         called = [
-            # A column in no group is called by its own name.
+            # A column outside all groups has its own name.
             names[columns[0]] if len(columns) == 1 and name == seen[columns[0]] else name
             for name, columns in zip(group_names, groups, strict=True)
         ]

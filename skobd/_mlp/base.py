@@ -1,4 +1,4 @@
-"""The base of the estimators: they validate, call and store; the mathematics is elsewhere."""
+"""The base class of the estimators: it validates, calls and stores, without mathematics."""
 
 import math
 import sys
@@ -39,20 +39,20 @@ from .targets import Targets
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-# Up to so many numbers BLAS's product with themselves is the fastest sum, and copies little.
+# Up to this many numbers, BLAS's product of them with themselves is the fastest sum.
 _FEW_NUMBERS = 9000
 
 
 def _sum_is_finite(array: Array) -> bool:
-    """Whether a sum shows that all numbers are finite; it may overflow although they are."""
+    """Return whether a sum proves all numbers finite; it may overflow although they are."""
     total = np.vdot(array, array) if array.size <= _FEW_NUMBERS else array.sum()
     return math.isfinite(total)
 
 
 def _ready(X: Any, dtype: np.dtype, n_features: int) -> Array | None:
-    """An array of numbers as scikit-learn's validation would return it; None where it must tell.
+    """Return the array that scikit-learn's validation would return; None if it must decide.
 
-    What else it does, looking for data frames of every kind, takes ten times as long as
+    That validation looks for data frames of every kind, which takes ten times as long as
     predicting a row.
     """
     if type(X) is np.ndarray and X.ndim == 2 and X.shape[1] == n_features:
@@ -87,7 +87,7 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
     def _validate_params(self) -> None:
         super()._validate_params()
         for name, value in self.get_params(deep=False).items():
-            # Python's integers have no end, but the arithmetic is that of floating-point numbers.
+            # Python's integers have no limit, but the arithmetic uses floating-point numbers.
             if isinstance(value, Integral) and int(value) > sys.float_info.max:
                 raise ValueError(
                     f"{name} must be at most {sys.float_info.max:.3g}, got an integer of "
@@ -115,15 +115,15 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples, non-negative, not all zero. What all of them are multiplied by
+            Weights of the samples, non-negative, not all zero. A factor common to all of them
             makes no difference. If every positive weight is a whole multiple of the smallest (up
-            to 10 000 times), a weight of k is as good as k rows of the smallest; else the mean of
-            the positive weights counts as one sample. For equal weights, for counts that begin
-            with 1, and for weights of mean 1 this is scikit-learn's objective; others it
-            penalises by ``alpha`` divided by their sum.
+            to 10 000 times), k times the smallest weight counts as k rows of the smallest;
+            otherwise the mean of the positive weights counts as one sample. For equal weights, for
+            counts whose smallest is 1, and for weights of mean 1 this is scikit-learn's
+            objective; for other weights scikit-learn divides ``alpha`` by their sum.
         X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
             Validation data: loss and score on them are recorded after every epoch, and with
-            ``early_stopping=True`` they take the place of the held-out fraction.
+            ``early_stopping=True`` they replace the held-out fraction.
         y_val : array-like of shape (n_val,) or (n_val, n_outputs), default=None
             Targets of the validation data.
         sample_weight_val : array-like of shape (n_val,), default=None
@@ -169,10 +169,10 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets.
         prune_fraction : "auto" or float in [0, 1), default=None
-            Fraction gone at the end of what ``granularity`` deletes, of the dense network; None
-            for the constructor's. A float must not be below the present one. "auto" goes up to 7/8
-            as long as the network is not worse than the present one by more than ``prune_tol``
-            allows; where as much has gone it does nothing.
+            Fraction of the dense network's weights, units or inputs (see ``granularity``) that is
+            deleted at the end; None for the constructor's. A float must not be below the present
+            one. "auto" prunes up to 7/8, as long as the network is not worse than the present one
+            by more than ``prune_tol`` allows; if 7/8 are deleted already it does nothing.
         n_rounds : int, default=None
             Number of rounds, at least 1; None for the constructor's.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -212,10 +212,10 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
         y_val: Any = None,
         sample_weight_val: Any = None,
     ) -> PruningPath:
-        """Train and prune along a path of levels, and keep the network at every one of them.
+        """Train and prune along a path of levels, and keep the network at each one.
 
         This estimator is not changed: the path belongs to a clone of it. Every level is reached,
-        also with ``prune_fraction="auto"``.
+        even with ``prune_fraction="auto"``.
 
         Parameters
         ----------
@@ -224,15 +224,15 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets.
         prune_fractions : array-like of shape (n_levels,), default=None
-            Fractions gone of what ``granularity`` deletes, in [0, 1); sorted, and each taken
-            once. One round is made for each; they divide the ``n_regrow`` cycles of regrowth
-            among them, so that a path costs about as much as a fit. The dense network always comes
-            first, as level 0. None, without ``sizes``: the levels that ``prune_fraction`` (7/8
-            for "auto") and ``n_rounds`` make in ``fit``, with all cycles at the last, as there.
+            Fractions deleted of what ``granularity`` deletes, in [0, 1); they are sorted, and
+            duplicates are dropped. Each takes one round, and the ``n_regrow`` cycles of regrowth
+            are divided among them, so that a path costs about as much as a fit. The dense network
+            always comes first, as level 0. None, without ``sizes``, means the levels of ``fit``
+            with ``prune_fraction`` (7/8 for "auto") and ``n_rounds``, with all cycles at the last.
         sizes : array-like of int of shape (n_levels,), default=None
-            In place of ``prune_fractions``, how many weights (units or inputs, as ``granularity``
-            deletes them) are left, at least 1. A size that this network cannot have is left out
-            with a warning.
+            Numbers of weights (or units or inputs, see ``granularity``) that are left, at least 1,
+            in place of ``prune_fractions``. A size that this network cannot have is skipped with a
+            warning.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples.
         X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
@@ -290,13 +290,13 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
     # ------------------------------------------------------------------ second derivatives
 
     def second_derivatives(self, X: Any, y: Any, sample_weight: Any = None) -> Bunch:
-        """Diagonal second derivatives of the training objective at the fitted parameters.
+        """Compute the diagonal second derivatives of the training objective.
 
-        Computed by backward passes as ``curvature`` says (LeCun, Denker & Solla, 1989,
-        equations 6 to 8), averaged over the samples, the penalty ``alpha`` included. As in
-        scikit-learn ``alpha`` is shared by all samples with L-BFGS, and by those of a minibatch
-        with the other solvers: second derivatives of the penalty are ``alpha / n_samples``, or
-        ``alpha / batch_size``.
+        They are taken at the fitted parameters by the backward passes of ``curvature`` (LeCun,
+        Denker & Solla, 1989, equations 6 to 8), averaged over the samples, and include the penalty
+        ``alpha``. As in scikit-learn ``alpha`` is shared by all samples with L-BFGS, and by those
+        of a minibatch with the other solvers: the second derivatives of the penalty are
+        ``alpha / n_samples``, or ``alpha / batch_size``.
 
         Parameters
         ----------
@@ -327,13 +327,13 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
             return self._unpack(curvature)
 
     def saliencies(self, X: Any, y: Any, sample_weight: Any = None) -> Bunch:
-        """Predicted increase of the training objective if a parameter were deleted, for each.
+        """Predict the increase of the training objective for the deletion of each parameter.
 
-        For ``criterion="obd"`` h_kk u_k^2 / 2 (LeCun, Denker & Solla, 1989, equation 5); for the
-        other criteria as documented there. A deleted parameter has saliency 0. Those of
+        It is h_kk u_k^2 / 2 for ``criterion="obd"`` (LeCun, Denker & Solla, 1989, equation 5), and
+        as documented at ``criterion`` for the others. A deleted parameter has saliency 0. Those of
         ``"unit_obs"`` and ``"obs"`` include the damping of the Hessian by 1e-4 of its diagonal,
-        which is felt where inputs are almost collinear; ``predicted_increase`` in
-        ``pruning_history_`` does not.
+        which matters if inputs are almost collinear; ``predicted_increase`` in
+        ``pruning_history_`` does not include it.
 
         Parameters
         ----------
@@ -363,12 +363,12 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
             return self._unpack(CRITERIA[self.criterion].saliencies(problem))
 
     def predicted_decreases(self, X: Any, y: Any, sample_weight: Any = None) -> Bunch:
-        """Predicted decrease of the training objective if a deleted parameter came back.
+        """Predict the decrease of the training objective for the return of each deleted parameter.
 
-        g_k^2 / (2 h_kk) with g the gradient and h the second derivatives of the objective, the
-        minimum over parameter k of the quadratic model: the mirror image of `saliencies`. It is
-        what regrowth goes by. A parameter that survives, and one that could not act because its
-        unit has no inputs or no outputs, has 0.
+        It is g_k^2 / (2 h_kk), with g the gradient and h the second derivatives of the objective:
+        the decrease of the quadratic model to its minimum over parameter k, and the counterpart of
+        `saliencies`. Regrowth chooses by it. It is 0 for a parameter that survives, and for one
+        that has no effect because its unit has no inputs or no outputs.
 
         Parameters
         ----------
@@ -407,7 +407,7 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
     # ------------------------------------------------------------------ prediction
 
     def _output(self, X: Any, is_raw: bool = False) -> Array:
-        """Output (n_samples, n_outputs), raw or after the inverse link, for unvalidated input."""
+        """Return the output (n_samples, n_outputs), raw or not, for unvalidated input."""
         if not self.__sklearn_is_fitted__():  # the full check takes as long as predicting a row
             check_is_fitted(self)
         fitted = self._fitted
@@ -420,7 +420,7 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
             predict = fitted.pruned.predictor.output
             output = predict(ready, None if is_raw else fitted.targets.loss.inverse_link)
             if not _sum_is_finite(output):
-                # Infinity in the raw output can be a probability of 0 or 1.
+                # Infinity in the raw output may be a valid probability of 0 or 1.
                 if not np.isfinite(predict(ready, fitted.targets.loss.inverse_link)).all():
                     raise ValueError(
                         "X has values too large for this network: its output overflows "
@@ -431,14 +431,14 @@ class BaseOBDMLP(Exports, CallbackSupportMixin, BaseEstimator):
     if TYPE_CHECKING:  # scikit-learn's mixins define it, untyped
 
         def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-            """As in scikit-learn."""
+            """Return the score as scikit-learn does."""
 
-    # ------------------------------------------------------------------ what kinds differ in
+    # ------------------------------------------------------------------ differences between kinds
 
     _sklearn_class: type
 
     def _targets(self, known: Targets | None) -> Targets:
-        """Targets as the parameters say; the classes are those of the ``known`` ones."""
+        """Return targets for the parameters; they take the classes of the ``known`` ones."""
         raise NotImplementedError
 
     def __sklearn_tags__(self):

@@ -1,4 +1,4 @@
-"""C code of fitted models: what is to be written is read from the estimator."""
+"""C code of fitted models, specified by reading the estimator."""
 
 from pathlib import Path
 from typing import Any
@@ -45,39 +45,39 @@ def to_c(
     constants in program memory on AVR. Only weights that survive are stored, in the smallest of
     several index forms. It defines, for ``name="model"``,
 
-    - ``int model_predict(const float *x)``, the index of the class, for one of several classes;
-    - ``void model_predict(const float *x, float *y)`` for labels and numbers;
-    - ``void model_predict_proba(const float *x, float *p)`` for classes and labels.
+    - ``int model_predict(const float *x)``, the index of the predicted class;
+    - ``void model_predict(const float *x, float *y)``, for multilabel targets and regression;
+    - ``void model_predict_proba(const float *x, float *p)``, for classifiers.
 
     Parameters
     ----------
     model : object
         Fitted `OBDMLPClassifier` or `OBDMLPRegressor`, a `Pipeline` that ends in one, or a search,
-        whose ``best_estimator_`` is written. Of transformers are known: `StandardScaler`,
+        whose ``best_estimator_`` is written. The supported transformers are `StandardScaler`,
         `MinMaxScaler`, `MaxAbsScaler`, `RobustScaler`, `SimpleImputer`, `OneHotEncoder` and
         `OrdinalEncoder` of whole numbers, feature selectors, and `ColumnTransformer`,
         `FeatureUnion` and `Pipeline` of these.
     name : str, default="model"
-        Beginning of all names that are defined; an identifier of C.
+        Prefix of all names that are defined; must be a C identifier.
     path : path-like, default=None
-        File to be written; None for none.
+        File to write; None writes no file.
     X : array-like of shape (n_samples, n_columns), default=None
-        Raw rows such as those to be expected. Integer arithmetic needs them to learn the ranges of
+        Raw rows typical of those to predict. Integer arithmetic needs them to learn the ranges of
         inputs and activations, beyond which it saturates, and ``self_test`` takes its rows from
-        them; how well the code predicts them is stated in it.
+        them. A comment in the code states how well it predicts them.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
-        Targets of ``X``, for accuracies in the comment.
+        Targets of ``X``, for the accuracies stated in the comment.
     dtype : {"int8", "float32"}, default="int8"
-        How weights are stored: in 8 bits with a scale for each unit, or in single precision.
+        Storage of the weights: 8 bits with a scale for each unit, or single precision.
     arithmetic : {"float", "int"}, default="float"
-        Whether it computes in single precision or in integers: 8-bit weights, 16-bit activations
-        and 32-bit sums, which cannot overflow. Integers are small and fast where there is no
-        floating-point unit.
+        Whether the code computes in single precision or in integers: 8-bit weights, 16-bit
+        activations and 32-bit sums, which cannot overflow. Integer code is small, and fast on
+        processors without a floating-point unit.
     self_test : int, default=0
-        Rows of ``X`` that are written with the code, and with a ``main`` that returns how many of
-        them it predicts otherwise than expected. It is compiled if ``model_SELF_TEST`` is defined.
+        Number of rows of ``X`` to write with the code, and with a ``main`` that returns how many
+        of them get another prediction than expected; compiled if ``model_SELF_TEST`` is defined.
     used_features_only : bool, default=False
-        Whether ``x`` holds the columns that are used only, in their order, instead of all.
+        Whether ``x`` holds only the columns that are used, in their order, instead of all.
 
     Returns
     -------
@@ -92,12 +92,12 @@ def to_c(
     TypeError
         For models and transformers that cannot be written in C.
     ValueError
-        For parameters out of their range, ``X`` that does not fit the model, categories that are
-        no whole numbers, and more than 65,535 columns or units.
+        If a parameter is out of range, ``X`` does not fit the model, categories are not whole
+        numbers, or there are more than 65,535 columns or units.
 
     See Also
     --------
-    register_onnx_converters : For ONNX of whole pipelines.
+    register_onnx_converters : Lets whole pipelines be converted to ONNX.
     OBDMLPClassifier.summary : Shows the bytes of the constants beside those of the dense network.
 
     Examples
@@ -121,7 +121,7 @@ def to_c(
     specification, fitted = _specification_of(model)
     tests = None if X is None else _tests(model, fitted, specification, X, y)
     if used_features_only:
-        # There is no array of no columns in C.
+        # C has no arrays without columns.
         used = sorted({read.column for read in specification.inputs}) or [0]
         specification = of_columns(specification, used)
         tests = None if tests is None else tests._replace(rows=tests.rows[:, used])
@@ -134,7 +134,7 @@ def to_c(
 def count_bytes(model: Any) -> int:
     """Count the bytes of the constants that `to_c` writes by default for a fitted model.
 
-    Where its transformers cannot be written in C it is the network alone that counts.
+    If its transformers cannot be written in C, only the network counts.
     """
     try:
         return constant_bytes(float_network(_specification_of(model)[0], "int8"))
@@ -187,7 +187,7 @@ def _outputs(fitted: Fitted) -> tuple[str, tuple[str, ...]]:
 
 
 def _tests(model: Any, fitted: Fitted, specification: Specification, X: Any, y: Any) -> Tests:
-    """Rows with predictions and targets as C code has them."""
+    """Return rows with predictions and targets in the form of the C code."""
     rows = rows_of(X, specification)
     targets = None if y is None else _encoded(fitted, np.asarray(y))
     if targets is not None:
@@ -196,7 +196,7 @@ def _tests(model: Any, fitted: Fitted, specification: Specification, X: Any, y: 
 
 
 def _encoded(fitted: Fitted, y: NDArray[Any]) -> NDArray[Any]:
-    """Indices of classes, or an array of shape (n_samples, n_outputs)."""
+    """Encode targets as indices of classes, or an array of shape (n_samples, n_outputs)."""
     targets = fitted.targets
     if not isinstance(targets, ClassTargets) or y.ndim > 1:
         return y.reshape(len(y), -1)

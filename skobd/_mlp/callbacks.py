@@ -1,8 +1,8 @@
-"""Tasks for the callbacks of scikit-learn 1.9 and later; below that, nothing happens.
+"""Tasks for the callbacks of scikit-learn 1.9 and later; earlier versions report nothing.
 
 A fit reports nested tasks, fit -> round -> epoch; round 0 trains the dense network. A callback
 may end the training of a round (and with it the fit) after any epoch, or the fit after any
-round; the estimator is then fitted with what there is.
+round; the estimator then keeps the network trained so far.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from .fitted import Fitted
 
 
 def metadata_of(sample_weight: Any) -> dict[str, Any] | None:
-    """Metadata as the hooks of scikit-learn's own estimators get them."""
+    """Return the metadata that the hooks of scikit-learn's own estimators get."""
     return None if sample_weight is None else {"sample_weight": sample_weight}
 
 
@@ -27,13 +27,13 @@ class FitTasks:
     Parameters
     ----------
     estimator : BaseOBDMLP
-        What is being fitted.
+        Estimator that is being fitted.
     given : Given
         Training data, shown to the callbacks.
     n_rounds : int
-        Most rounds that may follow the dense training.
+        Largest number of rounds after dense training.
     n_epochs : tuple of int
-        Most epochs of dense training, and of retraining after a round.
+        Largest numbers of epochs of dense training, and of retraining after a round.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class FitTasks:
         metadata = metadata_of(given.sample_weight)
         self._data = {"X": given.X, "y": given.y, "metadata": metadata}
         self._fit = root_context(estimator, max_subtasks=1 + n_rounds)
-        # Reporting every epoch costs time and memory that only callbacks make worth it.
+        # Reporting every epoch costs time and memory, which only callbacks justify.
         self._are_told = has_callbacks(estimator)
         self._n_begun = 0
         self._round: Any = NoContext()
@@ -58,21 +58,21 @@ class FitTasks:
 
     @property
     def on_round(self) -> Callable[[Array, Mask, int], None] | None:
-        """``on_round(theta, mask, n)`` for `Monitor`; None where nobody is interested."""
+        """Return ``on_round(theta, mask, n)`` for `Monitor`, or None without callbacks."""
         return self._begin_round if self._are_told else None
 
     @property
     def on_cycle(self) -> Callable[[Array, Mask], None] | None:
-        """``on_cycle(theta, mask)`` for `Monitor`; None where nobody is interested."""
+        """Return ``on_cycle(theta, mask)`` for `Monitor`, or None without callbacks."""
         return self._begin_cycle if self._are_told else None
 
     @property
     def on_epoch(self) -> Callable[[Array], bool] | None:
-        """``on_epoch(theta)`` for `Monitor`; None where nobody is interested."""
+        """Return ``on_epoch(theta)`` for `Monitor`, or None without callbacks."""
         return self._end_epoch if self._are_told else None
 
     def end_round(self, attributes: Callable[[], dict[str, Any]]) -> bool:
-        """Report the end of a round; returns True if a callback asks to stop.
+        """Report the end of a round; return True if a callback asks to stop.
 
         ``attributes()`` gives the attributes of an estimator fitted up to this round.
         """
@@ -85,7 +85,7 @@ class FitTasks:
         return self._end(self._round, attributes)
 
     def end(self, attributes: Callable[[], dict[str, Any]] = dict) -> None:
-        """Report the end of the fit; ``attributes()`` gives what the estimator still lacks."""
+        """Report the end of the fit; ``attributes()`` gives the attributes it still lacks."""
         self._end(self._fit, attributes)
 
     def _begin_cycle(self, theta: Array, mask: Mask) -> None:

@@ -1,4 +1,4 @@
-"""Columns of a table that the outputs of a fitted transformer are made of."""
+"""Columns of a table from which a fitted transformer computes its outputs."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -27,37 +27,37 @@ from .pipelines import steps_before
 
 
 class UnknownSourceError(ValueError):
-    """Raised where a transformer has an output that is not made of one known column."""
+    """Error for an output of a transformer that does not come from one known column."""
 
 
 def feature_groups_of(transformer: Any) -> dict[str, Any]:
     """Group the outputs of a fitted transformer that come from the same column.
 
-    For the parameter ``feature_groups`` of the estimators: whole columns of the original table are
-    then deleted, not single ones of the columns that encode them.
+    Given to the estimators as ``feature_groups``, they make ``granularity="feature"`` delete whole
+    columns of the original table instead of single columns that encode them.
 
     Parameters
     ----------
     transformer : object
-        Fitted. Known are `ColumnTransformer`, `Pipeline`, `FeatureUnion`, `FrozenEstimator`,
+        Fitted transformer: `ColumnTransformer`, `Pipeline`, `FeatureUnion`, `FrozenEstimator`,
         `OneHotEncoder` (its infrequent and dropped categories, too), `TargetEncoder`,
         `KBinsDiscretizer`, `SplineTransformer`, a `FunctionTransformer` of a NumPy ufunc, skrub's
-        ``TableVectorizer``, and every transformer whose outputs are named as its inputs are:
-        scalers, imputers, selectors.
+        ``TableVectorizer``, or any transformer whose outputs have the names of its inputs, such
+        as scalers, imputers and selectors.
 
     Returns
     -------
     groups : dict of list of int
-        Indices of the outputs made of each column, by the column's name, in the order of the
-        table; columns of which nothing is made are left out. Names are those seen in the
-        transformer's ``fit``, or "x0", "x1", ... where there were none.
+        Indices of the outputs that come from each column, by the column's name, in the order of
+        the table; columns without outputs are left out. Names are those seen in the transformer's
+        ``fit``, or "x0", "x1", ... if there were none.
 
     Raises
     ------
     NotFittedError
         If the transformer is not fitted.
     ValueError
-        If an output is made of several columns (as in `PCA`), or of an unknown one, or if
+        If an output comes from several columns (as in `PCA`), or from an unknown one, or if
         columns have equal names.
 
     See Also
@@ -99,19 +99,19 @@ def feature_groups_of(transformer: Any) -> dict[str, Any]:
 
 
 def column_of_inputs(estimator: Any, n_columns: int) -> Indices:
-    """Index of the column of ``X`` that each input of the network is made of.
+    """Return the index of the column of ``X`` from which each input of the network comes.
 
     Parameters
     ----------
     estimator : object
-        Pipelines and target transformations around a network, their transformers fitted.
+        Pipelines and target transformations around a network, with fitted transformers.
     n_columns : int
         Number of columns of ``X``.
 
     Raises
     ------
     UnknownSourceError
-        If an input is made of several columns, or of an unknown one.
+        If an input comes from several columns, or from an unknown one.
     """
     columns = np.arange(n_columns)
     for steps in steps_before(estimator):
@@ -120,21 +120,21 @@ def column_of_inputs(estimator: Any, n_columns: int) -> Indices:
 
 
 def table_columns(steps: Sequence[Any]) -> np.ndarray:
-    """Names of the columns that fitted steps, from front to back, are given: x0, ... by default."""
+    """Return the names of the columns that the first of the fitted steps takes, or x0, x1, ..."""
     fronts = (first_part(step) for step in steps)
     first = next(front for front in fronts if getattr(front, "n_features_in_", None) is not None)
     return _input_names(first, first.n_features_in_)
 
 
 def check_one_to_one(estimator: Any, X: Any, arrived: Any) -> None:
-    """Refuse transformers that do not hand each column of ``X`` on to one input of the network.
+    """Refuse transformers that do not pass each column of ``X`` on to one input of the network.
 
     Parameters
     ----------
     estimator : object
         As in `column_of_inputs`.
     X, arrived : {array-like, sparse matrix}
-        The data as given, and as the transformers put them out.
+        The data as given, and as the transformers return them.
     """
     n_columns, n_inputs = _num_features(X), _num_features(arrived)
     wanted = "its transformers must keep columns one to one, in any order."
@@ -164,7 +164,7 @@ def check_one_to_one(estimator: Any, X: Any, arrived: Any) -> None:
 
 
 def first_part(transformer: Any) -> Any:
-    """The part of pipelines and unions that has seen the table itself, and knows its columns."""
+    """Return the part of pipelines and unions that was fitted to the table itself."""
     while isinstance(transformer, Pipeline | FeatureUnion):
         is_pipeline = isinstance(transformer, Pipeline)
         inner = parts(transformer.steps if is_pipeline else transformer.transformer_list)
@@ -175,12 +175,12 @@ def first_part(transformer: Any) -> Any:
 
 
 def parts(named: Sequence[tuple[str, Any]]) -> list[Any]:
-    """The transformers among the steps of a composition: not "passthrough", "drop" and None."""
+    """Return the transformers among steps, without "passthrough", "drop" and None."""
     return [step for _, step in named if step is not None and not isinstance(step, str)]
 
 
 def output_sources(transformer: Any, n_inputs: int) -> Indices:
-    """The input that each output is made of, shape (n_outputs,); a string is the identity."""
+    """Return the input from which each output comes, (n_outputs,); a string is the identity."""
     if transformer is None or isinstance(transformer, str):
         return np.arange(n_inputs)
     for kind, sources_of in _SOURCES.items():
@@ -213,7 +213,7 @@ def _of_union(union: FeatureUnion, n_inputs: int) -> Indices:
 
 def _of_one_hot_encoder(encoder: OneHotEncoder, n_inputs: int) -> Indices:
     counts = np.array([len(categories) for categories in encoder.categories_])
-    # All infrequent categories of a column have one output together.
+    # All infrequent categories of a column share one output.
     for index, infrequent in enumerate(getattr(encoder, "infrequent_categories_", [])):
         counts[index] -= 0 if infrequent is None else len(infrequent) - 1
     if encoder.drop_idx_ is not None:
@@ -231,7 +231,7 @@ def _of_splines(splines: SplineTransformer, n_inputs: int) -> Indices:
 
 
 def _of_target_encoder(encoder: TargetEncoder, n_inputs: int) -> Indices:
-    # Of more than two classes, every column has an output for each.
+    # With more than two classes, every column has an output for each class.
     return np.repeat(np.arange(n_inputs), len(encoder.encodings_) // n_inputs)
 
 
@@ -267,7 +267,7 @@ def _of_mixture(transformer: Any, n_inputs: int) -> Indices:
 
 
 def _of_named(transformer: Any, n_inputs: int) -> Indices:
-    """By the names of the outputs: those of inputs, or what imputers call their indicators."""
+    """Find the inputs by the names of the outputs, or of the indicators of imputers."""
     name = type(transformer).__name__
     if not hasattr(transformer, "get_feature_names_out"):
         raise UnknownSourceError(
@@ -279,7 +279,7 @@ def _of_named(transformer: Any, n_inputs: int) -> Indices:
     if doubled := doubled_names(inputs) or doubled_names(outputs):
         raise UnknownSourceError(f"{name} has several columns named {doubled[0]!r}.")
     places = {input_name: place for place, input_name in enumerate(inputs)}
-    # skrub's TableVectorizer says what its outputs are made of.
+    # skrub's TableVectorizer records the inputs of its outputs.
     input_of, sources = getattr(transformer, "output_to_input_", {}), []
     for output in outputs:
         called = input_of.get(output, str(output).removeprefix("missingindicator_"))
@@ -297,7 +297,7 @@ def _input_names(transformer: Any, n_inputs: int) -> np.ndarray:
     return getattr(transformer, "feature_names_in_", default_names(n_inputs))
 
 
-# The first that a transformer is an instance of counts.
+# The first class of which a transformer is an instance decides.
 _SOURCES: dict[type, Callable[[Any, int], Indices]] = {
     FrozenEstimator: lambda frozen, n_inputs: output_sources(frozen.estimator, n_inputs),
     Pipeline: _of_pipeline,

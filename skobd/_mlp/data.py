@@ -1,4 +1,4 @@
-"""Checking and encoding what the user gives, before any work is done."""
+"""Checks and encoding of the user's data, before any work is done."""
 
 from typing import Any, NamedTuple
 
@@ -15,14 +15,14 @@ from .messages import about
 from .targets import Targets
 
 FLOATS = (np.float64, np.float32)
-# Rows that the scale of the inputs is judged by, and the root mean square that is too large.
+# Rows that show the scale of the inputs, and the root mean square that is too large.
 _SCALE_ROWS, _LARGEST_SCALE = 1000, 30
-# Weights are counts if they are multiples of the smallest, to rounding, and up to so many.
+# Weights are counts if they are multiples of the smallest, to rounding, up to this factor.
 _COUNT_TOLERANCE, _LARGEST_COUNT = 1e-6, 1e4
 
 
 class Given(NamedTuple):
-    """Rows as the user gave them, not looked at yet."""
+    """Rows as the user gave them, not checked yet."""
 
     X: Any
     y: Any
@@ -32,7 +32,7 @@ class Given(NamedTuple):
 class Data(NamedTuple):
     """Validated and encoded rows; ``sample_weight`` is None or of shape (n_samples,).
 
-    Weights of training data are those of `in_samples`.
+    Weights of training data are expressed by `in_samples`.
     """
 
     X: Any
@@ -40,13 +40,13 @@ class Data(NamedTuple):
     sample_weight: Array | None
 
     def take(self, rows: np.ndarray) -> "Data":
-        """Some of the rows; of large dense data they are not copied."""
+        """Return some of the rows, without a copy if the data are large and dense."""
         weight = None if self.sample_weight is None else self.sample_weight[rows]
         return Data(take_rows(self.X, rows), self.Y[rows], weight)
 
 
 def validate_inputs(estimator: BaseEstimator, X: Any, dtype: Any, **options: Any) -> Any:
-    """Validate rows as scikit-learn does; of a table, say which columns need a transformer.
+    """Validate rows as scikit-learn does; name the columns of a table that need a transformer.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def validate_inputs(estimator: BaseEstimator, X: Any, dtype: Any, **options: Any
 
 
 def unfit_columns(X: Any) -> list[str]:
-    """Name the columns of a data frame that a network cannot take, by what they hold."""
+    """Describe the columns of a data frame that a network cannot take."""
     if not (hasattr(X, "columns") and hasattr(X, "dtypes")):
         return []
     found: dict[str, list[str]] = {
@@ -95,12 +95,12 @@ def unfit_columns(X: Any) -> list[str]:
 
 
 def _is_missing(value: Any) -> bool:
-    # NaN and NaT differ from themselves; of pandas' NA that cannot be asked.
+    # NaN and NaT differ from themselves; pandas' NA does not answer the comparison.
     return value is None or type(value).__name__ == "NAType" or bool(value != value)
 
 
 def check_targets(y: Any, is_numeric: bool, name: str = "y") -> Any:
-    """Return targets as an array; refuse what no network can learn."""
+    """Return targets as an array; refuse those that no network can learn."""
     with about(name):
         dtype = "numeric" if is_numeric else None
         y = check_array(y, ensure_2d=False, dtype=dtype, accept_sparse="csr", input_name=name)
@@ -137,16 +137,16 @@ def validate(
     reset: bool,
     same_classes: bool = False,
 ) -> tuple[Data, Targets]:
-    """Check and encode training data; returns them with the completed targets.
+    """Check and encode training data, and return them with the completed targets.
 
     Parameters
     ----------
     estimator : BaseEstimator
-        Whom scikit-learn's validation tells number and names of the features.
+        Estimator on which scikit-learn's validation stores number and names of the features.
     given : Given
     targets : Targets
     dtype : dtype or sequence of dtype
-        Precision of the data; of several the first, unless they have another one of them.
+        Precision of the data; the first of several, unless the data have another one of them.
     reset : bool
         Whether number and names of the features are learned, or compared with the known ones.
     same_classes : bool, default=False
@@ -168,7 +168,7 @@ def validate(
     weight = _relative_weight(given.sample_weight, X, "sample_weight")
     counts = weight > 0
     if counts.any():
-        # "balanced" must not count samples of no weight.
+        # "balanced" must not count samples of weight 0.
         weight[counts] *= targets.weights(y[counts])
     kept = weight > 0
     if not kept.any():
@@ -176,15 +176,15 @@ def validate(
         raise ValueError(f"{name} is zero for every sample; at least one must be positive.")
     weight[kept] = in_samples(weight[kept])
     weight = weight.astype(X.dtype)
-    # Single precision has no room for the smallest.
+    # Single precision cannot represent the smallest weights.
     kept = weight > 0
     data = Data(in_row_order(X), Y, weight)
-    # A sample of no weight must not count in minibatches or splits.
+    # A sample of weight 0 must not count in minibatches or splits.
     return (data if kept.all() else data.take(np.flatnonzero(kept))), targets
 
 
 def _relative_weight(sample_weight: Any, X: Any, name: str) -> Array:
-    """Sample weights, checked, as fractions of the largest, so that no sum overflows."""
+    """Check sample weights, and return fractions of the largest, so that no sum overflows."""
     with about(f"{name} must be finite numbers >= 0, one for each row of X"):
         weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
     return weight / (weight.max() or 1)
@@ -195,19 +195,19 @@ def in_samples(weight: Array) -> Array:
 
     The penalty is divided by the sum of the weights, so that sum must be a number of samples. If
     every weight is a whole multiple of the smallest, they count repetitions, and the smallest is
-    one sample: a sample of weight k is as good as k rows. Else the mean is one sample.
+    one sample: a weight of k samples then counts as k rows. Otherwise the mean is one sample.
 
     Parameters
     ----------
     weight : ndarray of shape (n_samples,)
-        All positive.
+        Positive weights.
 
     Returns
     -------
     weight : ndarray of shape (n_samples,)
         Counts, or weights of mean 1.
     """
-    # Once more, because class weights may have made them as large as floats go.
+    # Scaled again, because class weights may have made them almost as large as floats can be.
     weight = weight / weight.max()
     if weight.min() * _LARGEST_COUNT >= 1:
         ratio = weight / weight.min()
@@ -220,7 +220,7 @@ def in_samples(weight: Array) -> Array:
 def validate_held_out(
     estimator: BaseEstimator, given: Given, data: Data, targets: Targets
 ) -> Data | None:
-    """Check and encode the validation data that the user gave beside the training data."""
+    """Check and encode validation data given by the user."""
     X, y, sample_weight = given
     if X is None or y is None:
         for name, missing, value in (("X_val", "y_val", X), ("y_val", "X_val", y)):
@@ -248,7 +248,7 @@ def validate_held_out(
 
 
 def column_off_scale(X: Any) -> tuple[int, float] | None:
-    """Find the input that is largest beside what the initial weights are meant for.
+    """Find the input whose scale is furthest above the one that the initial weights suit.
 
     Standardised inputs have a root mean square of 1, indicators and fractions less, small counts
     and codes about 10; pixels from 0 to 255 and raw measurements 80 and more.
@@ -256,7 +256,7 @@ def column_off_scale(X: Any) -> tuple[int, float] | None:
     Returns
     -------
     column, root_mean_square : int, float
-        Or None where none is too large.
+        None if no input is too large.
     """
     X = X[:: -(-X.shape[0] // _SCALE_ROWS)]
     if isinstance(X, np.ndarray):
@@ -271,7 +271,7 @@ def column_off_scale(X: Any) -> tuple[int, float] | None:
 def split_validation(
     data: Data, targets: Targets, fraction: float, rng: np.random.RandomState
 ) -> tuple[Data, Data]:
-    """Set a fraction of the rows aside as validation data."""
+    """Set aside a fraction of the rows as validation data."""
     n_samples = data.X.shape[0]
     try:
         rows, held_out_rows = train_test_split(

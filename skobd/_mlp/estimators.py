@@ -35,96 +35,97 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
     activation : {"identity", "logistic", "tanh", "relu"}, default="relu"
         Activation function of the hidden units.
     prune_fraction : "auto" or float in [0, 1), default="auto"
-        Fraction gone at the end of what ``granularity`` deletes: of all weights, of the hidden
-        units, or of the inputs. A float means just that many, rounded to whole ones; 0 gives a
-        plain multilayer perceptron. "auto" goes up to 7/8, and back to the last round at which
-        the network is good enough by ``prune_tol``: without training anew, and so it costs no more
-        than 0.875 does. What it leaves after round r is what
-        ``prune_fraction=1 - (1/8) ** (r / n_rounds), n_rounds=r`` leaves. `prune`, and ``fit`` with
+        Fraction to delete of what ``granularity`` deletes: of all weights, of the hidden units,
+        or of the inputs. A float deletes exactly that fraction, rounded to a whole number; 0 gives
+        a plain multilayer perceptron. "auto" prunes up to 7/8, then returns to the last round
+        whose network is good enough by ``prune_tol``. It does not train again for this, and so
+        costs no more than 0.875 does. Stopping at round r gives the network of
+        ``prune_fraction=1 - (1/8) ** (r / n_rounds), n_rounds=r``. `prune`, and ``fit`` with
         ``warm_start=True``, compare with the network that they begin with. On a path, and in a
-        search, "auto" stands for nothing but the levels up to 7/8.
+        search, "auto" only means the levels up to 7/8.
     n_rounds : int, default=5
-        Rounds of deletion and retraining in which it is reached; after round r
-        ``(1 - prune_fraction) ** (r / n_rounds)`` of them are left (with "auto"
+        Number of rounds of deletion and retraining. After round r a fraction
+        ``(1 - prune_fraction) ** (r / n_rounds)`` is left (with "auto"
         ``(1/8) ** (r / n_rounds)``). 0 gives a plain multilayer perceptron.
     criterion : {"obd", "unit_obs", "obs", "kfac", "magnitude", "random"}, default="obd"
-        What makes a weight dispensable:
+        Measure by which the least important weights are found:
 
         - "obd": saliency h_kk u_k^2 / 2 with the diagonal of the Hessian (LeCun, Denker & Solla,
-          1989, equation 5). While fitting many rows 5000 to 10000 evenly spaced ones count;
-        - "unit_obs": u_k^2 / (2 [H^-1]_kk) with one Hessian block for each unit, whose other
-          parameters are corrected (Hassibi & Stork, 1993, equation 5); good even without
-          retraining. Estimated from at most 2000 rows, drawn with ``random_state``;
+          1989, equation 5). While fitting many rows, it uses 5000 to 10000 evenly spaced ones;
+        - "unit_obs": u_k^2 / (2 [H^-1]_kk) with one Hessian block for each unit; the other
+          parameters of the unit are corrected (Hassibi & Stork, 1993, equation 5). Works well even
+          without retraining. Estimated from at most 2000 rows, drawn with ``random_state``;
         - "obs": the same with the whole Gauss-Newton matrix, for at most 4096 parameters;
         - "kfac": the same with a Kronecker product for the Hessian of each layer (Martens &
           Grosse, 2015), without correction: the best for whole inputs, because it knows which of
-          them others can replace. Estimated from at most 5000 rows;
+          them the others can replace. Estimated from at most 5000 rows;
         - "magnitude": abs(u_k);
-        - "random": nothing; a baseline.
+        - "random": random order, as a baseline.
     curvature : {"hessian", "levenberg_marquardt", "gauss_newton"}, default="gauss_newton"
         Second derivatives used by "obd": the paper's recursion, the same without the f'' terms,
-        or the diagonal of the Gauss-Newton matrix: exact for up to 16 outputs, with one backward
-        pass for each; beyond that an unbiased estimate from 16 backward passes of random sums of
-        the outputs (Martens, Sutskever & Swersky, 2012), always the same for the same rows. The
-        blocks of "unit_obs" are made of the same, "hessian" counting as "levenberg_marquardt"
-        because a block must not be negative.
+        or the diagonal of the Gauss-Newton matrix. The last is exact for up to 16 outputs, with one
+        backward pass for each; for more outputs it is an unbiased estimate from 16 backward passes
+        of random sums of the outputs (Martens, Sutskever & Swersky, 2012), always the same for the
+        same rows. The blocks of "unit_obs" use the same derivatives, except that "hessian" is
+        treated as "levenberg_marquardt" because a block must not be negative.
     granularity : {"weight", "unit", "feature"}, default="weight"
-        What is deleted: single weights, whole hidden units, or whole inputs (or groups of them,
-        see ``feature_groups``). The saliency of a unit, an input or a group is the summed saliency
-        of what is deleted with it; for "unit_obs" and "obs" the predicted increase by deleting
-        all its outgoing weights at once. The last way from any input to any output stays.
+        Whether single weights, whole hidden units, or whole inputs (or groups of them, see
+        ``feature_groups``) are deleted. The saliency of a unit, an input or a group is the sum of
+        the saliencies of the weights deleted with it; for "unit_obs" and "obs" it is the predicted
+        increase from deleting all its outgoing weights at once. The last path from the inputs to
+        the outputs is never deleted.
     feature_groups : list of list, dict of list or None, default=None
-        Groups of columns that are deleted together or not at all by ``granularity="feature"``, as
-        the one-hot columns of a category, or the channels of a sensor: lists of indices or of
+        Groups of columns that ``granularity="feature"`` deletes together or not at all, such as
+        the one-hot columns of a category or the channels of a sensor: lists of indices or of
         names of columns. The keys of a dict are the names of the groups, which are then reported
-        instead of those of the columns; `feature_groups_of` makes one of a fitted transformer. A
-        group, and a column that is in none, counts as one input. With another granularity an
-        error, as it would do nothing.
+        instead of the names of the columns; `feature_groups_of` makes such a dict from a fitted
+        transformer. Each group counts as one input, and so does each column outside all groups.
+        With another granularity groups have no effect and raise an error.
     retrain_max_iter : int or None, default=15
         Iterations or epochs of retraining after each deletion and in each cycle of regrowth; 0 for
-        none. The stochastic solvers retrain by a schedule of their own: the learning rate falls to
+        none. The stochastic solvers retrain on their own schedule: the learning rate falls to
         0 as in ``learning_rate="cosine"``, from 0.03 for "adam" and from ``learning_rate_init`` for
-        "sgd", and Adam's ``beta_2`` is at most .95. Where dense training took p < 200 passes, an
-        epoch of theirs is only ``(p / 200) ** 1.5`` of a pass over the data, but 15 minibatches at
-        least, which are 3000 rows with the default ``batch_size``. None retrains exactly as dense
-        training trains, with its ``max_iter``, learning rate and schedule.
+        "sgd", and Adam's ``beta_2`` is at most .95. If dense training took p < 200 passes, an epoch
+        of retraining is only ``(p / 200) ** 1.5`` of a pass over the data, but at least 15
+        minibatches (3000 rows with the default ``batch_size``). None retrains exactly as dense
+        training does, with its ``max_iter``, learning rate and schedule.
     retrain_alpha : float or "auto", default="auto"
-        ``alpha`` from the first deletion on: sparse networks want a stronger penalty. "auto" means
-        ``max(alpha, a)`` for "lbfgs", and as much over all samples for the stochastic solvers,
-        whose ``alpha`` is that of a minibatch: ``max(alpha, a * batch_size / n_samples)``. For
-        data of at most 1500 samples, networks that are not large, and "adam" or "lbfgs", a is
-        chosen from .3, 1 and 3 by short trials on the training data, which lengthen a fit by a
-        third or more, with "lbfgs" by as much again; else it is 3 for classifiers and 1 for
-        regressors. `prune` chooses anew. See ``retrain_alpha_`` for what was chosen.
+        ``alpha`` from the first deletion on: sparse networks need a stronger penalty. "auto" means
+        ``max(alpha, a)`` for "lbfgs". For the stochastic solvers, whose ``alpha`` is shared by the
+        rows of a minibatch, the same penalty is ``max(alpha, a * batch_size / n_samples)``. For
+        at most 1500 samples, networks that are not large, and "adam" or "lbfgs", a is chosen from
+        .3, 1 and 3 by short trials on the training data; these lengthen a fit by a third or more,
+        and double its time with "lbfgs". Otherwise a is 3 for classifiers and 1 for regressors.
+        `prune` chooses again. The choice is in ``retrain_alpha_``.
     n_regrow : int, default=8
-        Cycles of regrowth, all at the end of ``fit``; the levels of a path divide them, in
-        proportion to the logarithm of what each deletes. In cycle c of the C at a level
-        ``0.3 (1 - c/C)`` of the surviving weights are deleted by the criterion, as many deleted
-        ones come back where the predicted decrease g^2/(2h) is largest (see
-        `predicted_decreases`), and the network is retrained; the one of lowest objective is kept.
-        0 for the plain recipe of Optimal Brain Damage: delete and retrain. Units and inputs do
-        not come back.
+        Number of cycles of regrowth, all at the end of ``fit``; a path divides them among its
+        levels, in proportion to the logarithm of what each deletes. In cycle c of the C at a level
+        ``0.3 (1 - c/C)`` of the surviving weights are deleted by the criterion, the same number of
+        deleted ones come back where the predicted decrease g^2/(2h) is largest (see
+        `predicted_decreases`), and the network is retrained; the network of lowest objective is
+        kept. 0 gives the plain recipe of Optimal Brain Damage: delete and retrain. Units and
+        inputs do not come back.
     prune_tol : float, default=0.05
-        Tolerance of ``prune_fraction="auto"``; with a float it does nothing. A network explains of
-        the deviance what its loss is lower than that of the best constant prediction (D2, see
-        `sklearn.metrics.d2_log_loss_score`, or R2), on the training rows and without the penalty. A
-        round is good enough if no more than this fraction of what the dense network explains has
-        gone; what the stronger penalty of retraining takes (the rise of the loss by the first
-        retraining) does not count, up to twice as much again. With validation data their score
-        counts in its place: ``1 - score`` may grow by this fraction.
+        Tolerance of ``prune_fraction="auto"``; it has no effect with a float. The deviance that a
+        network explains is the difference between the loss of the best constant prediction and
+        its own (as in D2, see `sklearn.metrics.d2_log_loss_score`, or R2), on the training rows and
+        without the penalty. A round is good enough if at most this fraction of what the dense
+        network explains is lost. Losses due to the stronger penalty of retraining (the rise of the
+        loss by the first retraining) do not count, up to twice as much again. With validation
+        data their score is used instead: ``1 - score`` may grow by this fraction.
     solver : {"lbfgs", "sgd", "adam"}, default="adam"
-        How weights are trained: L-BFGS over all samples, or stochastic gradient descent or Adam
+        Training algorithm: L-BFGS over all samples, or stochastic gradient descent or Adam
         (Kingma & Ba, 2015) over minibatches.
     alpha : float, default=0.0001
-        Strength of the squared penalty on the weights, divided by the number of samples: by the
-        sum of the sample weights in units of one sample, see ``fit``.
+        Strength of the squared penalty on the weights. It is divided by the number of samples or,
+        with sample weights, by their sum in units of one sample, see ``fit``.
     batch_size : int or "auto", default="auto"
         Rows of a minibatch; "auto" means ``min(200, n_samples)``.
     learning_rate : {"constant", "invscaling", "adaptive", "cosine"}, default="constant"
         Schedule of the learning rate of ``solver="sgd"``: constant;
         ``learning_rate_init / t**power_t`` after t samples; or divided by 5 on every plateau.
         "cosine", for "adam" too: ``learning_rate_init (1 + cos(pi (e + 1/2) / max_iter)) / 2`` in
-        epoch e (Loshchilov & Hutter, 2017), without an end on a plateau.
+        epoch e (Loshchilov & Hutter, 2017); training does not end on a plateau.
     learning_rate_init : float, default=0.001
         Initial learning rate of the stochastic solvers.
     power_t : float, default=0.5
@@ -138,13 +139,13 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         bit-identical results, whatever the number of threads or processes.
     tol : float, default=1e-4
         Training ends when loss or score has not improved by this for ``n_iter_no_change`` epochs;
-        for ``solver="lbfgs"`` the tolerance on the gradient. The loss of a regressor is the sum
-        over the outputs (scikit-learn's is the mean).
+        for ``solver="lbfgs"`` it is the tolerance on the gradient. The loss of a regressor is the
+        sum over the outputs (scikit-learn's is the mean).
     verbose : bool or int, default=False
-        1 prints a line for each round (for each epoch if nothing is pruned), 2 also for each
-        epoch; in scikit-learn any true value does the latter.
+        1 prints a line for each round (for each epoch if nothing is pruned), 2 also one for each
+        epoch. In scikit-learn any true value prints a line for each epoch.
     warm_start : bool, default=False
-        Whether ``fit`` goes on from the present weights. Deleted weights stay deleted.
+        Whether ``fit`` continues from the present weights. Deleted weights stay deleted.
     momentum : float in [0, 1], default=0.9
         Momentum of ``solver="sgd"``.
     nesterovs_momentum : bool, default=True
@@ -173,58 +174,57 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         Class labels.
     coefs_ : tuple of ndarray of shape (fan_in, fan_out)
         Weights of each layer. The arrays are read-only; to change weights, assign new ones for
-        all layers, ``coefs_ = [...]``. Deleted weights stay 0 whatever is assigned to them.
+        all layers, ``coefs_ = [...]``. Deleted weights stay 0, whatever values are assigned.
     intercepts_ : tuple of ndarray of shape (fan_out,)
-        Intercepts of each layer; read-only, and to be changed as ``coefs_`` are.
+        Intercepts of each layer; read-only, and changed in the same way as ``coefs_``.
     coef_masks_ : tuple of ndarray of bool of shape (fan_in, fan_out)
         True where a weight survives; read-only.
     regrowth_history_ : dict of ndarray of shape (n_cycles,)
-        What each cycle of regrowth did: "round", "cycle", "n_exchanged", "predicted_increase" (by
-        its deletion), "predicted_decrease" (by its revival), "loss_after_retraining", "n_iter",
-        "is_best" (so far).
+        One row for each cycle of regrowth: "round", "cycle", "n_exchanged", "predicted_increase"
+        (of its deletion), "predicted_decrease" (of its revival), "loss_after_retraining",
+        "n_iter", "is_best" (so far).
     n_weights_ : int
-        Surviving weights; intercepts are never deleted, and do not count.
+        Number of surviving weights; intercepts are never deleted, and do not count.
     n_weights_total_ : int
-        Weights of the dense network, counted in the same way.
+        Number of weights of the dense network, counted in the same way.
     sparsity_ : float
-        Fraction of them deleted.
+        Fraction of the weights that is deleted.
     prune_fraction_ : float
-        Fraction that has gone of what ``granularity`` deletes.
+        Fraction deleted of what ``granularity`` deletes.
     stop_reason_ : str
-        Why ``prune_fraction="auto"`` went no further, in words; empty where nothing stopped it.
+        Reason why ``prune_fraction="auto"`` went no further; empty if nothing stopped it.
     pruning_history_ : dict of ndarray of shape (n_rounds_done,)
         One row for each round, ready for ``pandas.DataFrame``: ``round``, ``n_weights``,
         ``sparsity``, ``loss_before``, ``predicted_increase``, ``loss_after_deletion``,
         ``loss_after_retraining``, ``n_iter``, and ``validation_loss`` and ``validation_score``
-        where there are validation data. Of earlier calls the last 1000 rounds are kept.
+        with validation data. The last 1000 rounds of earlier calls are kept.
     feature_importances_ : ndarray of shape (n_features,)
-        Saliencies h u^2 / 2 summed over the weights of each input, scaled to sum to 1; for raw
-        ones see `saliencies`. Their second derivatives are those of
-        ``curvature="levenberg_marquardt"``, on at most 1000 rows, or a tenth, of the training
-        data of the last ``fit`` or ``prune``; not changed by ``partial_fit``. NaN if an interrupt
-        came before they were known.
+        Saliencies h u^2 / 2 summed over the weights of each input, scaled to sum to 1; for
+        unscaled ones see `saliencies`. They use ``curvature="levenberg_marquardt"`` on at most
+        1000 rows, or a tenth, of the training data of the last ``fit`` or ``prune``;
+        ``partial_fit`` does not change them. NaN if an interrupt came before they were computed.
     feature_groups_ : dict of ndarray of int
-        Indices of the columns of each group, by its name; a column that is in none is a group, and
-        one without a name is called by its columns.
+        Indices of the columns of each group, by its name. A column outside all groups is a group
+        of its own, and a group without a name is named after its columns.
     used_features_ : ndarray of int
         Indices of the features that predictions depend on; the others may hold anything finite.
     retrain_alpha_ : float or None
-        ``alpha`` in the last retraining: ``retrain_alpha``, or what "auto" has chosen; None where
+        ``alpha`` in the last retraining: ``retrain_alpha``, or the choice of "auto"; None if
         nothing was deleted.
     loss_ : float
         Objective at the end of training, as the solver saw it.
     best_loss_ : float or None
         Lowest loss of any epoch or iteration; None with early stopping.
     loss_curve_ : list of float
-        Objective after each epoch or iteration, of dense training and of all retraining: the
-        whole of the last call of ``fit``, ``prune`` or ``partial_fit``, and before it at most
+        Objective after each epoch or iteration, of dense training and of all retraining: all
+        entries of the last call of ``fit``, ``prune`` or ``partial_fit``, preceded by at most
         1000 entries of earlier calls.
     validation_scores_ : list of float or None
-        Score on the validation data after each epoch, bounded as ``loss_curve_`` is; None without
-        such data.
+        Score on the validation data after each epoch, limited in length like ``loss_curve_``; None
+        without such data.
     validation_loss_curve_ : list of float or None
-        Loss on the validation data after each epoch, without the penalty, bounded as
-        ``loss_curve_`` is; None without such data.
+        Loss on the validation data after each epoch, without the penalty, limited in
+        length like ``loss_curve_``; None without such data.
     best_validation_score_ : float or None
         Highest score on validation data after any epoch; None without such data.
     n_iter_ : int
@@ -240,13 +240,13 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
     n_features_in_ : int
         Number of features seen during ``fit``.
     feature_names_in_ : ndarray of str of shape (`n_features_in_`,)
-        Names of the features, where ``X`` had names that are all strings.
+        Names of the features, if ``X`` had names that are all strings.
 
     See Also
     --------
-    OBDMLPRegressor : The same for regression.
+    OBDMLPRegressor : The regressor with the same parameters.
     PruningSearchCV : Chooses ``prune_fraction`` by cross-validation.
-    sklearn.neural_network.MLPClassifier : Without pruning.
+    sklearn.neural_network.MLPClassifier : The classifier without pruning.
 
     References
     ----------
@@ -376,7 +376,7 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples.
         classes : array-like of shape (n_classes,), default=None
-            All classes that any call will see; required in the first call.
+            All classes that occur in any call; required in the first call.
 
         Returns
         -------
@@ -395,7 +395,7 @@ class OBDMLPClassifier(ClassifierMixin, BaseOBDMLP):
         if self.class_weight == "balanced":
             raise ValueError(
                 "class_weight='balanced' is not supported by partial_fit, which does not see all "
-                "of the data: compute the weights with sklearn.utils.compute_class_weight and "
+                "the data: compute the weights with sklearn.utils.compute_class_weight and "
                 "pass them as a dict."
             )
         known = self._fitted if self.__sklearn_is_fitted__() else None
@@ -481,96 +481,97 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
     activation : {"identity", "logistic", "tanh", "relu"}, default="relu"
         Activation function of the hidden units.
     prune_fraction : "auto" or float in [0, 1), default="auto"
-        Fraction gone at the end of what ``granularity`` deletes: of all weights, of the hidden
-        units, or of the inputs. A float means just that many, rounded to whole ones; 0 gives a
-        plain multilayer perceptron. "auto" goes up to 7/8, and back to the last round at which
-        the network is good enough by ``prune_tol``: without training anew, and so it costs no more
-        than 0.875 does. What it leaves after round r is what
-        ``prune_fraction=1 - (1/8) ** (r / n_rounds), n_rounds=r`` leaves. `prune`, and ``fit`` with
+        Fraction to delete of what ``granularity`` deletes: of all weights, of the hidden units,
+        or of the inputs. A float deletes exactly that fraction, rounded to a whole number; 0 gives
+        a plain multilayer perceptron. "auto" prunes up to 7/8, then returns to the last round
+        whose network is good enough by ``prune_tol``. It does not train again for this, and so
+        costs no more than 0.875 does. Stopping at round r gives the network of
+        ``prune_fraction=1 - (1/8) ** (r / n_rounds), n_rounds=r``. `prune`, and ``fit`` with
         ``warm_start=True``, compare with the network that they begin with. On a path, and in a
-        search, "auto" stands for nothing but the levels up to 7/8.
+        search, "auto" only means the levels up to 7/8.
     n_rounds : int, default=5
-        Rounds of deletion and retraining in which it is reached; after round r
-        ``(1 - prune_fraction) ** (r / n_rounds)`` of them are left (with "auto"
+        Number of rounds of deletion and retraining. After round r a fraction
+        ``(1 - prune_fraction) ** (r / n_rounds)`` is left (with "auto"
         ``(1/8) ** (r / n_rounds)``). 0 gives a plain multilayer perceptron.
     criterion : {"obd", "unit_obs", "obs", "kfac", "magnitude", "random"}, default="obd"
-        What makes a weight dispensable:
+        Measure by which the least important weights are found:
 
         - "obd": saliency h_kk u_k^2 / 2 with the diagonal of the Hessian (LeCun, Denker & Solla,
-          1989, equation 5). While fitting many rows 5000 to 10000 evenly spaced ones count;
-        - "unit_obs": u_k^2 / (2 [H^-1]_kk) with one Hessian block for each unit, whose other
-          parameters are corrected (Hassibi & Stork, 1993, equation 5); good even without
-          retraining. Estimated from at most 2000 rows, drawn with ``random_state``;
+          1989, equation 5). While fitting many rows, it uses 5000 to 10000 evenly spaced ones;
+        - "unit_obs": u_k^2 / (2 [H^-1]_kk) with one Hessian block for each unit; the other
+          parameters of the unit are corrected (Hassibi & Stork, 1993, equation 5). Works well even
+          without retraining. Estimated from at most 2000 rows, drawn with ``random_state``;
         - "obs": the same with the whole Gauss-Newton matrix, for at most 4096 parameters;
         - "kfac": the same with a Kronecker product for the Hessian of each layer (Martens &
           Grosse, 2015), without correction: the best for whole inputs, because it knows which of
-          them others can replace. Estimated from at most 5000 rows;
+          them the others can replace. Estimated from at most 5000 rows;
         - "magnitude": abs(u_k);
-        - "random": nothing; a baseline.
+        - "random": random order, as a baseline.
     curvature : {"hessian", "levenberg_marquardt", "gauss_newton"}, default="gauss_newton"
         Second derivatives used by "obd": the paper's recursion, the same without the f'' terms,
-        or the diagonal of the Gauss-Newton matrix: exact for up to 16 outputs, with one backward
-        pass for each; beyond that an unbiased estimate from 16 backward passes of random sums of
-        the outputs (Martens, Sutskever & Swersky, 2012), always the same for the same rows. The
-        blocks of "unit_obs" are made of the same, "hessian" counting as "levenberg_marquardt"
-        because a block must not be negative.
+        or the diagonal of the Gauss-Newton matrix. The last is exact for up to 16 outputs, with one
+        backward pass for each; for more outputs it is an unbiased estimate from 16 backward passes
+        of random sums of the outputs (Martens, Sutskever & Swersky, 2012), always the same for the
+        same rows. The blocks of "unit_obs" use the same derivatives, except that "hessian" is
+        treated as "levenberg_marquardt" because a block must not be negative.
     granularity : {"weight", "unit", "feature"}, default="weight"
-        What is deleted: single weights, whole hidden units, or whole inputs (or groups of them,
-        see ``feature_groups``). The saliency of a unit, an input or a group is the summed saliency
-        of what is deleted with it; for "unit_obs" and "obs" the predicted increase by deleting
-        all its outgoing weights at once. The last way from any input to any output stays.
+        Whether single weights, whole hidden units, or whole inputs (or groups of them, see
+        ``feature_groups``) are deleted. The saliency of a unit, an input or a group is the sum of
+        the saliencies of the weights deleted with it; for "unit_obs" and "obs" it is the predicted
+        increase from deleting all its outgoing weights at once. The last path from the inputs to
+        the outputs is never deleted.
     feature_groups : list of list, dict of list or None, default=None
-        Groups of columns that are deleted together or not at all by ``granularity="feature"``, as
-        the one-hot columns of a category, or the channels of a sensor: lists of indices or of
+        Groups of columns that ``granularity="feature"`` deletes together or not at all, such as
+        the one-hot columns of a category or the channels of a sensor: lists of indices or of
         names of columns. The keys of a dict are the names of the groups, which are then reported
-        instead of those of the columns; `feature_groups_of` makes one of a fitted transformer. A
-        group, and a column that is in none, counts as one input. With another granularity an
-        error, as it would do nothing.
+        instead of the names of the columns; `feature_groups_of` makes such a dict from a fitted
+        transformer. Each group counts as one input, and so does each column outside all groups.
+        With another granularity groups have no effect and raise an error.
     retrain_max_iter : int or None, default=15
         Iterations or epochs of retraining after each deletion and in each cycle of regrowth; 0 for
-        none. The stochastic solvers retrain by a schedule of their own: the learning rate falls to
+        none. The stochastic solvers retrain on their own schedule: the learning rate falls to
         0 as in ``learning_rate="cosine"``, from 0.03 for "adam" and from ``learning_rate_init`` for
-        "sgd", and Adam's ``beta_2`` is at most .95. Where dense training took p < 200 passes, an
-        epoch of theirs is only ``(p / 200) ** 1.5`` of a pass over the data, but 15 minibatches at
-        least, which are 3000 rows with the default ``batch_size``. None retrains exactly as dense
-        training trains, with its ``max_iter``, learning rate and schedule.
+        "sgd", and Adam's ``beta_2`` is at most .95. If dense training took p < 200 passes, an epoch
+        of retraining is only ``(p / 200) ** 1.5`` of a pass over the data, but at least 15
+        minibatches (3000 rows with the default ``batch_size``). None retrains exactly as dense
+        training does, with its ``max_iter``, learning rate and schedule.
     retrain_alpha : float or "auto", default="auto"
-        ``alpha`` from the first deletion on: sparse networks want a stronger penalty. "auto" means
-        ``max(alpha, a)`` for "lbfgs", and as much over all samples for the stochastic solvers,
-        whose ``alpha`` is that of a minibatch: ``max(alpha, a * batch_size / n_samples)``. For
-        data of at most 1500 samples, networks that are not large, and "adam" or "lbfgs", a is
-        chosen from .3, 1 and 3 by short trials on the training data, which lengthen a fit by a
-        third or more, with "lbfgs" by as much again; else it is 3 for classifiers and 1 for
-        regressors. `prune` chooses anew. See ``retrain_alpha_`` for what was chosen.
+        ``alpha`` from the first deletion on: sparse networks need a stronger penalty. "auto" means
+        ``max(alpha, a)`` for "lbfgs". For the stochastic solvers, whose ``alpha`` is shared by the
+        rows of a minibatch, the same penalty is ``max(alpha, a * batch_size / n_samples)``. For
+        at most 1500 samples, networks that are not large, and "adam" or "lbfgs", a is chosen from
+        .3, 1 and 3 by short trials on the training data; these lengthen a fit by a third or more,
+        and double its time with "lbfgs". Otherwise a is 3 for classifiers and 1 for regressors.
+        `prune` chooses again. The choice is in ``retrain_alpha_``.
     n_regrow : int, default=8
-        Cycles of regrowth, all at the end of ``fit``; the levels of a path divide them, in
-        proportion to the logarithm of what each deletes. In cycle c of the C at a level
-        ``0.3 (1 - c/C)`` of the surviving weights are deleted by the criterion, as many deleted
-        ones come back where the predicted decrease g^2/(2h) is largest (see
-        `predicted_decreases`), and the network is retrained; the one of lowest objective is kept.
-        0 for the plain recipe of Optimal Brain Damage: delete and retrain. Units and inputs do
-        not come back.
+        Number of cycles of regrowth, all at the end of ``fit``; a path divides them among its
+        levels, in proportion to the logarithm of what each deletes. In cycle c of the C at a level
+        ``0.3 (1 - c/C)`` of the surviving weights are deleted by the criterion, the same number of
+        deleted ones come back where the predicted decrease g^2/(2h) is largest (see
+        `predicted_decreases`), and the network is retrained; the network of lowest objective is
+        kept. 0 gives the plain recipe of Optimal Brain Damage: delete and retrain. Units and
+        inputs do not come back.
     prune_tol : float, default=0.05
-        Tolerance of ``prune_fraction="auto"``; with a float it does nothing. A network explains of
-        the deviance what its loss is lower than that of the best constant prediction (D2, see
-        `sklearn.metrics.d2_log_loss_score`, or R2), on the training rows and without the penalty. A
-        round is good enough if no more than this fraction of what the dense network explains has
-        gone; what the stronger penalty of retraining takes (the rise of the loss by the first
-        retraining) does not count, up to twice as much again. With validation data their score
-        counts in its place: ``1 - score`` may grow by this fraction.
+        Tolerance of ``prune_fraction="auto"``; it has no effect with a float. The deviance that a
+        network explains is the difference between the loss of the best constant prediction and
+        its own (as in D2, see `sklearn.metrics.d2_log_loss_score`, or R2), on the training rows and
+        without the penalty. A round is good enough if at most this fraction of what the dense
+        network explains is lost. Losses due to the stronger penalty of retraining (the rise of the
+        loss by the first retraining) do not count, up to twice as much again. With validation
+        data their score is used instead: ``1 - score`` may grow by this fraction.
     solver : {"lbfgs", "sgd", "adam"}, default="adam"
-        How weights are trained: L-BFGS over all samples, or stochastic gradient descent or Adam
+        Training algorithm: L-BFGS over all samples, or stochastic gradient descent or Adam
         (Kingma & Ba, 2015) over minibatches.
     alpha : float, default=0.0001
-        Strength of the squared penalty on the weights, divided by the number of samples: by the
-        sum of the sample weights in units of one sample, see ``fit``.
+        Strength of the squared penalty on the weights. It is divided by the number of samples or,
+        with sample weights, by their sum in units of one sample, see ``fit``.
     batch_size : int or "auto", default="auto"
         Rows of a minibatch; "auto" means ``min(200, n_samples)``.
     learning_rate : {"constant", "invscaling", "adaptive", "cosine"}, default="constant"
         Schedule of the learning rate of ``solver="sgd"``: constant;
         ``learning_rate_init / t**power_t`` after t samples; or divided by 5 on every plateau.
         "cosine", for "adam" too: ``learning_rate_init (1 + cos(pi (e + 1/2) / max_iter)) / 2`` in
-        epoch e (Loshchilov & Hutter, 2017), without an end on a plateau.
+        epoch e (Loshchilov & Hutter, 2017); training does not end on a plateau.
     learning_rate_init : float, default=0.001
         Initial learning rate of the stochastic solvers.
     power_t : float, default=0.5
@@ -584,13 +585,13 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
         bit-identical results, whatever the number of threads or processes.
     tol : float, default=1e-4
         Training ends when loss or score has not improved by this for ``n_iter_no_change`` epochs;
-        for ``solver="lbfgs"`` the tolerance on the gradient. The loss of a regressor is the sum
-        over the outputs (scikit-learn's is the mean).
+        for ``solver="lbfgs"`` it is the tolerance on the gradient. The loss of a regressor is the
+        sum over the outputs (scikit-learn's is the mean).
     verbose : bool or int, default=False
-        1 prints a line for each round (for each epoch if nothing is pruned), 2 also for each
-        epoch; in scikit-learn any true value does the latter.
+        1 prints a line for each round (for each epoch if nothing is pruned), 2 also one for each
+        epoch. In scikit-learn any true value prints a line for each epoch.
     warm_start : bool, default=False
-        Whether ``fit`` goes on from the present weights. Deleted weights stay deleted.
+        Whether ``fit`` continues from the present weights. Deleted weights stay deleted.
     momentum : float in [0, 1], default=0.9
         Momentum of ``solver="sgd"``.
     nesterovs_momentum : bool, default=True
@@ -614,58 +615,57 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
     ----------
     coefs_ : tuple of ndarray of shape (fan_in, fan_out)
         Weights of each layer. The arrays are read-only; to change weights, assign new ones for
-        all layers, ``coefs_ = [...]``. Deleted weights stay 0 whatever is assigned to them.
+        all layers, ``coefs_ = [...]``. Deleted weights stay 0, whatever values are assigned.
     intercepts_ : tuple of ndarray of shape (fan_out,)
-        Intercepts of each layer; read-only, and to be changed as ``coefs_`` are.
+        Intercepts of each layer; read-only, and changed in the same way as ``coefs_``.
     coef_masks_ : tuple of ndarray of bool of shape (fan_in, fan_out)
         True where a weight survives; read-only.
     regrowth_history_ : dict of ndarray of shape (n_cycles,)
-        What each cycle of regrowth did: "round", "cycle", "n_exchanged", "predicted_increase" (by
-        its deletion), "predicted_decrease" (by its revival), "loss_after_retraining", "n_iter",
-        "is_best" (so far).
+        One row for each cycle of regrowth: "round", "cycle", "n_exchanged", "predicted_increase"
+        (of its deletion), "predicted_decrease" (of its revival), "loss_after_retraining",
+        "n_iter", "is_best" (so far).
     n_weights_ : int
-        Surviving weights; intercepts are never deleted, and do not count.
+        Number of surviving weights; intercepts are never deleted, and do not count.
     n_weights_total_ : int
-        Weights of the dense network, counted in the same way.
+        Number of weights of the dense network, counted in the same way.
     sparsity_ : float
-        Fraction of them deleted.
+        Fraction of the weights that is deleted.
     prune_fraction_ : float
-        Fraction that has gone of what ``granularity`` deletes.
+        Fraction deleted of what ``granularity`` deletes.
     stop_reason_ : str
-        Why ``prune_fraction="auto"`` went no further, in words; empty where nothing stopped it.
+        Reason why ``prune_fraction="auto"`` went no further; empty if nothing stopped it.
     pruning_history_ : dict of ndarray of shape (n_rounds_done,)
         One row for each round, ready for ``pandas.DataFrame``: ``round``, ``n_weights``,
         ``sparsity``, ``loss_before``, ``predicted_increase``, ``loss_after_deletion``,
         ``loss_after_retraining``, ``n_iter``, and ``validation_loss`` and ``validation_score``
-        where there are validation data. Of earlier calls the last 1000 rounds are kept.
+        with validation data. The last 1000 rounds of earlier calls are kept.
     feature_importances_ : ndarray of shape (n_features,)
-        Saliencies h u^2 / 2 summed over the weights of each input, scaled to sum to 1; for raw
-        ones see `saliencies`. Their second derivatives are those of
-        ``curvature="levenberg_marquardt"``, on at most 1000 rows, or a tenth, of the training
-        data of the last ``fit`` or ``prune``; not changed by ``partial_fit``. NaN if an interrupt
-        came before they were known.
+        Saliencies h u^2 / 2 summed over the weights of each input, scaled to sum to 1; for
+        unscaled ones see `saliencies`. They use ``curvature="levenberg_marquardt"`` on at most
+        1000 rows, or a tenth, of the training data of the last ``fit`` or ``prune``;
+        ``partial_fit`` does not change them. NaN if an interrupt came before they were computed.
     feature_groups_ : dict of ndarray of int
-        Indices of the columns of each group, by its name; a column that is in none is a group, and
-        one without a name is called by its columns.
+        Indices of the columns of each group, by its name. A column outside all groups is a group
+        of its own, and a group without a name is named after its columns.
     used_features_ : ndarray of int
         Indices of the features that predictions depend on; the others may hold anything finite.
     retrain_alpha_ : float or None
-        ``alpha`` in the last retraining: ``retrain_alpha``, or what "auto" has chosen; None where
+        ``alpha`` in the last retraining: ``retrain_alpha``, or the choice of "auto"; None if
         nothing was deleted.
     loss_ : float
         Objective at the end of training, as the solver saw it.
     best_loss_ : float or None
         Lowest loss of any epoch or iteration; None with early stopping.
     loss_curve_ : list of float
-        Objective after each epoch or iteration, of dense training and of all retraining: the
-        whole of the last call of ``fit``, ``prune`` or ``partial_fit``, and before it at most
+        Objective after each epoch or iteration, of dense training and of all retraining: all
+        entries of the last call of ``fit``, ``prune`` or ``partial_fit``, preceded by at most
         1000 entries of earlier calls.
     validation_scores_ : list of float or None
-        Score on the validation data after each epoch, bounded as ``loss_curve_`` is; None without
-        such data.
+        Score on the validation data after each epoch, limited in length like ``loss_curve_``; None
+        without such data.
     validation_loss_curve_ : list of float or None
-        Loss on the validation data after each epoch, without the penalty, bounded as
-        ``loss_curve_`` is; None without such data.
+        Loss on the validation data after each epoch, without the penalty, limited in
+        length like ``loss_curve_``; None without such data.
     best_validation_score_ : float or None
         Highest score on validation data after any epoch; None without such data.
     n_iter_ : int
@@ -681,13 +681,13 @@ class OBDMLPRegressor(RegressorMixin, BaseOBDMLP):
     n_features_in_ : int
         Number of features seen during ``fit``.
     feature_names_in_ : ndarray of str of shape (`n_features_in_`,)
-        Names of the features, where ``X`` had names that are all strings.
+        Names of the features, if ``X`` had names that are all strings.
 
     See Also
     --------
-    OBDMLPClassifier : The same for classification.
+    OBDMLPClassifier : The classifier with the same parameters.
     PruningSearchCV : Chooses ``prune_fraction`` by cross-validation.
-    sklearn.neural_network.MLPRegressor : Without pruning.
+    sklearn.neural_network.MLPRegressor : The regressor without pruning.
 
     References
     ----------

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def converted(estimator: Any) -> onnx.Converted:
-    """Return what of a fitted estimator is converted to ONNX."""
+    """Return the parts of a fitted estimator that are converted to ONNX."""
     fitted: Fitted = estimator._fitted
     link = fitted.targets.loss.out_activation
     if not isinstance(fitted.targets, ClassTargets):
@@ -35,7 +35,7 @@ def converted(estimator: Any) -> onnx.Converted:
 
 
 class Exports(FittedAttributes):
-    """The estimator in other forms."""
+    """Methods that convert the estimator to other forms."""
 
     hidden_layer_sizes: Any
     prune_fraction: float | str
@@ -50,20 +50,20 @@ class Exports(FittedAttributes):
 
         Units that lost all incoming weights are folded into the intercepts of the next layer,
         and units that lost all outgoing weights are dropped; each layer keeps at least one.
-        Levels count from the smaller network on: of the parameters, ``hidden_layer_sizes``
-        changes, and ``prune_fraction`` becomes its present level, so that going on with
-        ``warm_start=True`` does not prune it again.
+        Levels are then relative to the smaller network. Of the parameters, ``hidden_layer_sizes``
+        changes, and ``prune_fraction`` becomes the present level, so that a fit with
+        ``warm_start=True`` does not prune the network again.
 
         Parameters
         ----------
         inputs : bool, default=False
-            Whether dead inputs are dropped, too: the smaller estimator then takes the columns in
-            ``used_features_`` only, in their order (the first column where there is none), and
-            its ``feature_groups`` are those of ``feature_groups_`` that have any of them. False:
-            it takes the original columns, and those not in ``used_features_`` may hold anything
-            finite. `compact` cuts a whole pipeline.
+            Whether dead inputs are dropped, too: the smaller estimator then takes only the columns
+            in ``used_features_``, in their order (or the first column if none is used), and
+            its ``feature_groups`` are those of ``feature_groups_`` with any of these columns. If
+            False, it takes the original columns, and those not in ``used_features_`` may hold
+            any finite values. The function `compact` reduces a whole pipeline.
         history : bool, default=True
-            Whether to keep the record of training and pruning. False leaves the network alone,
+            Whether to keep the record of training and pruning. False keeps only the network,
             for small files: ``loss_curve_``, ``pruning_history_`` and ``regrowth_history_`` are
             empty, and ``feature_importances_`` are unknown.
 
@@ -79,7 +79,7 @@ class Exports(FittedAttributes):
         return smaller
 
     def _kept_inputs(self) -> Indices:
-        """The inputs that are used, or the first where none is."""
+        """Return the inputs that are used, or the first if none is."""
         return at_least_one(np.isin(np.arange(self.n_features_in_), self.used_features_))
 
     def _compact(self, kept: Indices) -> "Self":
@@ -95,7 +95,7 @@ class Exports(FittedAttributes):
             groups = {name: list(map(int, g)) for name, g in smaller.feature_groups_.items()}
             is_named = fitted.group_names is not None
             smaller.feature_groups = groups if is_named else list(groups.values())
-        # Of nothing left the largest level that the parameter can have.
+        # The largest level that the parameter can have if nothing is left.
         smaller.prune_fraction = min(smaller._fitted.gone, float(np.nextafter(1, 0)))
         return smaller
 
@@ -110,7 +110,7 @@ class Exports(FittedAttributes):
         return single_block(self, text)
 
     def summary(self, input_features: Any = None) -> PruningSummary:
-        """Summarise what pruning has left, beside the dense network that it was.
+        """Compare the pruned network with the dense network that it was.
 
         Parameters
         ----------
@@ -121,8 +121,8 @@ class Exports(FittedAttributes):
         Returns
         -------
         summary : PruningSummary
-            Layers, weights, inputs, bytes and multiply-adds before and after, and the inputs
-            that are no longer needed, by name: printed a table, with fields to read.
+            Layers, weights, inputs, bytes and multiply-adds before and after, and the names
+            of the inputs that are no longer needed. It prints as a table and has fields to read.
         """
         check_is_fitted(self)
         names, is_used = self._features(input_features)
@@ -133,13 +133,13 @@ class Exports(FittedAttributes):
     def to_sklearn(self) -> Any:
         """Convert to scikit-learn's own perceptron, with the same predictions.
 
-        It can be used, and trained further, like any other; it knows no masks, so that training
-        brings deleted weights back to life. ``compact().to_sklearn()`` gives the smaller one.
+        It can be used, and trained further, like any other perceptron. It has no masks, so
+        further training brings deleted weights back. ``compact().to_sklearn()`` is smaller.
 
         Returns
         -------
         mlp : MLPClassifier or MLPRegressor
-            Fitted.
+            Fitted perceptron.
 
         Raises
         ------
@@ -170,12 +170,12 @@ class Exports(FittedAttributes):
         Parameters
         ----------
         mlp : MLPClassifier or MLPRegressor
-            Fitted, of the kind that corresponds to this class.
+            Fitted perceptron of the kind that corresponds to this class.
 
         Returns
         -------
         estimator : object
-            Fitted, with the network given.
+            Fitted estimator with the given network.
 
         Raises
         ------
@@ -218,15 +218,15 @@ class Exports(FittedAttributes):
 
         To convert a whole pipeline that ends in this estimator, call
         `skobd.register_onnx_converters` once, then ``skl2onnx.to_onnx(pipeline, X)``;
-        `skobd.used_features_only` cuts the pipeline before.
+        `skobd.used_features_only` reduces the pipeline first.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            A sample that gives names and types of the inputs, dense; one row is enough.
+            Dense sample that gives the names and types of the inputs; one row is enough.
         used_features_only : bool, default=False
-            Whether the model takes only the columns in ``used_features_`` instead of all. ``X``
-            has all of them.
+            Whether the model takes only the columns in ``used_features_`` instead of all.
+            ``X`` always has all columns.
         **kwargs
             Passed on to ``skl2onnx.to_onnx``. Probabilities are an array unless ``options`` say
             otherwise.
@@ -234,7 +234,7 @@ class Exports(FittedAttributes):
         Returns
         -------
         model : onnx.ModelProto
-            With the outputs "label" and "probabilities", or "variable" for a regressor.
+            Model with the outputs "label" and "probabilities", or "variable" for a regressor.
 
         Raises
         ------
@@ -249,7 +249,7 @@ class Exports(FittedAttributes):
         check_is_fitted(self)
         onnx.register(converted, type(self))
         rows = validate_data(self, X, dtype=(np.float64, np.float32), reset=False)
-        # With the types it has; of a data frame every column is an input of its own.
+        # The types are those of X; every column of a data frame is an input of its own.
         sample = X if hasattr(X, "shape") else rows
         if used_features_only:
             columns = _safe_indexing(sample, self._kept_inputs(), axis=1)
@@ -272,39 +272,40 @@ class Exports(FittedAttributes):
     ) -> CCode:
         """Write C code for microcontrollers: sparse, in 8 bits.
 
-        `to_c` writes a whole pipeline, from its raw columns, and says what the code defines.
+        The function `to_c` writes a whole pipeline, from its raw columns; its documentation lists
+        the functions that the code defines.
 
         Parameters
         ----------
         name : str, default="model"
-            Beginning of all names that are defined; an identifier of C.
+            Prefix of all names that are defined; must be a C identifier.
         used_features_only : bool, default=False
             Whether the code takes only the columns in ``used_features_`` instead of all.
         path : path-like, default=None
-            File to be written; None for none.
+            File to write; None writes no file.
         X : array-like of shape (n_samples, n_features), default=None
-            Rows such as those to be expected; integer arithmetic needs them.
+            Rows typical of those to predict; required by integer arithmetic.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
-            Targets of ``X``, for accuracies in the comment.
+            Targets of ``X``, for the accuracies stated in the comment.
         dtype : {"int8", "float32"}, default="int8"
-            How weights are stored: in 8 bits with a scale for each unit, or in single precision.
+            Storage of the weights: 8 bits with a scale for each unit, or single precision.
         arithmetic : {"float", "int"}, default="float"
-            Whether it computes in single precision or in integers.
+            Whether the code computes in single precision or in integers.
         self_test : int, default=0
-            Rows of ``X`` for a ``main`` that returns how many are predicted otherwise than
-            expected.
+            Number of rows of ``X`` for a ``main`` that returns how many of them get another
+            prediction than expected.
 
         Returns
         -------
         code : CCode
-            Source text, a header file as a whole; see `to_c`.
+            Text of a complete header file; see `to_c`.
 
         Raises
         ------
         NotFittedError
             Before ``fit``.
         ValueError
-            For parameters out of their range, and ``X`` that does not fit the network.
+            If a parameter is out of range, or ``X`` does not fit the network.
         """
         return to_c(
             self,

@@ -1,4 +1,4 @@
-"""The parameter ``feature_groups``: checked, and resolved against the columns seen in fit."""
+"""Checks of the parameter ``feature_groups`` against the columns seen in fit."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral
@@ -11,14 +11,14 @@ from .names import doubled_names, feature_names
 
 
 class FeatureGroups(NamedTuple):
-    """A partition of the columns; a column that is in no group is one of its own.
+    """Partition of the columns; a column outside the given groups is a group of its own.
 
     Attributes
     ----------
     group_of : ndarray of int of shape (n_features,)
         Number of the group of each column; groups are numbered by their first columns.
     names : tuple of str or None
-        Name of each group, of a lone column its own; None where groups have no names.
+        Name of each group, or of its only column; None if groups have no names.
     """
 
     group_of: Indices
@@ -48,7 +48,7 @@ def resolve(given: Any, columns: np.ndarray, has_names: bool) -> FeatureGroups:
     columns : ndarray of str
         Names of all columns.
     has_names : bool
-        Whether they come from the data, so that columns can be called by them.
+        Whether they come from the data, so that groups can refer to columns by name.
 
     Raises
     ------
@@ -58,7 +58,7 @@ def resolve(given: Any, columns: np.ndarray, has_names: bool) -> FeatureGroups:
     is_named = isinstance(given, Mapping)
     groups = members_by_key(given)
     if not groups:
-        raise ValueError("feature_groups is empty; give None where no columns belong together.")
+        raise ValueError("feature_groups is empty; give None if no columns belong together.")
     places: dict[str, list[int]] = {}
     for place, name in enumerate(columns if has_names else ()):
         places.setdefault(name, []).append(place)
@@ -97,12 +97,12 @@ def resolve(given: Any, columns: np.ndarray, has_names: bool) -> FeatureGroups:
 
 
 def members_by_key(given: Any) -> dict[Any, list[Any]]:
-    """Columns of each group by its name, or by its number where groups have none.
+    """Return the columns of each group by its name, or by its number without names.
 
     Raises
     ------
     TypeError, ValueError
-        If a group is no list of columns, or empty, or its name no string.
+        If a group is empty or not a list of columns, or its name is not a string.
     """
     groups = dict(given if isinstance(given, Mapping) else enumerate(given))
     for key in groups if isinstance(given, Mapping) else ():
@@ -114,10 +114,10 @@ def members_by_key(given: Any) -> dict[Any, list[Any]]:
 def columns_by_group(
     group_of: Indices | None, names: Sequence[str] | None, columns: np.ndarray
 ) -> dict[str, Indices]:
-    """Indices of the columns of each group, by its name.
+    """Return the indices of the columns of each group, by its name.
 
-    A group without a name has those of its columns: the first and the last. Equal names get the
-    index of the first column, so that they differ.
+    A group without a name is named after its first and last column. Equal names get the index of
+    the first column, so that they differ.
     """
     if group_of is None:
         group_of = np.arange(len(columns))
@@ -149,7 +149,7 @@ def _members(group: Any, where: str) -> list[Any]:
 
 
 def _place(column: Any, where: str, n_columns: int, places: Mapping[str, list[int]]) -> int:
-    """Index of a column that is given by its index or name."""
+    """Return the index of a column that is given by its index or name."""
     if isinstance(column, str):
         if not places:
             raise ValueError(

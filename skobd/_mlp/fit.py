@@ -1,7 +1,7 @@
 """The beginning of a fit: from parameters and data to everything that the recipe needs.
 
-``fit``, ``prune``, ``pruning_path`` and ``partial_fit`` are the same loop with another beginning.
-Nothing made here is stored on the estimator, of which only parameters are read.
+``fit``, ``prune``, ``pruning_path`` and ``partial_fit`` are the same loop with different
+beginnings. This module reads only parameters of the estimator and stores nothing on it.
 """
 
 from collections.abc import Callable, Sequence
@@ -44,9 +44,9 @@ from .parameters import PRUNE_CONSTRAINTS
 from .run import INTERRUPTED, Run
 from .targets import Targets
 
-# How far "auto" goes; see benchmarks/default.py.
+# Largest fraction that "auto" deletes; see benchmarks/default.py.
 _AUTO_FRACTION = 0.875
-# What "auto" means where the data are not small; see benchmarks/default.py.
+# Penalty that "auto" means for data that are not small; see benchmarks/default.py.
 _RETRAIN_ALPHA_OF_CLASSES, _RETRAIN_ALPHA_OF_NUMBERS = 3.0, 1.0
 
 
@@ -62,19 +62,19 @@ def begin(
     Parameters
     ----------
     mlp : OBDMLPClassifier or OBDMLPRegressor
-        Has the parameters, and is shown to callbacks.
+        Estimator with the parameters; callbacks receive it.
     known : Fitted or None
-        The network of a warm start; None for a fresh one.
+        Network of a warm start; None for a fresh network.
     given, held_out : Given
         Training data, and validation data or nothing.
     levels : Levels, default=None
-        Those of a path, which divide the cycles of regrowth; with the own ones it is the path of a
-        fit, which regrows at the last. None for the one network of a fit.
+        Levels of a path, which divide the cycles of regrowth among them; the default levels of a
+        path regrow only at the last, as a fit does. None for the single network of a fit.
     """
     check_engine()
     fraction, tol = level_asked_for(mlp)
     n_rounds = mlp.n_rounds if fraction > 0 else 0
-    # Regrowth of a round that it goes back to is one more.
+    # The regrowth of the round that "auto" returns to counts as one more.
     n_most = n_rounds + (tol is not None) if levels is None else sum(map(bool, levels.values))
     tasks = _begin_tasks(mlp, given, n_most)
     data, targets = _validated(mlp, known, given, same_classes=known is not None)
@@ -98,12 +98,12 @@ def begin(
 
 
 def _fractions(levels: Levels, start: Fitted) -> list[float]:
-    """Fractions gone after each round of a path; sizes that the network cannot have are left out.
+    """Return the fractions deleted after each round of a path, without impossible sizes.
 
     Raises
     ------
     NoSuchSizeError
-        If there are no others.
+        If no size is possible.
     """
     possible = levels.within(start.n_least, start.n_total)
     left_out = [size for size in levels.values if size not in possible.values]
@@ -137,7 +137,7 @@ def begin_pruning(
         unit = GRANULARITIES[mlp.granularity].unit
         raise ValueError(
             f"prune_fraction={fraction} is below the present level: of {start.n_total} "
-            f"{unit} {start.n_left} are left, and between levels none comes back. Give a "
+            f"{unit} {start.n_left} are left, and levels never bring any back. Give a "
             f"fraction in [{gone:.6g}, 1), or fit again."
         )
     tasks = _begin_tasks(mlp, given, rounds + (tol is not None), trains_first=False)
@@ -145,8 +145,8 @@ def begin_pruning(
     check_shapes(mlp, known, data, targets)
     data_val, rng = None, check_random_state(mlp.random_state)
     if stops_early(mlp):
-        # As in fit, so that with the same seed and data the same rows are held out: the others
-        # have been trained on.
+        # As in fit, so that the same seed and data hold out the same rows: the network was
+        # trained on all others.
         start.pruned.network.initialise(rng, data.X.dtype)
         data, data_val = split_validation(data, targets, mlp.validation_fraction, rng)
     survivors = survivor_schedule(start.n_total, start.n_left, fraction, rounds)
@@ -191,7 +191,7 @@ def deletion_problem(mlp: Any, known: Fitted, given: Given) -> DeletionProblem:
 
 
 def level_asked_for(mlp: Any, asked: Any = None) -> tuple[float, float | None]:
-    """Return the most that is to go, and the tolerance, which only "auto" has.
+    """Return the largest fraction to delete, and the tolerance, which only "auto" has.
 
     ``asked`` takes the place of the parameter ``prune_fraction``.
     """
@@ -204,7 +204,7 @@ def level_asked_for(mlp: Any, asked: Any = None) -> tuple[float, float | None]:
 
 
 def stops_early(mlp: Any) -> bool:
-    """Whether the score on validation data ends training."""
+    """Return whether the score on validation data ends training."""
     return mlp.early_stopping and mlp.solver in UPDATES
 
 
@@ -212,8 +212,8 @@ def hidden_sizes(mlp: Any) -> tuple[int, ...]:
     """Return the parameter ``hidden_layer_sizes``, checked, as a tuple."""
     given = sizes = mlp.hidden_layer_sizes
     if isinstance(sizes, np.ndarray):
-        sizes = sizes.tolist()  # a number, where there are no dimensions
-    # The layers have an order, which sets and dicts have not.
+        sizes = sizes.tolist()  # a number, if there are no dimensions
+    # The layers have an order, which sets and dicts lack.
     in_order = isinstance(sizes, Sequence) and not isinstance(sizes, bytes | bytearray)
     if not (in_order or isinstance(sizes, Integral) or hasattr(sizes, "__array__")):
         raise ValueError(
@@ -230,7 +230,7 @@ def hidden_sizes(mlp: Any) -> tuple[int, ...]:
 
 
 def check_shapes(mlp: Any, known: Fitted, data: Data, targets: Targets) -> None:
-    """Refuse data, or ``hidden_layer_sizes``, that do not fit the network that is there."""
+    """Refuse data, or ``hidden_layer_sizes``, that do not fit the fitted network."""
     network = known.pruned.network
     sizes = (data.X.shape[1], *hidden_sizes(mlp), data.Y.shape[1])
     if sizes != network.layer_sizes:
@@ -253,7 +253,7 @@ def check_shapes(mlp: Any, known: Fitted, data: Data, targets: Targets) -> None:
 def _validated(
     mlp: Any, known: Fitted | None, given: Given, same_classes: bool = False
 ) -> tuple[Data, Targets]:
-    """Training data for the network that is known, or for a fresh one."""
+    """Return training data for the known network, or for a fresh one."""
     targets = mlp._targets(None if known is None else known.targets)
     dtype = FLOATS if known is None else known.pruned.theta.dtype
     return validate(mlp, given, targets, dtype, reset=known is None, same_classes=same_classes)
@@ -262,7 +262,7 @@ def _validated(
 def _started(
     mlp: Any, known: Fitted | None, data: Data, targets: Targets, rng: np.random.RandomState
 ) -> Fitted:
-    """The network that is known, if it fits the data, or a fresh one."""
+    """Return the known network, if it fits the data, or a fresh one."""
     if known is not None:
         check_shapes(mlp, known, data, targets)
         return known
@@ -272,7 +272,7 @@ def _started(
         warn_user(
             f"Inputs are far off scale: {feature_names(mlp)[column]!r} has a root mean square "
             f"of {size:.3g}, and training expects about 1. Standardise them, for example "
-            "by make_pipeline(StandardScaler(), ...); a network may else learn little.",
+            "by make_pipeline(StandardScaler(), ...); a network may learn little otherwise.",
         )
     sizes = (data.X.shape[1], *hidden_sizes(mlp), data.Y.shape[1])
     return Fitted.untrained(*_initialised(mlp, sizes, data.X.dtype, rng), targets)
@@ -281,7 +281,7 @@ def _started(
 def _initialised(
     mlp: Any, sizes: tuple[int, ...], dtype: np.dtype, rng: np.random.RandomState
 ) -> tuple[Network, Array]:
-    """A network of these layers, and its parameters before training."""
+    """Return a network of these layers, and its parameters before training."""
     network = Network(sizes, mlp.activation)
     n_parameters = sum(rows * columns for rows, columns in network.shapes)
     if n_parameters > np.iinfo(np.intp).max // dtype.itemsize:
@@ -296,7 +296,7 @@ def _initialised(
 
 
 def _read_by_parameters(mlp: Any, fitted: Fitted) -> Fitted:
-    """The network, counted as the present parameters say."""
+    """Return the fitted network with the granularity and groups of the present parameters."""
     groups = groups_of_parameters(mlp)
     return replace(
         fitted.recent(),
@@ -316,7 +316,7 @@ def _make_run(
     training: Training,
     tasks: FitTasks,
 ) -> Run:
-    """Everything that drives the recipe, from validated data and parameters."""
+    """Make the run from validated data and parameters."""
     _warn_of_batch_size(mlp, data)
     n_samples = data.X.shape[0]
     if survivors:
@@ -328,7 +328,7 @@ def _make_run(
         tasks.on_cycle,
         tell if mlp.verbose else None,
     )
-    # Of pruning, a line for each round says enough.
+    # When pruning, a line for each round is enough.
     is_verbose = mlp.verbose > (1 if survivors else 0)
     settings = replace(training.settings, verbose=bool(is_verbose))
     return Run(
@@ -356,14 +356,14 @@ def _objective(mlp: Any, fitted: Fitted, data: Data) -> Objective:
 
 
 def _penalised_fraction(mlp: Any, n_samples: int) -> float:
-    """Fraction of the rows that share one penalty: to a stochastic solver those of a minibatch."""
+    """Return the fraction of the rows that share one penalty: 1, or that of a minibatch."""
     if mlp.solver not in UPDATES:
         return 1.0
     return min(1.0, batch_size_of(mlp.batch_size) / n_samples)
 
 
 def _validator(fitted: Fitted, data: Data | None) -> Callable[[Array], tuple[float, float]] | None:
-    """``validate(theta)`` for `Monitor`: loss and score on validation data."""
+    """Return ``validate(theta)`` for `Monitor`, which gives loss and score on validation data."""
     if data is None:
         return None
     network, targets = fitted.pruned.network, fitted.targets
@@ -389,7 +389,7 @@ def _settings(mlp: Any) -> SolverSettings:
 
 
 def _recipe(mlp: Any, start: Fitted, n_samples: int) -> Recipe:
-    """The recipe that the parameters describe."""
+    """Return the recipe that the parameters describe."""
     alpha = mlp.retrain_alpha
     if alpha == "auto":
         is_numeric = start.targets.is_numeric
@@ -405,7 +405,7 @@ def _recipe(mlp: Any, start: Fitted, n_samples: int) -> Recipe:
 
 
 def _record(kind: Any, mlp: Any, **others: Any) -> Any:
-    """Fill a record of settings: parameters of the estimator, and the ``others``."""
+    """Fill a record of settings with parameters of the estimator, and with the ``others``."""
     names = kind.__dataclass_fields__.keys() - others
     return kind(**{name: getattr(mlp, name) for name in names}, **others)
 

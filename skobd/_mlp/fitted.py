@@ -1,4 +1,4 @@
-"""The result of training: one immutable value from which every attribute is read."""
+"""The immutable result of training, from which every attribute is read."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, replace
@@ -32,33 +32,33 @@ VALIDATION_COLUMNS = ("validation_loss", "validation_score")
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """A fitted network and the record of how it came about.
+    """A fitted network and the record of its training.
 
     Attributes
     ----------
     pruned : PrunedNetwork
     targets : Targets
-        What the network predicts.
+        Targets that the network predicts.
     granularity : str
-        What was deleted: row of `GRANULARITIES`.
+        Row of `GRANULARITIES` that says what was deleted.
     early_stopping : bool
         Whether the score on validation data ended training.
     state : TrainingState
     rounds : Log of Round
-        The rounds of pruning, numbers only.
+        Rounds of pruning, without their networks.
     latest : Round or None
-        The numbers of the last training, that of the dense network included.
+        Record of the last training, which may be that of the dense network.
     importances : ndarray of shape (n_features,) or None
-        None where they have not been asked for. Made read-only.
+        Importances of the inputs, read-only; None if not computed.
     loss : float
     n_iter : int
         Epochs or iterations of the last call.
     group_of : ndarray of int of shape (n_features,) or None
-        Number of the group of each input; None: each is on its own. Made read-only.
+        Number of the group of each input, read-only; None if each is a group of its own.
     group_names : tuple of str or None
-        Names of the groups, where they have names.
+        Names of the groups, if they have any.
     stop_reason : str
-        Why pruning went no further, in words; empty where no tolerance stopped it.
+        Reason why pruning went no further; empty if no tolerance stopped it.
     """
 
     pruned: PrunedNetwork
@@ -84,12 +84,12 @@ class Fitted:
                 object.__setattr__(self, name, view)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # By way of the constructor, because arrays come out of a pickle writable.
+        # Unpickling calls the constructor, because unpickled arrays are writable.
         return Fitted, tuple(getattr(self, field.name) for field in fields(self))
 
     @classmethod
     def untrained(cls, network: Network, theta: Array, targets: Targets) -> "Fitted":
-        """A dense network of which nothing is recorded yet."""
+        """Return a dense network without a record."""
         pruned, state = PrunedNetwork.dense(network, theta), TrainingState()
         return cls(
             pruned,
@@ -105,10 +105,10 @@ class Fitted:
         )
 
     def after(self, step: Step, n_iter: int) -> "Fitted":
-        """Trained or pruned on; ``n_iter`` is that of the whole call so far."""
+        """Return the result of a step; ``n_iter`` is that of the whole call so far."""
         rounds = self.rounds
         if step.round.round and self.latest is not None and self.latest.round == step.round.round:
-            # The same round, after its regrowth.
+            # The step is the regrowth of the same round.
             rounds = Log([*rounds][:-1])
         if step.round.round:
             number = step.round.round if not rounds else rounds[-1].round + 1
@@ -126,7 +126,7 @@ class Fitted:
         )
 
     def trained(self, result: SolverResult) -> "Fitted":
-        """Trained on by one call of a solver, without any pruning."""
+        """Return the result of one call of a solver, without pruning."""
         pruned = PrunedNetwork(self.pruned.network, result.theta, self.pruned.mask)
         fitted = replace(self, pruned=pruned, state=result.state)
         if result.n_iter or not self.n_iter:
@@ -136,8 +136,8 @@ class Fitted:
     def recent(self) -> "Fitted":
         """Keep the last `N_KEPT` entries of rounds and curves only.
 
-        Every call that goes on with a network begins with it, so that the record is bounded
-        however many calls there are.
+        Every call that continues with a network begins with this, so that the record stays
+        bounded over any number of calls.
         """
         return replace(self, rounds=self.rounds.recent(), state=self.state.recent())
 
@@ -157,22 +157,22 @@ class Fitted:
 
     @property
     def sparsity(self) -> float:
-        """Fraction of the weights deleted."""
+        """Fraction of the weights that is deleted."""
         return 1 - self.n_weights / self.n_prunable
 
     @property
     def n_total(self) -> int:
-        """Weights, units or (groups of) inputs of the dense network, as the granularity says."""
+        """Weights, units or (groups of) inputs of the dense network."""
         return self._count(np.ones_like(self.pruned.mask))
 
     @property
     def n_least(self) -> int:
-        """How few of them can be left of the dense network."""
+        """Smallest number of them that can be left."""
         return GRANULARITIES[self.granularity].n_least(self.pruned.network)
 
     @property
     def possible_sizes(self) -> str:
-        """Words that say how many can be left."""
+        """Description of the numbers that can be left."""
         unit, n_total = GRANULARITIES[self.granularity].unit, self.n_total
         return (
             f"of the {n_total} {unit} of the dense network {self.n_least} to {n_total} can be left"
@@ -194,7 +194,7 @@ class Fitted:
 
     @property
     def retrain_alpha(self) -> float | None:
-        """Strength of the penalty in the last round; None where nothing was deleted."""
+        """Strength of the penalty in the last round; None if nothing was deleted."""
         return self.rounds[-1].alpha if self.rounds else None
 
     @property
@@ -220,12 +220,12 @@ class Fitted:
         return columns
 
     def without_history(self) -> "Fitted":
-        """The network without the record of how it came about."""
+        """Return the network without the record of its training."""
         state = TrainingState(n_samples_seen=self.state.n_samples_seen)
         return replace(self, state=state, rounds=Log(), latest=None, importances=None)
 
     def of_inputs(self, kept: Indices) -> "Fitted":
-        """Only the inputs given, of which all that are left out are dead, with their groups."""
+        """Return the network of the inputs ``kept``, with their groups; all others must be dead."""
         fitted = replace(self, pruned=self.pruned.of_inputs(kept))
         if self.importances is not None:
             fitted = replace(fitted, importances=self.importances[kept])
@@ -242,7 +242,7 @@ class Fitted:
         return replace(fitted, group_of=np.argsort(order)[group_of], group_names=names)
 
     def pack(self) -> dict[str, Any]:
-        """Arrays and plain data that are all of it but ``latest``, which only paths ask for."""
+        """Return everything but ``latest``, which only paths need, as arrays and plain data."""
         return pack_plain(
             {
                 **{field.name: getattr(self, field.name) for field in fields(self)},
@@ -256,7 +256,7 @@ class Fitted:
 
     @classmethod
     def unpack(cls, packed: dict[str, Any]) -> "Fitted":
-        """Make the value again that `pack` was called on."""
+        """Restore the value on which `pack` was called."""
         values = unpack_plain(packed)
         values["pruned"] = PrunedNetwork.unpack(values["pruned"])
         values["targets"] = unpack(values["targets"])
@@ -266,7 +266,7 @@ class Fitted:
 
 
 def _packed_rounds(rounds: Iterable[Round]) -> dict[str, Any]:
-    """Tables of the numbers of rounds and of their cycles, and the words of rounds."""
+    """Return tables of the numbers of rounds and of their cycles, and the texts of rounds."""
     return pack_plain(
         {
             "rounds": _table(rounds, Round),
@@ -279,7 +279,7 @@ def _packed_rounds(rounds: Iterable[Round]) -> dict[str, Any]:
 
 
 def _unpacked_rounds(packed: dict[str, Any]) -> Iterator[Round]:
-    """The rounds that `_packed_rounds` was given."""
+    """Yield the rounds that `_packed_rounds` was given."""
     values = unpack_plain(packed)
     cycles = (RegrowthCycle(**numbers) for numbers in _rows(values["cycles"]))
     words = (values[name] for name in ("statuses", "messages", "n_cycles"))
@@ -289,7 +289,7 @@ def _unpacked_rounds(packed: dict[str, Any]) -> Iterator[Round]:
 
 
 def _table(records: Iterable[Any], kind: type) -> np.ndarray:
-    """The numbers of records as one array, with a field for each."""
+    """Return the numbers of records as one structured array."""
     columns: Any = [
         (field.name, field.type) for field in fields(kind) if field.type in (bool, int, float)
     ]
@@ -298,15 +298,14 @@ def _table(records: Iterable[Any], kind: type) -> np.ndarray:
 
 
 def _rows(table: Any) -> Iterator[dict[str, Any]]:
-    """The numbers of each record by name."""
+    """Yield the numbers of each record by name."""
     return (dict(zip(table.dtype.names, row, strict=True)) for row in table.tolist())
 
 
 def history(rounds: Iterable[Round], granularity: str = "weight") -> dict[str, np.ndarray]:
-    """Columns of the rounds; those on validation data only where there are any.
+    """Return the columns of the rounds, with those on validation data if there are any.
 
-    What is deleted, where that is not single weights, has a column of its own: "n_units" or
-    "n_features".
+    Deletion of units or inputs adds a column "n_units" or "n_features".
     """
     rounds = list(rounds)
     columns: tuple[str, ...] = HISTORY_COLUMNS

@@ -8,13 +8,13 @@ from contextlib import contextmanager
 
 @contextmanager
 def about(name: str) -> Iterator[None]:
-    """Begin the message of an error with what it is about, unless it says so itself."""
+    """Begin the message of an error with its subject ``name``, unless it does so already."""
     try:
         yield
     except (ValueError, TypeError) as error:
         if re.search(rf"\b{re.escape(name)}\b", str(error)):
             raise
-        # Some kinds of ValueError cannot be made of a message.
+        # Some kinds of ValueError cannot be made from a message alone.
         kind = ValueError if isinstance(error, ValueError) else TypeError
         raise kind(f"{name}: {error}") from error
 

@@ -11,22 +11,22 @@ Names: TypeAlias = Sequence[str] | NDArray[Any]
 
 
 def default_names(n: int, letter: str = "x") -> np.ndarray:
-    """``x0``, ``x1``, ..."""
+    """Return the names ``x0``, ``x1``, ..."""
     return np.array([f"{letter}{i}" for i in range(n)], dtype=object)
 
 
 def doubled_names(names: Iterable[Any]) -> list[Any]:
-    """Names that occur more than once."""
+    """Return the names that occur more than once."""
     return [name for name, count in Counter(names).items() if count > 1]
 
 
 def feature_names(estimator: Any, given: Any = None) -> NDArray[Any]:
-    """Names of the inputs: those given, those seen in ``fit``, or ``x0``, ``x1``, ...
+    """Return the names of the inputs: those given, those seen in ``fit``, or ``x0``, ``x1``, ...
 
     Raises
     ------
     ValueError
-        If those given are not as many as the inputs, or not those seen in ``fit``.
+        If those given differ in number from the inputs, or from those seen in ``fit``.
     """
     seen, n_features = getattr(estimator, "feature_names_in_", None), estimator.n_features_in_
     if given is None:
@@ -43,7 +43,7 @@ def feature_names(estimator: Any, given: Any = None) -> NDArray[Any]:
 
 
 def check_names(names: Names, n: int, parameter: str) -> np.ndarray:
-    """Names as an array of strings, one for each of ``n`` things."""
+    """Return names as an array of ``n`` strings."""
     is_sequence = hasattr(names, "__len__") and not isinstance(names, str)
     if not is_sequence or len(names) != n:
         got = f"{len(names)} names" if is_sequence else repr(names)

@@ -49,7 +49,7 @@ PARAMETER_CONSTRAINTS: dict = {
     "n_regrow": [Interval(Integral, 0, None, closed="left")],
     "prune_tol": [Interval(Real, 0, None, closed="left")],
 }
-# Of the arguments of `prune`.
+# Constraints on the arguments of `prune`.
 PRUNE_CONSTRAINTS: dict = {
     "prune_fraction": PARAMETER_CONSTRAINTS["prune_fraction"],
     "n_rounds": [Interval(Integral, 1, None, closed="left")],

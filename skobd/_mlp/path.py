@@ -1,4 +1,4 @@
-"""The pruning path: the networks that a fit passes through, from dense to sparse."""
+"""The pruning path: the networks of the rounds of a fit, from dense to sparse."""
 
 import copy
 import time
@@ -17,8 +17,8 @@ from .pipelines import last_step, replace_last
 class PruningPath(Bunch):
     """The networks after each round, from dense to sparse.
 
-    A `Bunch`: what follows are its keys, readable as attributes. Made by
-    `OBDMLPClassifier.pruning_path` and `OBDMLPRegressor.pruning_path`.
+    A `Bunch` made by `OBDMLPClassifier.pruning_path` and `OBDMLPRegressor.pruning_path`. The
+    attributes below are its keys.
 
     Parameters
     ----------
@@ -28,27 +28,27 @@ class PruningPath(Bunch):
     Attributes
     ----------
     prune_fractions : ndarray of shape (n_steps,)
-        The levels; the first, 0, is the dense network's.
+        Levels; the first, 0, is that of the dense network.
     round, n_weights, sparsity, loss_before, predicted_increase, loss_after_deletion, \
     loss_after_retraining, n_iter : ndarray of shape (n_steps,)
         As in ``pruning_history_``, with the dense network first.
     validation_loss, validation_score : ndarray of shape (n_steps,)
-        Only where there are validation data.
+        Loss and score on the validation data, if there are any.
     fit_time : ndarray of shape (n_steps,)
         Seconds from the start of training.
     steps : list
-        What training left after each step.
+        Result of training after each step.
     estimator : object
-        What `estimator_at` completes.
+        Estimator that `estimator_at` completes.
     own_levels : bool
-        Whether the levels are those that the estimator's own parameters make.
+        Whether the levels come from the estimator's own parameters.
     is_interrupted : bool
-        Whether the user ended the fit, maybe before the last level.
+        Whether the user interrupted the fit, perhaps before the last level.
 
     See Also
     --------
-    OBDMLPClassifier.pruning_path : Makes one.
-    PruningPathDisplay.from_path : Draws it.
+    OBDMLPClassifier.pruning_path : Makes a path.
+    PruningPathDisplay.from_path : Draws a path.
     PruningSearchCV : Chooses a level by cross-validation.
 
     Examples
@@ -84,7 +84,7 @@ class PruningPath(Bunch):
         Returns
         -------
         frame : DataFrame
-            Its columns are the keys that have a number for each step.
+            A column for each key that has a number for each step.
 
         Raises
         ------
@@ -97,7 +97,7 @@ class PruningPath(Bunch):
         return pandas.DataFrame(columns)
 
     def estimator_at(self, index: int) -> Any:
-        """Fitted estimator at a step of the path, without any training.
+        """Return the fitted estimator at a step of the path, without training.
 
         Parameters
         ----------
@@ -107,11 +107,11 @@ class PruningPath(Bunch):
         Returns
         -------
         estimator : object
-            With all that ``fit`` sets. ``prune_fraction`` is the step's level. The last step of
-            the levels that the parameters make equals what ``fit`` gives, bit for bit, and a path
-            to a single level equals a fit in one round; with ``n_regrow=0`` every step equals a
-            fit along the levels up to it. Further `partial_fit` starts the optimiser afresh, as
-            its state is not kept on the path.
+            Estimator with all attributes that ``fit`` sets; its ``prune_fraction`` is the level of
+            the step. With the levels of the parameters the last step equals the result of ``fit``,
+            bit for bit, and a path to a single level equals a fit in one round. With
+            ``n_regrow=0`` every step equals a fit along the levels up to it. A later `partial_fit`
+            starts the optimiser afresh, as the path does not keep its state.
         """
         steps: list[Fitted] = self["steps"]
         n_steps = len(steps)
@@ -133,22 +133,22 @@ class PruningPath(Bunch):
         Returns
         -------
         masks : ndarray of bool of shape (n_steps, n_features)
-            From dense to sparse.
+            Masks from dense to sparse.
         """
         return np.array([fitted.pruned.coef_masks[0].any(axis=1) for fitted in self["steps"]])
 
 
 class PathBuilder:
-    """Collects the networks of a path while it is made.
+    """Collector of the networks of a path.
 
     Parameters
     ----------
     estimator : OBDMLPClassifier or OBDMLPRegressor
         What `PruningPath.estimator_at` completes.
     fractions : sequence of float
-        Fractions gone above 0, ascending.
+        Fractions deleted, above 0, ascending.
     own_levels : bool
-        Whether they are those of the estimator's parameters.
+        Whether they come from the estimator's parameters.
     """
 
     def __init__(self, estimator: Any, fractions: Sequence[float], own_levels: bool) -> None:

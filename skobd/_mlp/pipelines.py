@@ -1,4 +1,4 @@
-"""Surgery on pipelines: what is around the network, and what is inside."""
+"""Access to the network inside pipelines, and to the transformers around it."""
 
 import copy
 from collections.abc import Iterable, Iterator
@@ -16,26 +16,26 @@ from .attributes import FittedAttributes
 
 
 def _nested(estimator: Any) -> Iterator[tuple[Any, str, Any]]:
-    """From the outside in: what is around the estimator, the name of its inside, and the inside.
+    """Yield each outer estimator, the parameter that holds its inner one, and the inner one.
 
-    That are pipelines, whose last step counts, and target transformations; nothing for a bare
-    estimator.
+    The order is from the outside in. Outer estimators are pipelines, whose last step is the inner
+    one, and target transformations; a bare estimator yields nothing.
     """
     while isinstance(estimator, Pipeline | TransformedTargetRegressor):
         if isinstance(estimator, Pipeline):
             name, inner = estimator.steps[-1]
         else:
-            # Of a fitted one the parameter may be another by now.
+            # The parameter of a fitted one may have been changed since.
             name, inner = "regressor", getattr(estimator, "regressor_", estimator.regressor)
         yield estimator, name, inner
         estimator = inner
 
 
 def last_step(estimator: Any) -> Any:
-    """The last step of a pipeline, the regressor within a `TransformedTargetRegressor`, ...
+    """Return the estimator inside pipelines and `TransformedTargetRegressor`, to any depth.
 
-    ... and so on, to any depth; a bare estimator itself. What is fitted counts, so that a
-    parameter given by a user is to be cloned before.
+    A bare estimator is returned itself. Fitted estimators are preferred to parameters, so clone
+    an estimator given by a user first.
     """
     for _, _, inner in _nested(estimator):
         estimator = inner
@@ -43,7 +43,7 @@ def last_step(estimator: Any) -> Any:
 
 
 def last_step_name(estimator: Any) -> str:
-    """Name by which ``set_params`` reaches the last step; empty for a bare estimator."""
+    """Return the name by which ``set_params`` reaches the last step; empty for a bare estimator."""
     return "__".join(name for _, name, _ in _nested(estimator))
 
 
@@ -53,20 +53,20 @@ def steps_before(estimator: Any) -> list[Pipeline]:
 
 
 def _transformers(around: Iterable[Any]) -> list[Pipeline]:
-    """The transformers of pipelines among what is around a network."""
+    """Return the transformers of the pipelines around a network."""
     pipelines = (outer for outer in around if isinstance(outer, Pipeline))
     return [pipeline[:-1] for pipeline in pipelines if len(pipeline.steps) > 1]
 
 
 def nested(estimator: Any, caller: str) -> list[Any]:
-    """The estimator, the one inside it, and so on to the fitted OBD estimator.
+    """Return the estimator, the one inside it, and so on to the fitted OBD estimator.
 
     Raises
     ------
     TypeError
         If there is no OBD estimator inside.
     NotFittedError
-        If it, or a search around it, is not fitted.
+        If the OBD estimator, or a search around it, is not fitted.
     """
     found = [estimator]
     while not isinstance(found[-1], FittedAttributes):
@@ -76,7 +76,7 @@ def nested(estimator: Any, caller: str) -> list[Any]:
 
 
 def unwrap(estimator: Any, caller: str) -> tuple[list[Pipeline], Any]:
-    """Transformers before, and the fitted OBD estimator inside, as `nested` finds it."""
+    """Return the transformers before the fitted OBD estimator, and the latter."""
     *around, mlp = nested(estimator, caller)
     return _transformers(around), mlp
 
@@ -101,7 +101,7 @@ def _inside(estimator: Any, caller: str) -> Any:
 
 
 def input_names(transformers: list[Pipeline], mlp: Any) -> Any:
-    """Names that the steps before give to inputs that had none in ``fit``; None if they do not."""
+    """Return the names that earlier steps give to inputs without names, or None."""
     if hasattr(mlp, "feature_names_in_"):
         return None
     try:
@@ -109,19 +109,19 @@ def input_names(transformers: list[Pipeline], mlp: Any) -> Any:
         for transformer in transformers:
             names = transformer.get_feature_names_out(names)
     except (AttributeError, ValueError):
-        # Some step before cannot name what it puts out.
+        # An earlier step cannot name its outputs.
         return None
     return names if names is not None and len(names) == mlp.n_features_in_ else None
 
 
 def put_last(estimator: Any, last: Any) -> Any:
-    """The unfitted pipeline itself with another last step; of a bare estimator ``last``."""
+    """Replace the last step of the unfitted pipeline in place; return ``last`` for a bare one."""
     name = last_step_name(estimator)
     return estimator.set_params(**{name: last}) if name else last
 
 
 def replace_last(estimator: Any, last: Any) -> Any:
-    """A shallow copy of the fitted pipeline with another last step; of a bare one ``last``."""
+    """Return a shallow copy of the fitted pipeline with another last step."""
     if isinstance(estimator, Pipeline):
         pipeline = without_callback_state(copy.copy(estimator))
         name, step = estimator.steps[-1]
@@ -133,7 +133,7 @@ def replace_last(estimator: Any, last: Any) -> Any:
 
 
 def without_transformers(estimator: Any) -> Any:
-    """The fitted estimator for what `steps_before` put out: transformations of the target stay."""
+    """Return the fitted estimator without `steps_before`, but with target transformations."""
     if isinstance(estimator, Pipeline):
         return without_transformers(estimator.steps[-1][1])
     if isinstance(estimator, TransformedTargetRegressor):
@@ -144,7 +144,7 @@ def without_transformers(estimator: Any) -> Any:
 def with_regressor(
     estimator: TransformedTargetRegressor, regressor: Any
 ) -> TransformedTargetRegressor:
-    """A shallow copy with another fitted regressor."""
+    """Return a shallow copy with another fitted regressor."""
     wrapper = copy.copy(estimator)
     wrapper.regressor, wrapper.regressor_ = clone(regressor), regressor
     if hasattr(regressor, "feature_names_in_"):

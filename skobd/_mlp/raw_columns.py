@@ -1,4 +1,4 @@
-"""Inputs of a network in terms of raw columns: fitted transformers, read from front to back."""
+"""Inputs of a network as functions of raw columns, read from fitted transformers."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -28,14 +28,14 @@ Inputs = list[Input]
 
 
 def read_inputs(transformer: Any, inputs: Inputs) -> Inputs:
-    """Outputs of a fitted transformer as functions of raw columns, or else by their own names.
+    """Return the outputs of a fitted transformer as functions of raw columns, or by name.
 
     Parameters
     ----------
     transformer : object
-        Fitted, or "passthrough" or None.
+        Fitted transformer, "passthrough" or None.
     inputs : list of Input
-        What it is given.
+        Inputs of the transformer.
 
     Raises
     ------
@@ -53,7 +53,7 @@ def read_inputs(transformer: Any, inputs: Inputs) -> Inputs:
 
 
 def scaling_of(transformer: Any, n_columns: int) -> tuple[Any, Any] | None:
-    """Scales and offsets of the inverse of a transformer; None if it has no such."""
+    """Return scales and offsets of the inverse of a transformer; None if it has none."""
     try:
         found = read_inputs(transformer, [Input(str(k)) for k in range(n_columns)])
     except ValueError:
@@ -68,17 +68,17 @@ def scaling_of(transformer: Any, n_columns: int) -> tuple[Any, Any] | None:
 
 
 def _named(transformer: Any, inputs: Inputs) -> Inputs:
-    """Outputs that are no functions of one column each, by the names that they have."""
+    """Return outputs that are not functions of one column each, by their names."""
     kind = type(transformer).__name__
-    # One that knows names already refuses others.
+    # A transformer that knows names refuses others.
     is_named = hasattr(transformer, "feature_names_in_")
     names = None if is_named else [given.written(3) for given in inputs]
     try:
         outputs = transformer.get_feature_names_out(names)
     except (AttributeError, ValueError) as error:
         raise ValueError(
-            f"{kind} cannot be written as formulas of the columns, nor does it name what it puts "
-            "out (get_feature_names_out). Call export_text with the steps after it and the "
+            f"{kind} cannot be written as formulas of the columns, nor does it name its "
+            "outputs (get_feature_names_out). Call export_text with the steps after it and the "
             "feature_names of its outputs, such as export_text(pipeline[-1], feature_names=...)."
         ) from error
     return [Input(str(name), source=kind) for name in outputs]
@@ -113,7 +113,7 @@ def _of_min_max_scaler(scaler: MinMaxScaler, inputs: Inputs) -> Inputs | None:
 
 def _of_max_abs_scaler(scaler: MaxAbsScaler, inputs: Inputs) -> Inputs | None:
     scaled = _scaled(inputs, 1 / scaler.scale_, 0.0)
-    # Since scikit-learn 1.8.
+    # This parameter exists since scikit-learn 1.8.
     return _clipped(scaled, -1, 1) if getattr(scaler, "clip", False) else scaled
 
 
@@ -179,7 +179,7 @@ def _of_pipeline(pipeline: Pipeline, inputs: Inputs) -> Inputs:
 
 
 def _part(name: str, step: Any, inputs: Inputs, weight: float) -> Inputs:
-    """Outputs of a part of a composition; those that only the part can name bear its name."""
+    """Return the outputs of a part of a composition, prefixed if only the part names them."""
     return [
         (
             given

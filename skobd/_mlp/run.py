@@ -1,4 +1,4 @@
-"""Driving the recipe: from the network before to the one that is kept, or along a path to it."""
+"""Runs of the recipe, from the first network to the one that is kept, or along a path."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,7 +19,7 @@ from .callbacks import FitTasks
 from .fitted import Fitted
 from .messages import tell
 
-# Rows that a constant is known by, and the spread of its output, in parts of the dense network's.
+# Rows that reveal a constant output, and its largest spread as a fraction of the dense network's.
 _JUDGED_ROWS, _CONSTANT_SPREAD = 1000, 0.01
 
 INTERRUPTED = "Training interrupted by user."
@@ -29,13 +29,13 @@ INTERRUPTED = "Training interrupted by user."
 class Run:
     """One call of fit, prune or pruning_path; iterate over it to make it.
 
-    Along a path it gives the network of every level, the dense one first; else the one that is
-    kept alone. An interrupt ends it with the network that is there.
+    Along a path it yields the network of every level, the dense one first; otherwise only the
+    network that is kept. An interrupt ends it with the present network.
 
     Attributes
     ----------
     start : Fitted
-        The network before.
+        Network before the run.
     objective : Objective
     survivors : sequence of int
         See `prune`.
@@ -45,15 +45,15 @@ class Run:
     is_verbose : bool
         Whether to print a line for each round.
     keeps_optimizer : bool
-        Whether ``partial_fit`` is to go on with the moments of the last training.
+        Whether ``partial_fit`` is to continue with the moments of the last training.
     wants_pruning : bool
-        Whether anything is to be deleted at all.
+        Whether anything is to be deleted.
     levels : sequence of float
-        Fractions gone after each round, along a path.
+        Fractions deleted after each round, along a path.
     is_path : bool
-        Whether to give the network of every level.
+        Whether to yield the network of every level.
     is_interrupted : bool
-        Whether the user ended it.
+        Whether the user interrupted the run.
     """
 
     start: Fitted
@@ -73,7 +73,7 @@ class Run:
 
     def __iter__(self) -> Iterator[Fitted]:
         self._fitted = self._latest = self.tasks.start = self.start
-        # Pruning is judged by its end; a path, which may go as far as it likes, by its beginning.
+        # Pruning is judged by its last network; a path, which may prune too far, by its first.
         self._dense = self._judged = self.start
         start = self.start
         steps = prune(
@@ -91,7 +91,7 @@ class Run:
                     break
         except KeyboardInterrupt:
             if not any(record.n_iter or record.round for record in self._completed):
-                # Nothing has been trained or pruned that could be kept.
+                # No network has been trained or pruned yet that could be kept.
                 raise
             self.is_interrupted = True
         if not self.is_path:
@@ -103,7 +103,7 @@ class Run:
         self.is_interrupted |= step.round.status is Status.INTERRUPTED
         number, reason = step.round.round, ""
         if number < len(self._made):
-            # Regrowth of the round that is kept.
+            # This step is the regrowth of the round that is kept.
             self._latest, reason = self._fitted, self._fitted.stop_reason
         self._made = [*self._made[:number], step.round]
         fitted = self._latest.after(step, sum(record.n_iter for record in self._made))
@@ -121,16 +121,16 @@ class Run:
             self._judged = self._fitted
 
     def _with_importances(self) -> Fitted:
-        """The present network with the importances of its inputs."""
+        """Return the present network with the importances of its inputs."""
         importances = input_importances(self.objective, self._fitted.pruned)
         return replace(self._fitted, importances=importances)
 
     def _completed_fit(self) -> Fitted:
-        """The last network, ready to predict: the first prediction takes no longer than others."""
+        """Return the last network, prepared for a first prediction as fast as later ones."""
         try:
             fitted = self._with_importances()
         except KeyboardInterrupt:
-            # The network is there, and whoever interrupts wants no second pass.
+            # The network is complete, and a user who interrupts wants no second pass.
             self.is_interrupted = True
             unknown = np.full(self._fitted.pruned.network.layer_sizes[0], np.nan)
             fitted = replace(self._fitted, importances=unknown)
@@ -138,7 +138,7 @@ class Run:
         return fitted
 
     def _warn(self) -> None:
-        """Say what the user should know about how training went."""
+        """Warn of problems in training."""
         if self.is_interrupted:
             warn_user(INTERRUPTED)
         self._warn_of_what_is_left()
@@ -147,15 +147,15 @@ class Run:
         trained = [record for record in self._completed if record.n_iter]
         short = [record for record in trained if record.status is Status.MAX_ITER]
         if self._completed[-1].round:
-            # Retraining goes on where dense training ended, and a small number of iterations of
-            # its own was asked for.
+            # Retraining continues where dense training ended, and the user asked for a small number
+            # of iterations.
             is_asked = self.recipe.retrain_max_iter is not None
             short = [] if is_asked else [record for record in short if record.round]
         if short:
             warn_user(self._shortfall(short), ConvergenceWarning)
 
     def _warn_of_what_is_left(self) -> None:
-        """Say where less was deleted than was asked for: whole units and inputs only."""
+        """Warn if fewer units or inputs were deleted than asked for."""
         fitted = self._fitted
         unit = GRANULARITIES[fitted.granularity].unit
         n_rounds = self._completed[-1].round
@@ -172,7 +172,7 @@ class Run:
         warn_user(f"Less was deleted than prune_fraction asks for: {reason}.")
 
     def _warn_of_nothing_left(self) -> None:
-        """Say that deletion has cut every way from the inputs to the outputs."""
+        """Warn that deletion has cut every path from the inputs to the outputs."""
         fitted = self._fitted
         left, total = fitted.n_weights, fitted.n_prunable
         if left == total or fitted.pruned.used_inputs.size:
@@ -185,7 +185,7 @@ class Run:
         )
 
     def _warn_of_a_constant(self) -> None:
-        """Say where pruning and retraining left nothing of what dense training had learned."""
+        """Warn if pruning and retraining lost everything that dense training had learned."""
         if self._judged is self._dense or not self._judged.pruned.used_inputs.size:
             return
         spread = self._spread(self._dense)
@@ -199,7 +199,7 @@ class Run:
         )
 
     def _spread(self, fitted: Fitted) -> float:
-        """Largest output minus the smallest, of the output where they differ most."""
+        """Return the largest range, maximum minus minimum, of any output."""
         X = self.objective.thinned(_JUDGED_ROWS).X
         output = fitted.pruned.network.raw_output(fitted.pruned.theta, X)
         fitted.targets.loss.inverse_link(output)

@@ -11,24 +11,24 @@ from .._threads import reproducible_threads
 
 
 def ignore_fp_errors() -> np.errstate:
-    """Let overflow and underflow give infinities and zeros, in silence.
+    """Let overflow and underflow give infinities and zeros, silently.
 
-    Exponentials underflow in any healthy network, and a caller may have asked NumPy to raise at
-    that. Where overflow counts it is looked for: in the objective after training, in saliencies,
-    and in predictions.
+    Exponentials underflow in any healthy network, and a caller may have asked NumPy to raise
+    errors then. Overflow is checked where it matters: in the objective after training, in
+    saliencies, and in predictions.
     """
     return np.errstate(all="ignore")
 
 
 @contextmanager
 def all_or_nothing(estimator: BaseEstimator) -> Iterator[None]:
-    """Restore the estimator's attributes if anything goes wrong: nothing fitted is lost."""
+    """Restore the estimator's attributes if anything goes wrong, so that no fit is lost."""
     attributes = vars(estimator)
     before = dict(attributes)
     try:
         yield
     except BaseException:
-        # Callbacks are torn down by what scikit-learn keeps of them.
+        # Scikit-learn tears callbacks down by attributes that it stores on the estimator.
         kept = {name: attributes[name] for name in CALLBACK_STATE if name in attributes}
         attributes.clear()
         attributes.update(before | kept)

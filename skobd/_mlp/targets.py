@@ -1,8 +1,8 @@
 """Targets, which check, encode, weigh, score and decode y.
 
 An estimator makes the targets that its parameters ask for, ``learn`` completes them from the first
-data, and a fitted network carries them with it. Whatever works with a network is given them, and
-asks no estimator whether it is a classifier.
+data, and a fitted network carries them with it. All code that works with a network is given them,
+and never asks an estimator whether it is a classifier.
 """
 
 from dataclasses import dataclass, replace
@@ -33,7 +33,7 @@ class Targets(Protocol):
 
     @property
     def has_weights(self) -> bool:
-        """Whether `weights` makes any difference."""
+        """Whether `weights` makes a difference."""
 
     @property
     def loss(self) -> Loss:
@@ -49,22 +49,22 @@ class Targets(Protocol):
         """Return the matrix (n_samples, n_outputs) that the network is trained on."""
 
     def weights(self, y: Any) -> Any:
-        """Return what the sample weights are multiplied by: a number, or an array (n_samples,)."""
+        """Return the factor of the sample weights: a number, or an array (n_samples,)."""
 
     def strata(self, Y: Array) -> Array | None:
         """Return the classes by which encoded targets are split, or None."""
 
     def decode(self, output: Array) -> NDArray[Any]:
-        """Return what ``predict`` returns for the output (n_samples, n_outputs) of the network.
+        """Return the predictions for the output (n_samples, n_outputs) of the network.
 
-        That of classes is the raw one, which decides them as their probabilities would.
+        Classes take the raw output, which decides as the probabilities would.
         """
 
     def score(self, p: Array, Y: Array, sample_weight: Array | None) -> float:
         """Return the score of the output of the network against encoded targets."""
 
     def pack(self) -> dict[str, Any]:
-        """Return plain data from which `unpack` makes them again."""
+        """Return plain data from which `unpack` restores the targets."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +76,7 @@ class ClassTargets:
     class_weight : dict, list of dict, "balanced" or None
         As in scikit-learn.
     binarizer : LabelBinarizer or None
-        Knows the classes; None before they are learned.
+        Binarizer of the classes; None before they are learned.
     """
 
     class_weight: Any = None
@@ -112,7 +112,7 @@ class ClassTargets:
         if self.binarizer is not None:
             return self
         check_classification_targets(y)
-        # Of a column `encode` warns.
+        # `encode` warns of a column.
         labels = np.ravel(y) if np.shape(y)[1:] == (1,) else y
         binarizer = LabelBinarizer().fit(labels)
         if len(binarizer.classes_) < 2 and not binarizer.y_type_.startswith("multilabel"):
@@ -177,7 +177,7 @@ class ClassTargets:
             return 1
         _check_class_weight(given, is_single=y.shape[1:] in ((), (1,)))
         if isinstance(given, dict) and y.ndim == 1:
-            # By all classes that are known, because a batch need not have every one of them.
+            # Uses all known classes, because a batch need not have every one of them.
             of_class = compute_class_weight(given, classes=self.classes, y=self.classes)
             return of_class[np.searchsorted(self.classes, y)]
         return compute_sample_weight(given, y)
@@ -187,7 +187,7 @@ class ClassTargets:
 
     def decode(self, output: Array) -> NDArray[Any]:
         binarizer = self._fitted_binarizer
-        # As the binarizer would, without its checks, which take ten times as long for a row.
+        # Same as the binarizer, without its checks, which take ten times as long for a row.
         if binarizer.y_type_ == "multiclass":
             return binarizer.classes_[output.argmax(axis=1)]
         if binarizer.y_type_ == "binary":
@@ -253,7 +253,7 @@ class NumberTargets:
 
 
 def unpack(packed: dict[str, Any]) -> Targets:
-    """Make the targets that `Targets.pack` was called on."""
+    """Restore the targets on which `Targets.pack` was called."""
     values = unpack_plain(packed)
     if "loss_name" in values:
         return NumberTargets(**values)
@@ -263,7 +263,7 @@ def unpack(packed: dict[str, Any]) -> Targets:
 
 
 def _check_class_weight(given: Any, is_single: bool) -> None:
-    """Refuse weights of classes that are no weights, or are not for targets of one column."""
+    """Refuse class weights that are not numbers >= 0, or do not suit targets of one column."""
     for table in given if isinstance(given, list) else [given]:
         for label, value in table.items() if isinstance(table, dict) else ():
             if not isinstance(value, Real) or not 0 <= float(value) < np.inf:
@@ -278,7 +278,7 @@ def _check_class_weight(given: Any, is_single: bool) -> None:
 
 
 def _flat(y: Any) -> Any:
-    """A column as a vector, as scikit-learn warns that it should be."""
+    """Return a column as a vector, with scikit-learn's warning."""
     if getattr(y, "ndim", 1) == 2 and y.shape[1] == 1:
         return column_or_1d(y, warn=True)
     return y

@@ -1,4 +1,4 @@
-"""`export_text`: what is left of a network as text."""
+"""Export of a pruned network as text."""
 
 from numbers import Integral
 from typing import Any
@@ -26,39 +26,38 @@ def export_text(
     max_weights: int | None = 300,
     rules: bool | str = "auto",
 ) -> str:
-    """Write what is left of a network as text, a formula for each unit.
+    """Write a pruned network as text, with a formula for each unit.
 
-    As `sklearn.tree.export_text` does for a tree. Formulas are in the columns of the table that
-    ``model`` is given: what scalers, imputers and one-hot encoders do before the network is part
-    of them. The largest contributions come first, by the weights as the network has them, and so
-    do the hidden units that matter most to the next layer. Units and inputs that predictions do
-    not depend on are left out.
+    It is the counterpart of `sklearn.tree.export_text`. Formulas use the columns of the table
+    that ``model`` takes, and include scalers, imputers and one-hot encoders before the network.
+    The largest weights of the network come first, and so do the hidden units that matter most to
+    the next layer. Units and inputs that predictions do not depend on are left out.
 
     Parameters
     ----------
     model : OBDMLPClassifier, OBDMLPRegressor, or Pipeline or search around one
-        Fitted. Also `TransformedTargetRegressor` and `FrozenEstimator` around one.
+        Fitted model; also a `TransformedTargetRegressor` or `FrozenEstimator` around one.
     feature_names : sequence of str of length n_features, default=None
-        Names of the columns that ``model`` is given; None for those seen in ``fit``, or
+        Names of the columns that ``model`` takes; None for those seen in ``fit``, or
         x0, x1, ...
     class_names : sequence of str, default=None
-        One for each class, or for each label or output; None for ``classes_``, or y0, y1, ...
+        A name for each class, or for each label or output; None for ``classes_``, or y0, y1, ...
     decimals : int, default=2
-        Digits of a number after the first that is not 0. With few the text is for reading;
+        Digits of a number after the first that is not 0. Few digits make the text readable;
         with 16 it predicts the same as ``model``, up to rounding.
     max_weights : int or None, default=300
-        How many weights are written, the largest; None for all. A line says how many are left
+        Number of weights to write, largest first; None for all. A line says how many are left
         out.
     rules : bool or "auto", default="auto"
-        Whether rules follow that say which class is predicted where every input is 0 or 1. They
-        agree with the network in every such case. "auto" adds them where they are short and all
+        Whether to add rules that say which class is predicted if every input is 0 or 1. They
+        agree with the network in every such case. "auto" adds them if they are short and all
         inputs are categories of a one-hot encoder; True states that all inputs are 0 or 1.
 
     Returns
     -------
     text : str
-        Lines that begin with "#" are remarks. ``[column = category]`` is 1 where it is true and
-        0 elsewhere; ``logistic(a)`` is ``1 / (1 + exp(-a))``, ``relu(a)`` is ``max(a, 0)``, and
+        Lines that begin with "#" are remarks. ``[column = category]`` is 1 if it is true and
+        0 otherwise; ``logistic(a)`` is ``1 / (1 + exp(-a))``, ``relu(a)`` is ``max(a, 0)``, and
         ``clip(column, low, high)`` is the column within these limits. Columns of transformers of
         other kinds have the names of ``get_feature_names_out``, and a remark says so.
 
@@ -69,14 +68,14 @@ def export_text(
     TypeError
         If there is no OBD estimator in ``model``.
     ValueError
-        If there are not as many names as columns or classes, or equal ones; if a transformer of
-        another kind does not name its outputs; or if ``rules=True`` and ``model`` is no
+        If names are equal, or differ in number from columns or classes; if a transformer of
+        another kind does not name its outputs; or if ``rules=True`` and ``model`` is not a
         classifier or uses more than 12 inputs.
 
     See Also
     --------
-    NetworkDisplay : The network as a picture.
-    OBDMLPClassifier.summary : What pruning has left, in numbers.
+    NetworkDisplay : Draws the network.
+    OBDMLPClassifier.summary : Compares the pruned network with the dense one in numbers.
 
     Examples
     --------
@@ -117,7 +116,7 @@ def export_text(
 def _described(
     model: Any, feature_names: Names | None, class_names: Names | None
 ) -> tuple[Described, Targets]:
-    """The network with the meaning of its inputs and outputs."""
+    """Return the network with the meaning of its inputs and outputs."""
     transformers, mlp = unwrap(model, "export_text")
     fitted = mlp._fitted
     inputs = [Input(name) for name in _column_names(feature_names, [*transformers, mlp])]
@@ -141,7 +140,7 @@ def _described(
 
 
 def _column_names(given: Names | None, steps: list[Any]) -> list[str]:
-    """Names of the columns of the table, each on one line."""
+    """Return the names of the columns of the table, each on one line."""
     names = table_columns(steps)
     if given is not None:
         names = check_names(given, len(names), "feature_names")
@@ -167,7 +166,7 @@ def _check_distinct(inputs: list[Input]) -> None:
 
 
 def _output_names(given: Names | None, mlp: Any, targets: Targets) -> list[str]:
-    """Names of all classes, or of the outputs."""
+    """Return the names of all classes, or of the outputs."""
     if not isinstance(targets, ClassTargets):
         n_outputs = mlp.n_outputs_
         if given is not None:
@@ -181,7 +180,7 @@ def _output_names(given: Names | None, mlp: Any, targets: Targets) -> list[str]:
 
 
 def _kind(targets: Targets, n_outputs: int) -> str:
-    """Row of `skobd._export.text.KINDS`."""
+    """Return a row of `skobd._export.text.KINDS`."""
     if not isinstance(targets, ClassTargets):
         return targets.loss.out_activation
     if targets.is_multilabel:
@@ -190,7 +189,7 @@ def _kind(targets: Targets, n_outputs: int) -> str:
 
 
 def _of_targets(outer: list[Any], targets: Targets, n_outputs: int) -> tuple[Any, Any, list[str]]:
-    """Scales and offsets of the outputs, and remarks, for transformed targets."""
+    """Return scales and offsets of the outputs, and remarks, for transformed targets."""
     scales: Any = 1.0
     offsets: Any = 0.0
     notes: list[str] = []

@@ -1,4 +1,4 @@
-"""Models that take only the columns they use: a fitted pipeline is cut from front to back."""
+"""Fitted models cut down to the columns that they use."""
 
 import copy
 from collections.abc import Callable
@@ -32,25 +32,25 @@ def used_features_only(model: Any) -> Any:
     """Make a model that takes only the columns it uses, and predicts the same.
 
     The network loses its dead hidden units and inputs, as by ``compact(inputs=True)``, and the
-    transformers before it lose the columns that nothing is made of any more. The new model can be
+    transformers before it lose the columns that are no longer used. The new model can be
     saved, converted to ONNX and written in C like any other.
 
     Parameters
     ----------
     model : object
         Fitted `OBDMLPClassifier` or `OBDMLPRegressor`, a `Pipeline` that ends in one,
-        `TransformedTargetRegressor`, or a search, of which ``best_estimator_`` is taken. Of
-        transformers are known: `StandardScaler`, `MinMaxScaler`, `MaxAbsScaler`, `RobustScaler`,
+        `TransformedTargetRegressor`, or a search, whose ``best_estimator_`` is taken. The
+        supported transformers are `StandardScaler`, `MinMaxScaler`, `MaxAbsScaler`, `RobustScaler`,
         `PowerTransformer`, `SimpleImputer`, `OneHotEncoder`, `OrdinalEncoder`, a
-        `FunctionTransformer` of nothing or a NumPy ufunc, feature selectors, and
+        `FunctionTransformer` of None or a NumPy ufunc, feature selectors, and
         `ColumnTransformer`, `FeatureUnion`, `FrozenEstimator` and `Pipeline` of these.
 
     Returns
     -------
     smaller : object
-        Independent of ``model``. Its columns are those of ``model`` that predictions depend on, in
-        their order, and the first where there is none: ``smaller.feature_names_in_``, or the
-        ``n_features_in_`` columns in question. ``smaller.predict(X[smaller.feature_names_in_])``
+        Model independent of ``model``. Its columns are those of ``model`` that predictions depend
+        on, in their order, or the first if there is none. ``smaller.feature_names_in_`` has their
+        names, if they have any. ``smaller.predict(X[smaller.feature_names_in_])``
         is ``model.predict(X)`` up to rounding.
 
     Raises
@@ -60,11 +60,11 @@ def used_features_only(model: Any) -> Any:
     TypeError
         If there is no OBD estimator in ``model``, or a transformer that cannot be cut.
     ValueError
-        If an input of the network is made of several columns, or of an unknown one.
+        If an input of the network comes from several columns, or from an unknown one.
 
     See Also
     --------
-    OBDMLPClassifier.compact : Makes the smaller network alone.
+    OBDMLPClassifier.compact : Makes only the network smaller.
     to_c : Has a parameter of this name.
 
     Examples
@@ -94,7 +94,7 @@ def used_features_only(model: Any) -> Any:
 
 
 def _cut_model(model: Any, n_columns: int, kept: Indices) -> Any:
-    """A model of some of its columns only; of a search the best one."""
+    """Return a model of only some of its columns; for a search, of the best estimator."""
     if isinstance(model, Pipeline):
         smaller, (name, last) = without_callback_state(copy.copy(model)), model.steps[-1]
         steps, n_inputs, kept = _cut_steps(model.steps[:-1], n_columns, kept)
@@ -112,7 +112,7 @@ def _cut_model(model: Any, n_columns: int, kept: Indices) -> Any:
 def _cut_steps(
     steps: list[tuple[str, Any]], n_columns: int, kept: Indices
 ) -> tuple[list[tuple[str, Any]], int, Indices]:
-    """Steps of a pipeline of some of its columns only, and of its outputs how many and which."""
+    """Return the steps cut to some columns, the number of their outputs, and those kept."""
     smaller = []
     for name, step in steps:
         if step is not None and not isinstance(step, str):
@@ -124,14 +124,14 @@ def _cut_steps(
 
 
 def cut(transformer: Any, n_columns: int, kept: Indices) -> Any:
-    """A fitted transformer of some of its columns only.
+    """Return a fitted transformer of only some of its columns.
 
     Parameters
     ----------
     transformer : object
-        Fitted, or "passthrough", "drop" or None. Its outputs are made of one column each.
+        Fitted transformer, "passthrough", "drop" or None. Each output comes from one column.
     n_columns : int
-        How many columns it has.
+        Number of its columns.
     kept : ndarray of int of shape (n_kept,)
         Indices of the columns, ascending.
 
@@ -155,7 +155,7 @@ def cut(transformer: Any, n_columns: int, kept: Indices) -> Any:
 
 
 def _of_columns(transformer: Any, n_columns: int, kept: Indices) -> Any:
-    """A transformer with arrays and lists of an entry for each column."""
+    """Return a transformer that has arrays and lists with an entry for each column."""
     smaller = copy.copy(transformer)
     for name in vars(transformer).keys() - transformer.get_params(deep=False).keys():
         value = getattr(transformer, name)
@@ -196,13 +196,13 @@ def _of_function(transformer: FunctionTransformer, n_columns: int, kept: Indices
     if not (func is None or is_ufunc) or transformer.kw_args:
         raise TypeError(
             f"FunctionTransformer(func={func!r}) cannot be cut to fewer columns: only that of "
-            "nothing, or of a NumPy ufunc, can."
+            "None, or of a NumPy ufunc, can."
         )
     return _of_columns(transformer, n_columns, kept)
 
 
 def _of_selector(selector: Any, n_columns: int, kept: Indices) -> Any:
-    """The identity, as every column that is kept is selected."""
+    """Return the identity, as every column that is kept is selected."""
     if not selector.get_support()[kept].all():
         raise TypeError(
             f"{type(selector).__name__} cannot be cut to columns that it selects and others that "

@@ -175,7 +175,12 @@ class TestRetraining:
         """Of a regressor: half the mean squared error, and alpha_2 / (2 n) |W|^2."""
         X, y = diabetes
         model = OBDMLPRegressor(
-            hidden_layer_sizes=(6,), solver="lbfgs", retrain_alpha=5.0, max_iter=50, random_state=0
+            hidden_layer_sizes=(6,),
+            solver="lbfgs",
+            retrain_alpha=5.0,
+            max_iter=50,
+            prune_fraction=0.875,
+            random_state=0,
         ).fit(X, y)
         squares = sum((coef**2).sum() for coef in model.coefs_)
         objective = np.mean((model.predict(X) - y) ** 2) / 2 + 5.0 * squares / (2 * len(y))
