@@ -156,7 +156,7 @@ def prune(
     result = train_active(active, start, replace(state, optimizer=None), first)
     dense = last = _dense_step(active, start, result, recipe, training, bool(survivors))
     yield dense
-    if not survivors:
+    if not survivors or dense.round.ended_early:
         return
     n_passes = len(result.state.loss_curve)
     retraining = recipe.retraining(training, objective.n_samples, n_passes)

@@ -290,7 +290,12 @@ def test_eight_bits_cost_no_accuracy(load, arithmetic):
 def test_eight_bits_cost_no_accuracy_of_a_regressor():
     X, y = load_diabetes(return_X_y=True)
     model = OBDMLPRegressor(
-        hidden_layer_sizes=(20,), solver="lbfgs", alpha=1, max_iter=100, random_state=0
+        hidden_layer_sizes=(20,),
+        solver="lbfgs",
+        alpha=1,
+        max_iter=100,
+        prune_fraction=0.875,
+        random_state=0,
     )
     pipeline = make_pipeline(StandardScaler(), model).fit(X, y)
     for arithmetic in ("float", "int"):

@@ -289,7 +289,7 @@ def test_says_where_it_stopped_and_why(ten_digits, capsys):
     model = interior(OBDMLPClassifier(**NARROW), *ten_digits)
     capsys.readouterr()
     model.set_params(verbose=1).fit(*ten_digits)
-    lines = capsys.readouterr().out.splitlines()
+    lines = capsys.readouterr().out.replace("\n" + 10 * " ", " ").splitlines()
     r = len(model.pruning_history_["round"])
     assert [int(line[6:8]) for line in lines] == [0, 1, 2, 3, 4, 5, r]
     assert lines[r + 1].endswith(": worse than prune_tol allows")

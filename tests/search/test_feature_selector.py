@@ -616,7 +616,7 @@ def test_target_is_transformed(diabetes):
 
 
 def test_warnings_of_all_paths_are_told_once(binary):
-    selector = make_cv_selector(make_classifier(max_iter=1))
+    selector = make_cv_selector(make_classifier(max_iter=1, retrain_max_iter=None))
     with pytest.warns(UserWarning, match="The first of 4 such warnings") as caught:
         selector.fit(*binary)
     assert len(caught) == 1
