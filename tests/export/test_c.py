@@ -424,7 +424,7 @@ class TestRefuses:
             to_c(PruningSearchCV(network()))
         with pytest.raises(TypeError, match=r"LogisticRegression.*from_sklearn"):
             to_c(LogisticRegression().fit(*iris))
-        with pytest.raises(TypeError, match="to_c needs an OBDMLPClassifier.*got int"):
+        with pytest.raises(TypeError, match=r"to_c needs an OBDMLPClassifier.*got int"):
             to_c(3)
 
     @pytest.mark.parametrize(
