@@ -175,7 +175,7 @@ def _specification_of(model: Any) -> tuple[Specification, Fitted]:
 
 
 def _outputs(fitted: Fitted) -> tuple[str, tuple[str, ...]]:
-    """Return a row of `KINDS` and the names of the outputs."""
+    """Return the kind of the outputs, a key of `KINDS`, and their names."""
     targets, n_outputs = fitted.targets, fitted.pruned.network.layer_sizes[-1]
     if not isinstance(targets, ClassTargets):
         kind = "exp" if targets.loss.out_activation == "exp" else "identity"

@@ -206,7 +206,6 @@ class Run:
         return float(np.ptp(output, axis=0).max())
 
     def _shortfall(self, short: list[Round]) -> str:
-        # A fit without pruning has only one training, which need not be named.
         rounds = ", ".join(str(record.round) for record in short if record.round)
         where = f" In retraining after round {rounds}." if rounds else ""
         settings = self.training.settings

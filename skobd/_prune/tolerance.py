@@ -1,4 +1,4 @@
-"""The tolerance that limits how far ``prune_fraction="auto"`` prunes.
+"""The limit of ``prune_fraction="auto"``: pruning stops where the network gets worse.
 
 On the training rows a network explains the difference between the loss of the best constant
 prediction (the class frequencies, the mean) and its own, D2 = 1 - loss / loss of the constant,

@@ -185,7 +185,7 @@ def _check_classes(fold: Fold, y: Any, train: Subset, test: Subset) -> None:
 
 
 def _labels_that_count(estimator: Any, rows: Subset) -> np.ndarray:
-    """Return the labels of the rows of positive weight; the network does not see the others."""
+    """Labels of the rows that the network is trained on, which are those of a weight above 0."""
     labels = np.ravel(rows.y)
     weight = rows.fit_params.get("sample_weight")
     if weight is None:
