@@ -1,4 +1,4 @@
-"""Chunks: parts of the work whose number depends on the shapes alone."""
+"""Chunks: parts of the work whose number depends only on the shapes."""
 
 import itertools
 
@@ -11,7 +11,7 @@ def count_chunks(
 
 
 def split_evenly(n: int, n_chunks: int) -> list[slice]:
-    """Cut ``range(n)`` into ``n_chunks`` slices, as evenly as can be."""
+    """Cut ``range(n)`` into ``n_chunks`` slices, as evenly as possible."""
     edges = [n * chunk // n_chunks for chunk in range(n_chunks + 1)]
     return [slice(a, b) for a, b in itertools.pairwise(edges)]
 

@@ -1,4 +1,4 @@
-"""Private and version-dependent names of scikit-learn: all of them, and nowhere else."""
+"""All private and version-dependent names of scikit-learn, which no other module imports."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -86,7 +86,7 @@ else:
     except ImportError:  # scikit-learn < 1.9
 
         def with_callbacks(method):
-            """Nothing: there are no callbacks to tear down."""
+            """Return the method itself: there are no callbacks to tear down."""
             return method
 
 
@@ -96,7 +96,7 @@ try:
 except ImportError:  # scikit-learn < 1.9
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
-        """Nothing: there are no callbacks to support."""
+        """Empty mixin: there are no callbacks to support."""
 
     callback_management_context = nullcontext
 
@@ -108,7 +108,7 @@ API_PAGE = (
 
 
 def input_indices(transformer: Any, name: str) -> list[int]:
-    """Indices of the columns that a step of a fitted `ColumnTransformer` takes."""
+    """Return the indices of the columns that a step of a fitted `ColumnTransformer` takes."""
     return transformer._transformer_to_input_indices[name]
 
 
@@ -138,10 +138,10 @@ CALLBACK_STATE = (
 
 
 class NoContext:
-    """Stands in for `sklearn.callback.CallbackContext` where there is none."""
+    """Replacement of `sklearn.callback.CallbackContext` if there is none."""
 
     def subcontext(self, **kwargs: Any) -> "NoContext":
-        """A task within this one."""
+        """Return a task within this one."""
         return self
 
     def call_on_fit_task_begin(self, **kwargs: Any) -> "NoContext":
@@ -149,36 +149,36 @@ class NoContext:
         return self
 
     def call_on_fit_task_end(self, **kwargs: Any) -> bool:
-        """Report the end of the task; returns whether to stop."""
+        """Report the end of the task; return whether to stop."""
         return False
 
     @contextmanager
     def propagate_callback_context(self, estimator: Any) -> Iterator[None]:
-        """Hand the callbacks down to another estimator."""
+        """Pass the callbacks on to another estimator."""
         yield
 
 
 def root_context(estimator: Any, **kwargs: Any) -> Any:
-    """Context of the outermost task of an estimator, with its callbacks set up."""
+    """Return the context of the outermost task of an estimator, with its callbacks set up."""
     if not hasattr(estimator, "_init_callback_context"):
         return NoContext()
     return estimator._init_callback_context(**kwargs)
 
 
 def without_callback_state(estimator: Any) -> Any:
-    """The estimator itself, once what scikit-learn keeps on it for callbacks is taken away."""
+    """Remove scikit-learn's callback attributes from the estimator, and return it."""
     for name in CALLBACK_STATE:
         vars(estimator).pop(name, None)
     return estimator
 
 
 def has_callbacks(estimator: Any) -> bool:
-    """Whether anybody is to be told of its fit."""
+    """Return whether the estimator has callbacks."""
     return bool(getattr(estimator, "_skl_callbacks", ()))
 
 
 def hand_down_callbacks(outer: Any, inner: Any) -> None:
-    """Let an estimator that stands in for another one pass its callbacks on to it."""
+    """Let an estimator that replaces another one pass its callbacks on to it."""
     for name in CALLBACK_STATE:
         if name in vars(outer):
             setattr(inner, name, getattr(outer, name))

@@ -2,7 +2,7 @@
 
 BLAS splits a product over its threads, and the last bits of the result depend on how many
 there are: a fit in a worker process of joblib (one BLAS thread) would differ from the same fit
-in the main process. Here BLAS is held to one thread, the work is divided into *chunks* whose
+in the main process. Here BLAS is limited to one thread, the work is divided into *chunks* whose
 number depends on the shapes alone (`_chunks`), and the chunks are computed by as many threads as
 BLAS would have used. Sums over chunks are taken in chunk order, so the number of threads cannot
 matter.
@@ -50,7 +50,7 @@ def reproducible_threads(n_threads: int | None = None) -> Iterator[None]:
 
 
 def count_threads(n_chunks: int) -> int:
-    """Return the number of threads that compute so many chunks: one or more."""
+    """Return the number of threads, at least one, that compute ``n_chunks`` chunks."""
     return max(1, min(_local.team.n_threads, n_chunks)) if _local.team is not None else 1
 
 
@@ -86,9 +86,9 @@ def run_phases(phases: Sequence[Callable[[int, int], None]], n_steps: int, n_chu
 
 
 def run_threads(work: Callable[[int], None], n_threads: int, abort: Callable[[], Any]) -> None:
-    """Call ``work(thread)`` on so many threads at once, at most as many as `count_threads` says.
+    """Call ``work(thread)`` on ``n_threads`` threads at once, at most those of `count_threads`.
 
-    ``abort`` makes all end, if one fails or the calling thread is interrupted.
+    ``abort`` ends all of them if one fails or the calling thread is interrupted.
     """
     if n_threads == 1:
         work(0)
@@ -99,7 +99,7 @@ def run_threads(work: Callable[[int], None], n_threads: int, abort: Callable[[],
 def _run_together(
     tasks: Sequence[Callable[[], Any]], abort: Callable[[], Any] = lambda: None
 ) -> list[Any]:
-    """Have the team do the tasks; raises the first error when all have ended."""
+    """Let the team do the tasks, and raise the first error when all have ended."""
     assert _local.team is not None
     submit = _local.team.executor.submit
     futures: list[Future[Any]] = []
@@ -130,11 +130,11 @@ class _Team:
         return self._executor
 
     def forget(self) -> None:
-        """Give up the threads, of which a forked child has none."""
+        """Forget the threads, because a forked child has none."""
         self._executor = None
 
     def close(self) -> None:
-        """End the threads, also if an interrupt comes meanwhile."""
+        """End the threads, even if an interrupt comes meanwhile."""
         if self._executor is not None:
             try:
                 self._executor.shutdown(wait=False)
@@ -149,7 +149,7 @@ class _Local(threading.local):
 
 
 class _Limit:
-    """BLAS at one thread for all who hold the limit: the first sets it, the last lifts it."""
+    """Limit of BLAS to one thread: the first holder sets it, the last lifts it."""
 
     def __init__(self) -> None:
         # The garbage collector may call `release` anywhere: a lock must let its owner in again.
@@ -158,7 +158,7 @@ class _Limit:
         self._original: list[tuple[Any, int]] = []
 
     def acquire(self, token: object) -> int:
-        """Hold BLAS to one thread; returns how many it had."""
+        """Limit BLAS to one thread; return how many it had."""
         with self._lock:
             self._holders.add(token)
             if not self._original:
@@ -168,7 +168,7 @@ class _Limit:
             return max((n_threads for _, n_threads in self._original), default=1)
 
     def release(self, token: object) -> None:
-        """Give back what `acquire` took, or was about to take."""
+        """Undo `acquire`, even if it was interrupted."""
         with self._lock:
             self._holders.discard(token)
             if not self._holders:
@@ -185,7 +185,7 @@ class _Limit:
         self._lock.acquire()
 
     def after_in_parent(self) -> None:
-        """Let the others go on."""
+        """Let the other threads continue."""
         self._lock.release()
 
     def after_in_child(self) -> None:

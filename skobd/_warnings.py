@@ -1,4 +1,4 @@
-"""Warnings point at the line of the user's code, and those of many fits are given once.
+"""Warnings that point at the user's line, and are given once for many fits.
 
 `warn_user` warns at the user's line, however deep in a pipeline or a search. A search collects the
 warnings of its fits, in whatever thread or process they run, and gives each kind once.
@@ -39,16 +39,16 @@ def user_stacklevel() -> int:
 
 
 class NothingLeftWarning(UserWarning):
-    """A network that was asked to be so small that its predictions are constant."""
+    """Warning that a network was pruned until its predictions are constant."""
 
 
 class LeftOutWarning(UserWarning):
-    """Sizes that a network cannot have."""
+    """Warning of sizes that a network cannot have."""
 
 
 @dataclass(frozen=True)
 class PendingWarning:
-    """A warning that was not given yet.
+    """A warning that has not been given yet.
 
     Attributes
     ----------

@@ -48,11 +48,11 @@ class FeaturePathDisplay:
     Parameters
     ----------
     masks : array-like of bool of shape (n_levels, n_features)
-        Which inputs are left at each level, from dense to sparse.
+        True for the inputs left at each level, from dense to sparse.
     scores : array-like of shape (n_levels,) or (n_levels, n_splits), default=None
         Score at each level, of each fold where there are any.
     score_name : str, default=None
-        What the score is called; None for "Score".
+        Name of the score; None for "Score".
     best_index : int, default=None
         The level that was selected.
     feature_names : sequence of str of length n_features, default=None
@@ -78,7 +78,7 @@ class FeaturePathDisplay:
     See Also
     --------
     OBDFeatureSelector : Selects features along such a path.
-    SaliencyDisplay : With ``kind="importance"``, what each input left is worth.
+    SaliencyDisplay : Shows the importance of each input with ``kind="importance"``.
 
     Examples
     --------
@@ -142,7 +142,7 @@ class FeaturePathDisplay:
         Returns
         -------
         display : FeaturePathDisplay
-            What was drawn.
+            Display of the path, already drawn.
         """
         selector = _find_selector(estimator, cls.__name__)
         masks = selector.masks_
@@ -192,9 +192,9 @@ class FeaturePathDisplay:
         path : PruningPath
             Mostly of an estimator with ``granularity="feature"``.
         scores : array-like of shape (n_levels,) or (n_levels, n_splits), default=None
-            None for the score on validation data, or else the training objective.
+            Scores; None for those on validation data, or else the training objective.
         score_name : str, default=None
-            What the score is called.
+            Name of the score.
         best_index : int, default=None
             A level to be marked.
         feature_names : sequence of str, default=None
@@ -212,7 +212,7 @@ class FeaturePathDisplay:
         Returns
         -------
         display : FeaturePathDisplay
-            What was drawn.
+            Display of the path, already drawn.
         """
         if not hasattr(path, "input_masks"):
             raise TypeError(

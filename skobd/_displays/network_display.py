@@ -86,8 +86,8 @@ class NetworkDisplay:
 
     See Also
     --------
-    PruningPathDisplay : Score and objective against the number of weights.
-    SaliencyDisplay : What each weight is worth.
+    PruningPathDisplay : Draws score and objective against the number of weights.
+    SaliencyDisplay : Shows the saliency of each weight.
 
     Examples
     --------
@@ -135,7 +135,7 @@ class NetworkDisplay:
         Parameters
         ----------
         estimator : OBDMLPClassifier, OBDMLPRegressor, or Pipeline or search around one
-            Fitted.
+            Fitted estimator.
         feature_names : sequence of str, default=None
             Names of the network's inputs; None for those the estimator or the steps before
             know.
@@ -151,7 +151,7 @@ class NetworkDisplay:
         Returns
         -------
         display : NetworkDisplay
-            Drawn already.
+            Display, already drawn.
         """
         transformers, mlp = unwrap(estimator, f"{cls.__name__}.from_estimator")
         display = cls(

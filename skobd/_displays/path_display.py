@@ -69,7 +69,7 @@ class PruningPathDisplay:
         Name of the candidate that each level belongs to, where there are several. There is a
         line for every name.
     score_name : str, default=None
-        What the score is called; None for "Score".
+        Name of the score; None for "Score".
 
     Attributes
     ----------
@@ -86,8 +86,8 @@ class PruningPathDisplay:
 
     See Also
     --------
-    SaliencyDisplay : Saliency of each weight.
-    NetworkDisplay : The surviving network as a graph.
+    SaliencyDisplay : Shows the saliency of each weight.
+    NetworkDisplay : Draws the surviving network as a graph.
 
     Examples
     --------
@@ -130,7 +130,7 @@ class PruningPathDisplay:
         Parameters
         ----------
         estimator : OBDMLPClassifier, OBDMLPRegressor, or Pipeline or search around one
-            Fitted.
+            Fitted estimator.
         ax : matplotlib Axes, default=None
             As in `plot`.
         kind : {"score", "objective"}, default=None
@@ -139,7 +139,7 @@ class PruningPathDisplay:
         Returns
         -------
         display : PruningPathDisplay
-            Drawn already.
+            Display, already drawn.
         """
         _, mlp = unwrap(estimator, f"{cls.__name__}.from_estimator")
         history, fitted = mlp.pruning_history_, mlp._get_fitted()
@@ -182,7 +182,7 @@ class PruningPathDisplay:
         Returns
         -------
         display : PruningPathDisplay
-            Drawn already.
+            Display, already drawn.
         """
         if not (isinstance(path, Mapping) and set(HISTORY_COLUMNS) <= set(path)):
             raise TypeError(
@@ -200,7 +200,7 @@ class PruningPathDisplay:
         Parameters
         ----------
         search : PruningSearchCV
-            Fitted.
+            Fitted estimator.
         scoring : str, default=None
             Which score, if the search has several.
         ax : matplotlib Axes, default=None
@@ -209,7 +209,7 @@ class PruningPathDisplay:
         Returns
         -------
         display : PruningPathDisplay
-            Drawn already.
+            Display, already drawn.
         """
         if not isinstance(search, PruningSearchCV):
             raise TypeError(

@@ -49,7 +49,7 @@ class SaliencyDisplay:
     feature_names : sequence of str of length n_features, default=None
         Names of the inputs; None for x0, x1, ...
     saliency_name : str, default="Saliency"
-        What the values are called on axes and colour bars.
+        Name of the values on axes and colour bars.
 
     Attributes
     ----------
@@ -67,8 +67,8 @@ class SaliencyDisplay:
 
     See Also
     --------
-    PruningPathDisplay : Score and objective against the number of weights.
-    NetworkDisplay : The surviving network as a graph.
+    PruningPathDisplay : Draws score and objective against the number of weights.
+    NetworkDisplay : Draws the surviving network as a graph.
 
     Examples
     --------
@@ -112,7 +112,7 @@ class SaliencyDisplay:
         Parameters
         ----------
         estimator : OBDMLPClassifier, OBDMLPRegressor, or Pipeline or search around one
-            Fitted.
+            Fitted estimator.
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Input of ``estimator``; steps before the network transform it.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
@@ -132,7 +132,7 @@ class SaliencyDisplay:
         Returns
         -------
         display : SaliencyDisplay
-            Drawn already.
+            Display, already drawn.
         """
         check_option(kind, KINDS, "kind")
         transformers, mlp = unwrap(estimator, f"{cls.__name__}.from_estimator")

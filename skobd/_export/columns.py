@@ -8,22 +8,22 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Input:
-    """An input of a network: ``scale * term + offset``, its term made of one column.
+    """An input of a network: ``scale * term + offset``, with a term of one column.
 
     Attributes
     ----------
     column : str
         Name of the column.
     condition : str or None
-        The term is 1 where the column is so, such as "= red" or "is missing", and 0 elsewhere;
-        None: it is the column itself.
+        Condition such as "= red" or "is missing": the term is 1 if the column meets it, else 0.
+        None if the term is the column itself.
     n_values : int
-        How many values the column can have, for a condition of equality; all unknown ones are one.
+        Number of values of the column, for a condition of equality; all unknown ones count as one.
     scale, offset : float
     low, high : float
-        What the column is clipped to.
+        Limits to which the column is clipped.
     missing : object
-        What a missing value of the column counts as; None where nothing is filled in.
+        Replacement of missing values of the column; None if they are not replaced.
     source : str or None
         Transformer whose output the column is; None for a column of the table.
     """
@@ -40,27 +40,27 @@ class Input:
 
     @property
     def is_plain(self) -> bool:
-        """Whether it is the column itself, missing values apart."""
+        """Whether it is the column itself, except for missing values."""
         return replace(self, missing=None, source=None) == Input(self.column)
 
     @property
     def term(self) -> "Input":
-        """The term on its own, which several inputs may have in common."""
+        """Term without scale and offset, which several inputs may share."""
         return replace(self, scale=1.0, offset=0.0)
 
     def scaled(self, scale: float, offset: float) -> "Input":
-        """``scale * input + offset``."""
+        """Return ``scale * input + offset``."""
         return replace(self, scale=scale * self.scale, offset=scale * self.offset + offset)
 
     def clipped(self, low: float, high: float) -> "Input":
-        """``clip(input, low, high)``, of an input without condition."""
+        """Return ``clip(input, low, high)`` of an input without condition."""
         ends = sorted((end - self.offset) / self.scale for end in (low, high))
-        # The narrower of two ranges; of ranges that do not meet the one end that is nearest.
+        # The intersection of two ranges, or the nearest end if they do not meet.
         bounds = [float(np.clip(bound, ends[0], ends[1])) for bound in (self.low, self.high)]
         return replace(self, low=bounds[0], high=bounds[1])
 
     def filled(self, value: Any) -> "Input":
-        """Missing values replaced, unless that has been done before."""
+        """Replace missing values, unless they are replaced already."""
         if self.missing is not None:
             return self
         if isinstance(value, int | float | np.number) and not self.is_plain:
@@ -68,11 +68,11 @@ class Input:
         return replace(self, missing=value)
 
     def of_indicator(self, indicator: Any) -> Any:
-        """Values of the input where its term, before clipping, is 0 or 1."""
+        """Return values of the input if its term, before clipping, is 0 or 1."""
         return self.scale * np.clip(indicator, self.low, self.high) + self.offset
 
     def written(self, n_digits: int) -> str:
-        """The term as text."""
+        """Write the term as text."""
         if self.condition is not None:
             return f"[{self.column} {self.condition}]"
         if (self.low, self.high) == (-np.inf, np.inf):
@@ -82,10 +82,10 @@ class Input:
 
 
 def rounded(value: float, n_digits: int) -> float:
-    """A number rounded to significant digits."""
+    """Round a number to significant digits."""
     return float(f"{float(value):.{min(n_digits, 17) - 1}e}")
 
 
 def number(value: float) -> str:
-    """The fewest digits that tell a number from all others."""
+    """Write a number with the fewest digits that distinguish it from all others."""
     return repr(float(value)).removesuffix(".0")

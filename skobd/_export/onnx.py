@@ -1,6 +1,6 @@
 """Conversion to ONNX through skl2onnx (extra ``onnx``), whole pipelines included.
 
-What is converted is the compacted network: dead inputs are left out by a Gather, then every
+The compacted network is converted: a Gather drops dead inputs, then every
 layer is a MatMul, an Add and the activation.
 """
 
@@ -48,12 +48,12 @@ class Converted(NamedTuple):
         return self.pruned.network.layer_sizes[-1]
 
 
-# read(estimator): what of a fitted estimator is converted.
+# read(estimator) returns the values of a fitted estimator that are converted.
 Read = Callable[[Any], Converted]
 
 
 def import_skl2onnx() -> Any:
-    """The module, or an ImportError that says how to install it."""
+    """Import the module, or raise an ImportError that says how to install it."""
     try:
         import skl2onnx
     except ImportError as error:
@@ -83,7 +83,7 @@ def register(read: Read, *classes: Any) -> None:
 
 
 def register_selector(support: Callable[[Any], Indices], kind: Any) -> None:
-    """Tell skl2onnx that a class puts out the columns that ``support`` reads from its objects."""
+    """Tell skl2onnx that a class returns the columns that ``support`` reads from its objects."""
 
     def shapes(operator: Any) -> None:
         n_rows = operator.inputs[0].get_first_dimension()
@@ -120,7 +120,7 @@ def _no_converter(scope: Any, operator: Any, container: Any) -> None:
 
 
 def _labels(classes: np.ndarray) -> np.ndarray:
-    """Class labels as ONNX can hold them: int64 or strings."""
+    """Return class labels in a form of ONNX, int64 or strings."""
     if classes.dtype.kind in "OUS":
         return np.array([str(label) for label in classes])
     labels = classes.astype(np.int64)
@@ -151,7 +151,7 @@ def _regressor_shapes(read: Read, operator: Any) -> None:
 
 
 def _tensor_type(operator: Any) -> Any:
-    """Type of the outputs: double for double input, else float."""
+    """Return the type of the outputs: double for double input, else float."""
     from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
 
     is_double = any(isinstance(variable.type, DoubleTensorType) for variable in operator.inputs)
@@ -159,7 +159,7 @@ def _tensor_type(operator: Any) -> Any:
 
 
 class _Graph:
-    """Adds nodes one after the other; every method returns the name of its output."""
+    """Builder of nodes; every method returns the name of its output."""
 
     def __init__(self, scope: Any, operator: Any, container: Any) -> None:
         from onnx import TensorProto
@@ -195,13 +195,13 @@ class _Graph:
         return output
 
     def rows(self, operator: Any) -> str:
-        """The inputs as one array of floats."""
+        """Add a node with the inputs as one array of floats."""
         columns = [self.node("Cast", given.full_name, to=self.type) for given in operator.inputs]
         return columns[0] if len(columns) == 1 else self.node("Concat", *columns, axis=1)
 
 
 def _output(graph: _Graph, operator: Any, model: Converted) -> str:
-    """Nodes of the network up to the inverse link."""
+    """Add the nodes of the network up to the inverse link."""
     pruned = model.pruned
     compaction = compact(pruned.network, pruned.theta, pruned.mask)
     network, inputs = compaction.network, compaction.kept_units[0]

@@ -1,4 +1,4 @@
-"""To and from scikit-learn's own perceptrons."""
+"""Conversion to and from scikit-learn's own perceptrons."""
 
 import copy
 from typing import Any
@@ -10,7 +10,7 @@ from sklearn.utils.validation import assert_all_finite, check_is_fitted
 from .._net.network import Network
 from .._net.pruned import PrunedNetwork
 
-# What scikit-learn's perceptrons know about their training, targets and data.
+# Attributes of scikit-learn's perceptrons about their training, targets and data.
 ATTRIBUTES = (
     "n_iter_",
     "t_",
@@ -38,12 +38,12 @@ def to_sklearn(
     kind : type
         `MLPClassifier` or `MLPRegressor`.
     params, attributes : dict
-        Parameters, of which those are taken that the class has, and fitted attributes.
+        Parameters, of which those of the class are used, and fitted attributes.
     pruned : PrunedNetwork
     """
     mlp, own = kind(), dict(params)
     names = mlp.get_params()
-    # What the network was fitted with, whatever `set_params` made of it since.
+    # Values of the fit, regardless of later calls of `set_params`.
     own["activation"] = pruned.network.activation
     sizes = pruned.network.layer_sizes[1:-1]
     if not np.array_equal(np.ravel(own["hidden_layer_sizes"]), sizes):
@@ -60,7 +60,7 @@ def to_sklearn(
     mlp.coefs_ = [coef.copy() for coef in pruned.coefs]
     mlp.intercepts_ = [intercept.copy() for intercept in pruned.intercepts]
     if mlp.early_stopping:
-        # Where a warm start goes back to if no epoch is better.
+        # A warm start returns to these if no epoch is better.
         mlp._best_coefs = copy.deepcopy(mlp.coefs_)
         mlp._best_intercepts = copy.deepcopy(mlp.intercepts_)
     for name, value in attributes.items():
@@ -69,7 +69,7 @@ def to_sklearn(
 
 
 def check_perceptron(kind: Any, mlp: Any, caller: str) -> None:
-    """Refuse what is no fitted perceptron of scikit-learn's class ``kind``."""
+    """Refuse anything but a fitted perceptron of scikit-learn's class ``kind``."""
     if not isinstance(mlp, kind):
         other = {MLPClassifier: "OBDMLPRegressor", MLPRegressor: "OBDMLPClassifier"}[kind]
         cure = f" (use {other} for it)" if isinstance(mlp, MLPClassifier | MLPRegressor) else ""
@@ -82,7 +82,7 @@ def check_perceptron(kind: Any, mlp: Any, caller: str) -> None:
 
 
 def network_of(mlp: Any) -> PrunedNetwork:
-    """The network of a fitted perceptron; nothing of it is deleted."""
+    """Return the network of a fitted perceptron, without deletions."""
     sizes = (mlp.n_features_in_, *(coef.shape[1] for coef in mlp.coefs_))
     layers = zip(mlp.coefs_, mlp.intercepts_, strict=True)
     theta = np.concatenate([array.ravel() for layer in layers for array in layer])

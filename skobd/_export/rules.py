@@ -25,12 +25,12 @@ Conjunction = tuple[int, ...]
 
 
 def rules_of(described: Described, loss: Loss, is_asked: bool) -> str:
-    """Rules that say which class is predicted; empty where there are none, or nothing is left.
+    """Write rules that say which class is predicted; empty if there are none.
 
     Parameters
     ----------
     described : Described
-        Of a classifier.
+        Network of a classifier.
     loss : Loss
     is_asked : bool
         Whether inputs that may have other values than 0 and 1 are taken to be 0 or 1.
@@ -54,7 +54,7 @@ def rules_of(described: Described, loss: Loss, is_asked: bool) -> str:
     is_possible = _possible(terms, rows)
     rules = {k: conjunctions(predicted[:, k], is_possible) for k in range(predicted.shape[1])}
     if described.kind == "binary":
-        # The other class is what is left; of a class that is always predicted nothing is.
+        # The other class is the rest, which is empty if one class is always predicted.
         first = min((k for k in rules if rules[k]), key=lambda k: (_length(rules[k]), -k))
         rules = {first: rules[first]}
     if not is_asked and sum(map(len, rules.values())) > _MOST_CONJUNCTIONS:
@@ -70,7 +70,7 @@ def rules_of(described: Described, loss: Loss, is_asked: bool) -> str:
 
 
 def conjunctions(is_on: Table, is_possible: Table) -> list[Conjunction]:
-    """A small set of conjunctions, one of which holds exactly where a truth table is true.
+    """Find a small set of conjunctions, one of which holds exactly where a table is true.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def conjunctions(is_on: Table, is_possible: Table) -> list[Conjunction]:
         implicants = np.concatenate([implicants, both], axis=axis)
     primes = implicants.copy()
     for axis in range(n_terms):
-        # What holds for either value of a term does not need the term.
+        # A conjunction that holds for both values of a term does not need the term.
         wider = np.take(implicants, [2], axis=axis)
         is_wide = np.arange(3).reshape(-1, *[1] * (n_terms - axis - 1)) == 2
         primes &= ~wider | is_wide
@@ -102,8 +102,8 @@ def conjunctions(is_on: Table, is_possible: Table) -> list[Conjunction]:
 
 
 def _cover(covers: Table, n_literals: NDArray[np.intp]) -> list[int]:
-    """Rows of a matrix that together cover its columns: greedily, then none that is not needed."""
-    # Of columns that few rows cover, those rows are needed most.
+    """Find rows that together cover all columns, greedily, then drop those not needed."""
+    # Rows matter most for columns that few rows cover.
     worth = 1 / np.maximum(covers.sum(axis=0), 1)
     gains, left, chosen = covers @ worth, np.ones(covers.shape[1], dtype=bool), []
     while left.any():
@@ -152,7 +152,7 @@ def _length(rule: list[Conjunction]) -> int:
 
 
 def _written(name: str, rule: list[Conjunction], terms: list[Input]) -> list[str]:
-    """A rule as lines of text, one for each conjunction."""
+    """Write a rule as lines of text, one for each conjunction."""
     if not rule:
         return [f"{name} never"]
     texts = [

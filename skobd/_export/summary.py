@@ -18,7 +18,7 @@ _CELL = "padding: .15em .8em; text-align: "
 class PruningSummary:
     """Sizes of a pruned network beside those of the dense network that it was.
 
-    Made by ``summary`` of the estimators. Printed it is a table, and notebooks show one;
+    Made by ``summary`` of the estimators. It prints as a table, and notebooks show a table;
     ``dataclasses.asdict`` gives the fields by name.
 
     Parameters
@@ -40,13 +40,13 @@ class PruningSummary:
     unused_features : tuple of str
         Names of the inputs, or of the groups of inputs, that are no longer needed.
     stop_reason : str, default=""
-        Why ``prune_fraction="auto"`` went no further; empty where nothing stopped it.
+        Reason why ``prune_fraction="auto"`` went no further; empty if nothing stopped it.
 
     See Also
     --------
-    OBDMLPClassifier.summary : Makes it.
-    OBDMLPRegressor.summary : Makes it.
-    NetworkDisplay : The surviving network as a graph.
+    OBDMLPClassifier.summary : Makes a summary.
+    OBDMLPRegressor.summary : Makes a summary.
+    NetworkDisplay : Draws the surviving network as a graph.
 
     Examples
     --------
@@ -172,7 +172,7 @@ def summarise(
 
 
 def caption(pruned: PrunedNetwork, counts: tuple[int, int]) -> str:
-    """Describe a network in the one line that a diagram has room for."""
+    """Describe a network in one line, for a diagram."""
     n_before, n_after = counts
     if pruned.mask.all():
         return f"nothing pruned, {n_before:,} weights"

@@ -1,1 +1,1 @@
-"""Networks, before any data."""
+"""Networks, independent of data."""

@@ -23,7 +23,7 @@ class Activation(NamedTuple):
     multiply_by_derivative : callable
         ``multiply_by_derivative(delta, x)`` multiplies ``delta`` by ``f'`` in place.
     second_derivative : callable or None
-        ``second_derivative(x)`` is ``f''`` as a new array; None where it vanishes everywhere.
+        ``second_derivative(x)`` is ``f''`` as a new array; None if it vanishes everywhere.
     """
 
     apply: Callable[[Array], None]
@@ -40,7 +40,7 @@ def _identity_derivative(delta: Array, x: Array) -> None:
 
 
 def _logistic(a: Array) -> None:
-    # NumPy's tanh is vectorised where SciPy's expit is not: sigma(a) = (1 + tanh(a/2)) / 2.
+    # NumPy's tanh is vectorised, SciPy's expit is not: sigma(a) = (1 + tanh(a/2)) / 2.
     a *= 0.5
     np.tanh(a, out=a)
     a *= 0.5
@@ -77,7 +77,7 @@ def _relu(a: Array) -> None:
 
 
 def _relu_derivative(delta: Array, x: Array) -> None:
-    # Ten times as fast as assigning through a boolean index.
+    # This is ten times as fast as assignment through a boolean index.
     delta *= x > 0
 
 

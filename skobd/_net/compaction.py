@@ -1,4 +1,4 @@
-"""Make smaller networks that predict the same, without dead units and inputs."""
+"""Smaller networks that predict the same, without dead units and inputs."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -18,7 +18,7 @@ class Compaction(NamedTuple):
     theta : ndarray of shape (network.n_parameters,)
     mask : ndarray of bool of shape (network.n_parameters,)
     kept_units : list of ndarray of int
-        The inputs of the whole network that are kept, then the units of each hidden layer.
+        Kept inputs of the whole network, then the kept units of each hidden layer.
     """
 
     network: Network
@@ -54,13 +54,13 @@ def compact(network: Network, theta: Array, mask: Mask, keep_inputs: bool = Fals
 
 
 def subnetwork(network: Network, kept: Sequence[Indices]) -> tuple[Network, Indices]:
-    """The network of the inputs ``kept[0]`` and hidden units ``kept[1:]``.
+    """Return the network of the inputs ``kept[0]`` and hidden units ``kept[1:]``.
 
     Returns
     -------
     network : Network
     positions : ndarray of int of shape (network.n_parameters,)
-        Where each of its parameters is in the ``theta`` of the whole network.
+        Position of each of its parameters in the ``theta`` of the whole network.
     """
     columns = [*kept[1:], np.arange(network.layer_sizes[-1])]
     positions = [
@@ -74,5 +74,5 @@ def subnetwork(network: Network, kept: Sequence[Indices]) -> tuple[Network, Indi
 
 
 def at_least_one(alive: Any) -> Indices:
-    """Indices of what is alive, or of the first where nothing is."""
+    """Return the indices of live units, or the first index if there is none."""
     return np.flatnonzero(alive) if alive.any() else np.zeros(1, dtype=np.intp)

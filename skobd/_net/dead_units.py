@@ -1,4 +1,4 @@
-"""Find units that have lost all incoming or all outgoing weights.
+"""Units that have lost all incoming or all outgoing weights.
 
 A hidden unit without incoming weights is a constant, f(b); it can be folded into the intercepts
 of the next layer, b' + f(b) w. A unit without outgoing weights computes nothing.
@@ -10,17 +10,17 @@ from .network import Array, Indices, Mask, Network
 
 
 def constant_units(layer: Mask) -> Mask:
-    """True for units without incoming weights; ``layer`` is (fan_in + 1, fan_out)."""
+    """Mark units without incoming weights; ``layer`` is (fan_in + 1, fan_out)."""
     return np.logical_not(layer[:-1].any(axis=0))
 
 
 def unused_units(following: Mask) -> Mask:
-    """True for units without outgoing weights; ``following`` is the layer after them."""
+    """Mark units without outgoing weights; ``following`` is the layer after them."""
     return np.logical_not(following[:-1].any(axis=1))
 
 
 def without_dead_units(network: Network, mask: Mask, prunable: Mask) -> Mask:
-    """The mask after deleting everything in ``prunable`` that belongs to dead hidden units.
+    """Return the mask without the parameters in ``prunable`` that belong to dead hidden units.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def outgoing_of_constants(network: Network, mask: Mask) -> Mask:
 
 
 def in_order_of_deletion(network: Network, mask: Mask, dead: Mask) -> Indices:
-    """Positions of dead weights in an order in which any first part can go at no cost."""
+    """Return the positions of dead weights, ordered so that any first part costs nothing."""
     outgoing = dead & outgoing_of_constants(network, mask & ~dead)
     return np.concatenate([np.flatnonzero(outgoing), np.flatnonzero(dead & ~outgoing)])
 
@@ -61,11 +61,11 @@ def fold_constants(network: Network, theta: Array, mask: Mask, freed: Mask) -> A
     ----------
     network : Network
     theta : ndarray of shape (n_parameters,)
-        Before the deletion: freed parameters still have their values.
+        Parameters before the deletion: freed ones still have their values.
     mask : ndarray of bool of shape (n_parameters,)
-        After the deletion.
+        Survivors of the deletion.
     freed : ndarray of bool of shape (n_parameters,)
-        What was deleted at no cost.
+        Parameters deleted at no cost.
     """
     theta = theta.copy()
     layers, masks, free = network.layers(theta), network.layers(mask), network.layers(freed)
@@ -73,7 +73,7 @@ def fold_constants(network: Network, theta: Array, mask: Mask, freed: Mask) -> A
         constant = constant_units(masks[index])
         if not constant.any():
             continue
-        # In double precision, because it is done once and costs nothing.
+        # Double precision costs nothing here, because this is done once.
         output = layers[index][-1].astype(np.float64)
         following = layers[index + 1]
         lost = np.where(free[index + 1][:-1] & constant[:, np.newaxis], following[:-1], 0)
@@ -84,7 +84,7 @@ def fold_constants(network: Network, theta: Array, mask: Mask, freed: Mask) -> A
 
 
 def reached_units(network: Network, mask: Mask) -> list[Mask]:
-    """True, layer by layer from the inputs on, for units that depend on any input."""
+    """Mark, layer by layer from the inputs on, units that depend on any input."""
     reached: list[Mask] = [np.ones(network.layer_sizes[0], dtype=bool)]
     for layer in network.layers(mask):
         reached.append(np.any(layer[:-1][reached[-1]], axis=0))
@@ -92,7 +92,7 @@ def reached_units(network: Network, mask: Mask) -> list[Mask]:
 
 
 def useful_units(network: Network, mask: Mask) -> list[Mask]:
-    """True, layer by layer from the inputs on, for units that any output depends on."""
+    """Mark, layer by layer from the inputs on, units that affect any output."""
     useful: list[Mask] = [np.ones(network.layer_sizes[-1], dtype=bool)]
     for layer in network.layers(mask)[::-1]:
         useful.insert(0, np.any(layer[:-1][:, useful[0]], axis=1))
@@ -100,5 +100,5 @@ def useful_units(network: Network, mask: Mask) -> list[Mask]:
 
 
 def connects(network: Network, mask: Mask) -> bool:
-    """Whether any output depends on any input."""
+    """Return whether any output depends on any input."""
     return bool(reached_units(network, mask)[-1].any())

@@ -4,8 +4,8 @@ Every loss is paired with its canonical inverse link ``p = g(a)``, so that
 
     dloss/da = p - y,        d2loss/da2 = dp/da,
 
-which is all that back-propagation of first and second derivatives needs. Written in the
-raw output the values stay finite and exact where probabilities round to 0 or 1.
+which suffices to back-propagate first and second derivatives. As functions of the raw output
+the values stay finite and exact where probabilities round to 0 or 1.
 
 Shapes: ``raw`` and ``Y`` (n_samples, n_outputs), ``sample_weight`` (n_samples,) or None.
 """
@@ -20,7 +20,7 @@ from .activations import Array
 
 Weights = Array | None
 
-# What never happened has this probability.
+# Probability of classes that never occurred.
 _TINY = float(np.finfo(np.float64).tiny)
 _BLOCK_ROWS = 4096
 
@@ -55,19 +55,19 @@ class Loss(NamedTuple):
     factor: Callable[[Array, Array], Array]
 
     def factors(self, p: Array) -> Iterator[Array]:
-        """The columns of ``F``, each (n_samples, n_outputs): what Gauss-Newton back-propagates."""
+        """Yield the columns of ``F``, each (n_samples, n_outputs), for Gauss-Newton."""
         for column in np.eye(p.shape[1], dtype=p.dtype):
             yield self.factor(p, column)
 
     def value(self, raw: Array, Y: Array, sample_weight: Weights) -> float:
-        """Sum of the weighted losses in double precision; ``raw`` becomes the predictions."""
+        """Sum the weighted losses in double precision; ``raw`` becomes the predictions."""
         losses = self.losses(raw, Y)
         if sample_weight is not None:
             losses = losses * sample_weight
         return float(losses.sum(dtype=np.float64))
 
     def of_constant(self, Y: Array, sample_weight: Weights) -> float:
-        """Mean loss of the best constant prediction, which is the mean of ``Y``."""
+        """Return the mean loss of the best constant prediction, the mean of ``Y``."""
         weight = np.broadcast_to(1.0, len(Y)) if sample_weight is None else sample_weight
         blocks = [slice(start, start + _BLOCK_ROWS) for start in range(0, len(Y), _BLOCK_ROWS)]
         total = weight.sum(dtype=np.float64)
@@ -77,7 +77,7 @@ class Loss(NamedTuple):
         return sum(losses) / float(total)
 
     def value_and_gradient(self, raw: Array, Y: Array, sample_weight: Weights) -> float:
-        """Sum of the weighted losses; ``raw`` becomes its gradient."""
+        """Sum the weighted losses; ``raw`` becomes the gradient."""
         value = self.value(raw, Y, sample_weight)
         raw -= Y
         if sample_weight is not None:
@@ -152,7 +152,7 @@ def _bernoulli_variance(p: Array) -> Array:
 
 
 def _separable_factor(curvature: Callable[[Array], Array]) -> Callable[[Array, Array], Array]:
-    """The factor of a diagonal output Hessian."""
+    """Make the factor of a diagonal output Hessian."""
     return lambda p, v: np.sqrt(curvature(p)) * v
 
 

@@ -82,7 +82,7 @@ class Network:
         ]
 
     def layers(self, theta: NDArray[Any]) -> list[NDArray[Any]]:
-        """Views of ``theta`` (n_parameters,) as layer matrices, from input to output."""
+        """Return views of ``theta`` (n_parameters,) as layer matrices, from input to output."""
         return [
             theta[start:end].reshape(shape)
             for start, end, shape in zip(
@@ -91,11 +91,11 @@ class Network:
         ]
 
     def coefs(self, theta: NDArray[Any]) -> list[NDArray[Any]]:
-        """Views of the weights, each of shape (fan_in, fan_out)."""
+        """Return views of the weights, each of shape (fan_in, fan_out)."""
         return [layer[:-1] for layer in self.layers(theta)]
 
     def intercepts(self, theta: NDArray[Any]) -> list[NDArray[Any]]:
-        """Views of the intercepts, each of shape (fan_out,)."""
+        """Return views of the intercepts, each of shape (fan_out,)."""
         return [layer[-1] for layer in self.layers(theta)]
 
     def initialise(self, rng: np.random.RandomState, dtype: Any) -> Array:
@@ -113,20 +113,20 @@ class Network:
         """Bound the size of raw outputs for inputs of at most ``largest_input``."""
         bound = largest_input
         for layer in self.layers(theta):
-            # No activation function puts out more than its input, or 1.
+            # No activation function exceeds its input, or 1.
             bound = max(bound, 1.0) * float(np.abs(layer[:-1]).sum(axis=0).max())
             bound += float(np.abs(layer[-1]).max())
         return bound
 
     def forward(self, layers: list[Array], X: Any, buffers: list[Array]) -> list[Any]:
-        """Activations of every layer for a block of rows.
+        """Compute the activations of every layer for a block of rows.
 
         Parameters
         ----------
         layers : list of ndarray of shape (fan_in + 1, fan_out)
         X : {ndarray, CSR matrix} of shape (n_rows, n_inputs)
         buffers : list of ndarray of shape (at least n_rows, fan_out)
-            Overwritten, and what the returned activations are views of.
+            Overwritten; the returned activations are views of them.
 
         Returns
         -------
@@ -153,7 +153,7 @@ class Network:
         Parameters
         ----------
         layers, activations : list
-            As of `forward`.
+            As in `forward`.
         deltas : list of ndarray of shape (n_rows, fan_out)
             The last holds dloss/da of the outputs; the others are overwritten.
         """
@@ -162,11 +162,11 @@ class Network:
             self.f.multiply_by_derivative(deltas[index - 1], activations[index])
 
     def buffers(self, n_rows: int, dtype: Any) -> list[Array]:
-        """Room for the activations of ``n_rows`` rows."""
+        """Allocate buffers for the activations of ``n_rows`` rows."""
         return [np.empty((n_rows, columns), dtype=dtype) for _, columns in self.shapes]
 
     def raw_output(self, theta: Array, X: Any, block_rows: int | None = None) -> Array:
-        """Raw output (n_samples, n_outputs), in blocks of rows; None for what fits the cache."""
+        """Compute the raw output (n_samples, n_outputs) in blocks of rows; None fits the cache."""
         n_samples, layers = X.shape[0], self.layers(theta)
         n_cached = _PREDICTION_ELEMENTS // max(self.layer_sizes[1:])
         n_rows = block_rows or max(_MIN_PREDICTION_ROWS, n_cached)
@@ -180,7 +180,7 @@ class Network:
 
 
 def multiply_transposed(x: Any, delta: Array, out: Array) -> None:
-    """``out[...] = x.T @ delta`` for dense or sparse ``x``."""
+    """Compute ``out[...] = x.T @ delta`` for dense or sparse ``x``."""
     if isinstance(x, np.ndarray):
         np.matmul(x.T, delta, out=out)
     else:
@@ -188,7 +188,7 @@ def multiply_transposed(x: Any, delta: Array, out: Array) -> None:
 
 
 def backpropagate(delta: Array, weights: Array, out: Array) -> None:
-    """``out[...] = delta @ weights.T``, by broadcasting where there is one output unit."""
+    """Compute ``out[...] = delta @ weights.T``, by broadcasting for a single output unit."""
     if delta.shape[1] == 1:
         # matmul leaves this outer product to a loop that is ten times slower.
         np.multiply(delta, weights.T, out=out)

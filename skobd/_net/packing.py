@@ -1,4 +1,4 @@
-"""Store values in as few bytes as they need in a file."""
+"""Compact storage of values in files."""
 
 import json
 from typing import Any
@@ -10,7 +10,7 @@ from .network import Mask
 
 
 def pack_mask(mask: Mask) -> NDArray[Any] | None:
-    """A mask as bits or as gaps between survivors, whichever is smaller; None if all survive."""
+    """Pack a mask as bits or gaps between survivors, whichever is smaller; None if all survive."""
     if mask.all():
         return None
     bits = np.packbits(mask)
@@ -23,7 +23,7 @@ def pack_mask(mask: Mask) -> NDArray[Any] | None:
 
 
 def unpack_mask(packed: NDArray[Any] | None, size: int) -> Mask:
-    """The mask (size,) that `pack_mask` was given."""
+    """Restore the mask (size,) that `pack_mask` was given."""
     if packed is None:
         return np.ones(size, dtype=bool)
     if packed.dtype.kind == "u":
@@ -34,7 +34,7 @@ def unpack_mask(packed: NDArray[Any] | None, size: int) -> Mask:
 
 
 def pack_plain(values: dict[str, Any]) -> dict[str, Any]:
-    """Numbers, strings, lists and tuples of them as one text, the other values as they are.
+    """Pack numbers, strings, lists and tuples of them as one text, and keep other values.
 
     skops writes some 300 bytes about every value, and one text is one value.
     """
@@ -45,14 +45,14 @@ def pack_plain(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def unpack_plain(packed: dict[str, Any]) -> dict[str, Any]:
-    """The values that `pack_plain` was given."""
+    """Restore the values that `pack_plain` was given."""
     others = dict(packed)
     plain, tuples = json.loads(others.pop("plain"))
     return plain | {name: tuple(plain[name]) for name in tuples} | others
 
 
 def _is_plain(value: Any) -> bool:
-    """Whether JSON gives the value back with its type, or a list instead of a tuple."""
+    """Return whether JSON restores the value with its type, or a list for a tuple."""
     scalars = (bool, int, float, str, type(None))
     values = value if type(value) in (list, tuple) else [value]
     return all(type(value) in scalars for value in values)

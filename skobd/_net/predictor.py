@@ -14,14 +14,14 @@ from .network import Array, Mask, Network
 Link = Callable[[Array], None]
 
 # With fewer rows than this a CSR product cannot use vector instructions: only large and very
-# sparse layers gain by it.
+# sparse layers gain from it.
 _MANY_ROWS = 16
 # Rows are predicted in blocks whose activations fit the cache; a chunk is worth a thread from
 # about so many multiply-adds on.
 _BLOCK_ELEMENTS = 2**18
 _MIN_BLOCK_ROWS, _MAX_BLOCK_ROWS = 64, 2048
 _CHUNK_MULTIPLY_ADDS, _MAX_CHUNKS = 2e7, 8
-# BLAS leaves smaller products than this to one thread, so that it need not be told to.
+# BLAS computes smaller products than this on one thread without a limit.
 _SMALL_PRODUCT = 9000
 
 
@@ -48,9 +48,9 @@ class Costs(NamedTuple):
 
 
 class Predictor:
-    """A fitted network made ready for prediction: compacted, in the cheaper of two layouts.
+    """A fitted network prepared for prediction: compacted, in the cheaper of two layouts.
 
-    Dense products run on rows, ``x @ W``. Where enough weights are zero the block is transposed
+    Dense products run on rows, ``x @ W``. If enough weights are zero the block is transposed
     instead and layers are multiplied as ``W.T @ x.T`` with ``W.T`` in SciPy's CSR format, whose
     innermost loop then runs over the rows.
 
@@ -60,7 +60,7 @@ class Predictor:
     theta : ndarray of shape (n_parameters,)
     mask : ndarray of bool of shape (n_parameters,)
     costs : Costs, default=Costs()
-        What the layout is chosen by.
+        Costs by which the layout is chosen.
     """
 
     def __init__(self, network: Network, theta: Array, mask: Mask, costs: Costs = Costs()) -> None:
@@ -75,7 +75,7 @@ class Predictor:
             wide = np.zeros((n_inputs + 1, n_units), dtype=self._layers[0].dtype)
             wide[[*self.inputs, -1]] = self._layers[0]
             dense_layers = [wide, *self._layers[1:]]
-        # Intercepts as a row: NumPy adds arrays of one shape in half the time.
+        # Intercepts are a row, because NumPy adds arrays of one shape in half the time.
         *self._hidden, self._last = [(layer[:-1], layer[-1:]) for layer in dense_layers]
         self._apply = network.f.apply
         self._largest = max(layer.size for layer in dense_layers)
@@ -89,7 +89,7 @@ class Predictor:
 
     @property
     def n_multiply_adds(self) -> int:
-        """Multiplications for one row of a bulk prediction, those by dead inputs left out."""
+        """Number of multiplications for one row of a bulk prediction, without dead inputs."""
         plan = self._for_many or [None] * len(self._layers)
         return sum(
             layer[:-1].size if csr is None else csr.nnz
@@ -99,7 +99,7 @@ class Predictor:
     def _plan(
         self, n_nonzero: list[int], per_nonzero: float, per_call: float, per_element: float
     ) -> list[Any] | None:
-        """CSR form of each layer that gains by it (else None); None if transposing costs more."""
+        """Return the CSR form of layers that gain (else None); None if transposing costs more."""
         gains = [
             layer[:-1].size - per_nonzero * nnz - per_call
             for layer, nnz in zip(self._layers, n_nonzero, strict=True)
@@ -113,7 +113,7 @@ class Predictor:
         ]
 
     def output(self, X: Any, link: Link | None = None) -> Array:
-        """Output (n_samples, n_outputs) for ``X`` (n_samples, n_features), in row blocks.
+        """Compute the output (n_samples, n_outputs) for ``X`` in row blocks.
 
         Parameters
         ----------
@@ -149,7 +149,7 @@ class Predictor:
         return out
 
     def _block(self, X: Any, link: Link | None) -> Array:
-        """Output of some rows, which are made contiguous: the last bits depend on the layout."""
+        """Compute the output of some rows, made contiguous: the last bits depend on the layout."""
         plan = None
         if isinstance(X, np.ndarray):
             X = np.ascontiguousarray(X)

@@ -1,4 +1,4 @@
-"""A network with its parameters, some of them deleted: an immutable value."""
+"""An immutable network with its parameters, some of them deleted."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,7 +20,7 @@ class PrunedNetwork:
     ----------
     network : Network
     theta : ndarray of shape (n_parameters,)
-        Made 0 where deleted. It, and everything read from it, is read-only.
+        Parameters, made 0 where deleted. They and all attributes are read-only.
     mask : ndarray of bool of shape (n_parameters,)
         True where a parameter survives.
     """
@@ -38,7 +38,7 @@ class PrunedNetwork:
 
     @classmethod
     def dense(cls, network: Network, theta: Array) -> "PrunedNetwork":
-        """A network of which nothing is deleted."""
+        """Return a network without deletions."""
         return cls(network, theta, np.ones(network.n_parameters, dtype=bool))
 
     @property
@@ -57,7 +57,7 @@ class PrunedNetwork:
         return tuple(self.network.coefs(self.mask))
 
     def with_arrays(self, kind: str, values: Any) -> "PrunedNetwork":
-        """Other ``"coefs"`` or ``"intercepts"``; what is deleted stays 0.
+        """Return a network with other ``"coefs"`` or ``"intercepts"``; deleted ones stay 0.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""The active network, without dead units and inputs: its objective, training and deletion.
+"""Objective, training and deletion of the active network, without dead units and inputs.
 
 A hidden unit that has lost every weight contributes nothing to the objective, nor to its
 gradient, nor to the penalty; without such units, and without dead inputs, the objective is the
@@ -23,28 +23,28 @@ from .._train.state import SolverResult, Status, TrainingState
 from .deletion_problem import DeletionProblem, DeletionSettings
 from .granularity import GRANULARITIES
 
-# Inputs are left out of the training data if a quarter of them are dead and the copy is small.
+# Inputs are dropped from the training data if a quarter of them are dead and the copy is small.
 _MAX_KEPT_INPUTS = 0.75
-# Derivatives at so many evenly spaced rows, or up to twice as many, say well enough what to delete.
+# Derivatives at this many evenly spaced rows, or up to twice as many, suffice for a deletion.
 _DELETION_ROWS = 5000
 
 
 class ActiveObjective:
-    """An objective over some units and inputs of a network, and the way there and back.
+    """An objective over some units and inputs of a network, with conversions of its parameters.
 
     Parameters
     ----------
     whole : Objective
-        Over all units and inputs.
+        Objective over all units and inputs.
     inputs : ndarray of int, default=None
         Inputs that are kept; None for all.
     X : {ndarray, CSR matrix}, default=None
-        Their columns.
+        Columns of these inputs.
 
     Attributes
     ----------
     objective : Objective
-        Over the active network.
+        Objective over the active network.
     """
 
     def __init__(self, whole: Objective, inputs: Indices | None = None, X: Any = None) -> None:
@@ -56,8 +56,8 @@ class ActiveObjective:
     def restricted(self, mask: Mask, max_copy_bytes: int = MAX_COPY_BYTES) -> "ActiveObjective":
         """Restrict the objective to units and inputs that have any weight left.
 
-        Columns of the data are copied only where that saves much and costs little memory; what
-        was left out before stays out.
+        Columns of the data are copied only if that saves much time and costs little memory. Units
+        and inputs that were left out before stay out.
         """
         network = self.whole.network
         coefs = network.coefs(mask)
@@ -79,7 +79,7 @@ class ActiveObjective:
         return active
 
     def value(self, theta: Array) -> float:
-        """Objective at ``theta`` over all parameters."""
+        """Compute the objective at ``theta`` over all parameters."""
         return self.objective.value(self.gather(theta))
 
     def gather(self, vector: Any) -> Any:
@@ -107,7 +107,7 @@ class ActiveObjective:
         )
 
     def expand_optimizer(self, state: TrainingState, mask: Mask) -> None:
-        """Let the optimiser go on over all survivors ``mask``; inactive ones are at rest."""
+        """Extend the optimiser to all survivors ``mask``, with zero moments for inactive ones."""
         if state.optimizer is not None and self._positions is not None:
             inside = np.zeros(mask.size, dtype=bool)
             inside[self._positions] = True
@@ -128,14 +128,14 @@ class ActiveObjective:
 def active_objective(
     whole: Objective, pruned: PrunedNetwork, max_copy_bytes: int = MAX_COPY_BYTES
 ) -> ActiveObjective:
-    """The objective over the active part of a network; see `ActiveObjective.restricted`."""
+    """Return the objective over the active part of a network; see `ActiveObjective.restricted`."""
     return ActiveObjective(whole).restricted(pruned.mask, max_copy_bytes)
 
 
 def train_active(
     active: ActiveObjective, pruned: PrunedNetwork, state: TrainingState, training: Training
 ) -> SolverResult:
-    """Train the survivors; the result is over all parameters."""
+    """Train the survivors, and return a result over all parameters."""
     theta, mask, settings = pruned.theta, pruned.mask, training.settings
     if settings.max_iter == 0:
         return SolverResult(theta, np.nan, 0, state, Status.CONVERGED)
@@ -146,7 +146,7 @@ def train_active(
     try:
         check_finite(result, training, active.objective)
     except KeyboardInterrupt:
-        # What has been trained is not lost to an interrupt that comes while it is being judged.
+        # An interrupt during the evaluation does not lose the trained network.
         result = replace(result, status=Status.INTERRUPTED)
     active.expand_optimizer(result.state, mask)
     return replace(result, theta=active.scatter(result.theta, theta))
@@ -164,7 +164,7 @@ def delete_active(
     Returns
     -------
     pruned : PrunedNetwork
-        Over all parameters.
+        Network over all parameters.
     predicted_increase : float
         Increase of the objective that the criterion predicts; NaN if it predicts none.
     """
@@ -176,7 +176,7 @@ def delete_active(
 
 
 def _copy_bytes(X: Any, n_columns: int) -> int:
-    """Size of a copy of some columns; an upper bound for sparse data."""
+    """Return the size of a copy of some columns; an upper bound for sparse data."""
     if isinstance(X, np.ndarray | LazyRows):
         return X.shape[0] * n_columns * X.dtype.itemsize
     return X.data.nbytes + X.indices.nbytes + X.indptr.nbytes

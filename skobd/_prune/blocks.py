@@ -4,7 +4,7 @@
 
     (1/S) sum_n s_n h_ni x_n x_n^T,    plus alpha/S for weights,
 
-``"obs"`` the whole Gauss-Newton matrix as one block.
+``"obs"`` keeps the whole Gauss-Newton matrix as one block.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,9 +19,9 @@ from .._train.objective import Block, Objective
 from .curvature import CURVATURES, output_factors
 from .deletion_problem import DeletionProblem
 
-# Rows that a Hessian is estimated from: a seeded subsample beyond this many.
+# Most rows that estimate a Hessian; a seeded subsample of larger data.
 MAX_HESSIAN_ROWS = 2000
-# Elements of the blocks, and of the rows they come from, that are worked on at a time.
+# Elements of the blocks, and of the rows that they come from, in memory at a time.
 BATCH_ELEMENTS = 2**22
 # Products of larger blocks than this are in single precision: twice as fast, and their rounding
 # is far below what is added to the diagonals.
@@ -35,7 +35,7 @@ _SINGLE_RANGE = 1e-15, 1e15
 # corrections stay short along directions that the rows do not determine. Being relative, it
 # leaves the ranking of a diagonal block, which is OBD's, as it is.
 _BLOCK_DAMPING = 1e-4
-# Where the curvature is 0 there is no scale; any positive one makes the deletion free.
+# A curvature of 0 has no scale; any positive value makes the deletion free.
 _LEAST_DAMPING = np.finfo(float).tiny ** 0.25
 
 
@@ -43,18 +43,18 @@ class HessianBlock(Protocol):
     """A positive semi-definite matrix H (size, size)."""
 
     def diagonal(self) -> Array:
-        """The diagonal, (size,), in double precision."""
+        """Return the diagonal, (size,), in double precision."""
 
     def times(self, vector: Array) -> Array:
-        """H v, in double precision."""
+        """Return H v, in double precision."""
 
     def scaled(self, factors: Array, kept: Indices | slice) -> Array:
-        """f_a H_ab f_b over the kept rows and columns; only b >= a is valid."""
+        """Return f_a H_ab f_b over the kept rows and columns; only b >= a is valid."""
 
 
 @dataclass(frozen=True)
 class DenseBlock:
-    """A matrix that is kept whole."""
+    """A matrix that is stored as it is."""
 
     matrix: Array
 
@@ -73,7 +73,7 @@ class DenseBlock:
 
 @dataclass(frozen=True)
 class FactoredBlock:
-    """H = c^2 Z^T Z + diag(ridge), from the rows that count.
+    """H = c^2 Z^T Z + diag(ridge), from the rows with curvature.
 
     Attributes
     ----------
@@ -99,7 +99,7 @@ class FactoredBlock:
     def scaled(self, factors: Array, kept: Indices | slice) -> Array:
         rows = self.rows[:, kept]
         factors, ridge = factors[kept], self.ridge[kept]
-        # NumPy has BLAS compute one half of this product, which is symmetric.
+        # NumPy lets BLAS compute only one triangle of this symmetric product.
         matrix, scales = rows.T @ rows, (self.scale * factors).astype(rows.dtype)
         matrix *= scales
         matrix *= scales[:, np.newaxis]
@@ -129,7 +129,7 @@ class HessianBlocks:
     floor: float = 0.0
 
     def damped_diagonal(self, block: HessianBlock) -> Array:
-        """The diagonal with damping, which makes the block safely invertible."""
+        """Return the diagonal with damping, which makes the block safely invertible."""
         diagonal = block.diagonal()
         added = self.damping * diagonal + self.floor * diagonal.mean()
         return diagonal + np.maximum(added, _LEAST_DAMPING)
@@ -183,7 +183,7 @@ def _inputs(x: Any, size: int) -> Array:
 
 
 def _unit_block(inputs: Array, root: Array, kept: Indices, ridge: Array) -> FactoredBlock:
-    """Make the block of a unit; rows without curvature, as below a rectifier, are left out."""
+    """Make the block of a unit, without rows of no curvature, as below a rectifier."""
     scale = float(root.max(initial=0))
     which = np.flatnonzero(root)
     rows = inputs[which] if len(kept) == inputs.shape[1] else inputs[np.ix_(which, kept)]
@@ -193,7 +193,7 @@ def _unit_block(inputs: Array, root: Array, kept: Indices, ridge: Array) -> Fact
 
 
 def full_block(problem: DeletionProblem, batch_elements: int = BATCH_ELEMENTS) -> HessianBlocks:
-    """The Gauss-Newton matrix of all surviving parameters, plus alpha/S for weights."""
+    """Make the Gauss-Newton matrix of all surviving parameters, plus alpha/S for weights."""
     objective, survivors = problem.objective, np.flatnonzero(problem.mask)
     block, weight = draw_rows(objective, problem.rng)
 
@@ -231,10 +231,11 @@ def jacobian_rows(
     batch_elements: int = BATCH_ELEMENTS,
     most_factors: int | None = None,
 ) -> Iterator[Array]:
-    """Rows Z whose Z^T Z is the Gauss-Newton matrix of the summed loss over the survivors.
+    """Compute rows Z whose Z^T Z is the Gauss-Newton matrix of the summed loss.
 
-    ``roots`` (n_rows,) are those of the weights of the rows of ``X``. Beyond ``most_factors``
-    outputs the matrix is estimated, see `output_factors`; None for never.
+    The matrix is over the survivors. ``roots`` (n_rows,) are the square roots of the weights of
+    the rows of ``X``. Beyond ``most_factors`` outputs the matrix is estimated, see
+    `output_factors`; None never estimates.
     """
     most = objective.network.layer_sizes[-1] if most_factors is None else most_factors
     step = max(1, batch_elements // objective.network.n_parameters)
@@ -247,7 +248,7 @@ def jacobian_rows(
 def _output_jacobians(
     objective: Objective, theta: Array, X: Any, first_row: int, most_factors: int
 ) -> Iterator[Array]:
-    """Gradients by row, (n_rows, n_parameters), for each factor of the output Hessian."""
+    """Yield the gradients by row, (n_rows, n_parameters), for each factor of the output Hessian."""
     network, layers = objective.network, objective.network.layers(theta)
     activations = network.forward(layers, X, network.buffers(X.shape[0], theta.dtype))
     objective.loss.inverse_link(activations[-1])

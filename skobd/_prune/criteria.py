@@ -1,4 +1,4 @@
-"""Criteria: which parameters are dispensable.
+"""Criteria that rank parameters by how dispensable they are.
 
 A criterion ranks the prunable weights and may correct the survivors:
 
@@ -40,12 +40,12 @@ class Ranking(NamedTuple):
     Attributes
     ----------
     order : ndarray of shape (n_ranked,)
-        Positions in ``theta``, the first to go first.
+        Positions in ``theta``, in the order of deletion.
     increases : ndarray of shape (n_ranked,)
         Predicted increase of the objective by each, given the earlier ones; NaN if the criterion
         predicts none.
     blocks : HessianBlocks or None
-        What the survivors are corrected by; None where they stay as they are.
+        Hessian that corrects the survivors; None if they are not corrected.
     """
 
     order: Indices
@@ -61,9 +61,9 @@ class Inversion(NamedTuple):
     size : callable
         ``size(layers)`` counts its rows, given the masks of the layer matrices.
     rows : str
-        The rows and the largest matrix, in words.
+        Description of the rows and of the largest matrix.
     instead : str
-        The criterion to use where the matrix is too large.
+        Criterion to use instead if the matrix is too large.
     """
 
     size: Callable[[Sequence[Mask]], int]
@@ -78,22 +78,22 @@ class Criterion(NamedTuple):
     ----------
     saliencies : callable
         ``saliencies(problem)`` gives the saliency of every parameter if it were deleted alone,
-        shape (n_parameters,); 0 where already deleted.
+        shape (n_parameters,); 0 if it is deleted already.
     rank : callable
         ``rank(problem, n_delete)`` returns a `Ranking` of at least ``n_delete`` weights.
     blocks : callable or None
-        ``blocks(problem)`` returns the Hessian that survivors are corrected by; None where they
-        stay as they are.
+        ``blocks(problem)`` returns the Hessian that corrects the survivors; None if they are not
+        corrected.
     predicts : bool
         Whether saliencies are predicted increases of the objective.
     group_saliencies : callable or None
         ``group_saliencies(problem, groups)`` gives the saliency of deleting all of a group, for
-        each of some disjoint groups of positions; None where that is the sum over the group.
+        each of some disjoint groups of positions; None if that is the sum over the group.
     group_order : callable or None
         ``group_order(problem, groups, n_delete)`` gives the numbers of the groups in the order of
-        their deletion; None where that is by rising saliency.
+        their deletion; None if that is by rising saliency.
     inverts : Inversion or None
-        None where no matrix is inverted.
+        Matrix that is inverted; None without one.
     """
 
     saliencies: Callable[[DeletionProblem], Array]
@@ -106,7 +106,7 @@ class Criterion(NamedTuple):
 
 
 def check_block_size(criterion: str, network: Network, mask: Mask) -> None:
-    """Raise ValueError where a criterion would have to invert too large a matrix."""
+    """Raise ValueError if a criterion would have to invert too large a matrix."""
     layers = network.layers(mask)
 
     def size_of(name: str) -> int:
@@ -124,11 +124,11 @@ def check_block_size(criterion: str, network: Network, mask: Mask) -> None:
 
 
 def obd_saliencies(problem: DeletionProblem) -> Array:
-    """h_qq u_q^2 / 2 (LeCun, Denker & Solla, 1989, equation 5), shape (n_parameters,)."""
+    """Compute h_qq u_q^2 / 2 (LeCun, Denker & Solla, 1989, equation 5), shape (n_parameters,)."""
     theta = problem.theta
     with np.errstate(all="ignore"):
         curvature = diagonal_curvature(problem.objective, theta, problem.settings.curvature)
-        # The curvature of a deleted weight may overflow: its input may be anything finite.
+        # The curvature of a deleted weight may overflow: its input may have any finite values.
         saliencies = np.where(problem.mask, 0.5 * curvature * theta * theta, 0)
     check_no_overflow(saliencies, "Saliencies")
     return saliencies
@@ -139,7 +139,7 @@ def _magnitudes(problem: DeletionProblem) -> Array:
 
 
 def _random_saliencies(problem: DeletionProblem) -> Array:
-    # One draw for each candidate, so that dead units make no difference.
+    # One draw for each candidate makes the result independent of dead units.
     saliencies = np.zeros_like(problem.theta)
     saliencies[problem.prunable] = problem.rng.uniform(size=int(problem.prunable.sum()))
     return saliencies
@@ -155,7 +155,7 @@ def _ascending(
     predicts: bool = True,
     group_saliencies: GroupSaliencies | None = None,
 ) -> Criterion:
-    """A criterion that ranks by ascending saliency, ties in stable order."""
+    """Make a criterion that ranks by ascending saliency, with ties in stable order."""
 
     def rank(problem: DeletionProblem, n_delete: int) -> Ranking:
         saliencies = saliencies_of(problem)
@@ -169,7 +169,7 @@ def _ascending(
 def _optimal_brain_surgeon(
     blocks_of: Callable[[DeletionProblem], HessianBlocks], inverts: Inversion
 ) -> Criterion:
-    """A criterion of the family of Optimal Brain Surgeon; see `obs`."""
+    """Make a criterion of the family of Optimal Brain Surgeon; see `obs`."""
 
     def checked(values: Array, problem: DeletionProblem) -> Array:
         values = values.astype(problem.theta.dtype)
@@ -183,7 +183,7 @@ def _optimal_brain_surgeon(
         blocks = blocks_of(problem)
         order, increases = elimination_order(blocks, problem.theta, problem.prunable)
         if order.size < min(n_delete, problem.prunable.sum()):
-            # A sequence ends where nothing finite is left.
+            # A sequence ends when no finite increase is left.
             checked(np.full(1, np.nan), problem)
         return Ranking(order, increases, blocks)
 

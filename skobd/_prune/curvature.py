@@ -50,7 +50,7 @@ def diagonal_curvature(objective: Objective, theta: Array, kind: str) -> Array:
     Returns
     -------
     curvature : ndarray of shape (n_parameters,)
-        In units of the objective per squared unit of the parameter.
+        Derivatives in units of the objective per squared unit of the parameter.
     """
     network, loss = objective.network, objective.loss
     layers = network.layers(theta)
@@ -115,17 +115,17 @@ def _gauss_newton(
 
 
 def output_factors(loss: Loss, p: Array, first_row: int, most: int = MAX_PASSES) -> Iterator[Array]:
-    """Columns of F, or ``most`` random sums of them, each (n_rows, n_outputs)."""
+    """Yield columns of F, or ``most`` random sums of them, each (n_rows, n_outputs)."""
     return loss.factors(p) if p.shape[1] <= most else _sampled_factors(loss, p, first_row, most)
 
 
 def _sampled_factors(loss: Loss, p: Array, first_row: int, n: int) -> Iterator[Array]:
-    """F v / sqrt(n) for n vectors v of random signs, each (n_rows, n_outputs).
+    """Yield F v / sqrt(n) for n vectors v of random signs, each (n_rows, n_outputs).
 
-    The signs of a row depend on its number alone, whatever block it is in.
+    The signs of a row depend only on its number, not on its block.
     """
     n_rows, n_outputs = p.shape
-    # The generator makes 256 bits for each value of its counter.
+    # The generator produces 256 bits for each value of its counter.
     n_counts = -(-n_outputs // 256)
     for key in range(n):
         words = np.random.Philox(key=key, counter=first_row * n_counts)
@@ -145,7 +145,7 @@ class Curvature(NamedTuple):
     of_units : callable
         See `UnitCurvatures`.
     positive : str
-        The kind that stands for this one where no curvature may be negative.
+        Kind that replaces this one if no curvature may be negative.
     """
 
     of_units: UnitCurvatures

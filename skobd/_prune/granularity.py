@@ -1,10 +1,10 @@
-"""Granularities: single weights, whole hidden units or whole inputs are deleted and counted.
+"""Granularities: deletion and counting of single weights, whole hidden units or whole inputs.
 
-Inputs may be put into groups, of which all are deleted or none. The saliency of a unit, an input or
-a group of inputs is the sum of the saliencies of the weights that are deleted with it. The criteria
-that correct the survivors predict the increase by deleting all outgoing weights at once, and count
-no others: once those are gone, and the units of the next layer are corrected for their loss, the
-incoming weights have no effect.
+The inputs of a group are deleted together or not at all. The saliency of a unit, an input or a
+group of inputs is the sum of the saliencies of the weights that are deleted with it. The criteria
+that correct the survivors predict the increase from deleting all outgoing weights at once, and
+ignore the incoming weights: these have no effect once the outgoing weights are gone and the units
+of the next layer are corrected for the loss.
 """
 
 import itertools
@@ -34,8 +34,8 @@ class Group(NamedTuple):
     Attributes
     ----------
     incoming, outgoing : ndarray of int
-        Positions in ``theta`` of what goes into it, its intercept included, and comes out of it;
-        nothing goes into inputs.
+        Positions in ``theta`` of its incoming parameters, with the intercept, and of its outgoing
+        weights; inputs have no incoming ones.
     """
 
     incoming: Indices
@@ -43,7 +43,7 @@ class Group(NamedTuple):
 
 
 def present_units(network: Network, mask: Mask, group_of: Indices | None = None) -> list[Group]:
-    """Hidden units that have any weight left, layer by layer; units are in no groups."""
+    """List the hidden units with any weight left, layer by layer; units have no groups."""
     positions = network.layers(np.arange(network.n_parameters))
     return [
         Group(before[:, unit], after[unit])
@@ -55,9 +55,9 @@ def present_units(network: Network, mask: Mask, group_of: Indices | None = None)
 
 
 def present_inputs(network: Network, mask: Mask, group_of: Indices | None = None) -> list[Group]:
-    """Inputs, or groups of them, that have any weight left.
+    """List the inputs, or groups of them, with any weight left.
 
-    ``group_of`` has the number of the group of each input; groups come in the order of numbers.
+    ``group_of`` has the number of the group of each input; groups come in order of their numbers.
     """
     rows = network.coefs(np.arange(network.n_parameters))[0]
     alive = np.any(network.coefs(mask)[0], axis=1)
@@ -82,14 +82,14 @@ class Granularity:
     Attributes
     ----------
     unit : str
-        The word for the things counted; "n_<unit>" is their column in the history.
+        Word for what is counted; "n_<unit>" is their column in the history.
     n_left : callable
-        ``n_left(network, mask, group_of)``: how many of them survive; ``group_of`` has the number
-        of the group of each input, None: each is on its own.
+        ``n_left(network, mask, group_of)`` counts the survivors; ``group_of`` has the number of
+        the group of each input, or is None if each is a group of its own.
     delete : callable
-        ``delete(problem, n_delete)``: delete so many of them.
+        ``delete(problem, n_delete)`` deletes ``n_delete`` of them.
     n_least : callable
-        ``n_least(network)``: how few of them can be left of a dense network.
+        ``n_least(network)`` returns the smallest number that can be left of a dense network.
     """
 
     unit: str
@@ -105,13 +105,13 @@ def _count_weights(network: Network, mask: Mask, group_of: Indices | None) -> in
 def _of_groups(
     unit: str, groups_of: Groups, n_least: Callable[[Network], int] = lambda network: 1
 ) -> Granularity:
-    """The row of a granularity that deletes whole groups."""
+    """Make the row of a granularity that deletes whole groups."""
 
     def n_left(network: Network, mask: Mask, group_of: Indices | None) -> int:
         return len(groups_of(network, mask, group_of))
 
     def delete(problem: DeletionProblem, n_delete: int) -> Deletion:
-        """Delete the ``n_delete`` least salient groups, but never the last way through."""
+        """Delete the ``n_delete`` least salient groups, but never the last path to an output."""
         network, mask = problem.network, problem.mask
         criterion = CRITERIA[problem.settings.criterion]
         groups = groups_of(network, mask, problem.settings.group_of)
@@ -127,7 +127,7 @@ def _of_groups(
             theta, increase = correct_survivors(problem, blocks, outgoing)
         elif criterion.predicts:
             increase = float(saliencies[deleted].sum())
-        # The next intercepts take over the weights out of units that were constant already.
+        # The next intercepts absorb the outgoing weights of units that were constant already.
         theta = fold_constants(network, theta, mask, outgoing)
         deletion = apply_deletion(problem, theta, deleted, increase)
         return with_newton_step(problem, blocks, deletion)
@@ -136,7 +136,7 @@ def _of_groups(
 
 
 def _order(problem: DeletionProblem, groups: list[Group], n_delete: int) -> tuple[Indices, Array]:
-    """Groups in the order of deletion, and the saliency of each parameter where they count."""
+    """Return the order of deletion, and the saliency of each parameter if it counts."""
     criterion = CRITERIA[problem.settings.criterion]
     outgoing, nothing = [group.outgoing for group in groups], np.zeros_like(problem.theta)
     if criterion.group_order is not None:
@@ -153,13 +153,13 @@ def _order(problem: DeletionProblem, groups: list[Group], n_delete: int) -> tupl
 def _choose_groups(
     problem: DeletionProblem, groups: list[Group], n_delete: int
 ) -> tuple[Mask, Mask]:
-    """Choose the deleted weights, and those of them that go out of the deleted groups.
+    """Choose the deleted weights, and those of them that leave the deleted groups.
 
     Groups are taken in their order; one without which no output would depend on any input stays.
     """
     network, mask, prunable = problem.network, problem.mask, problem.prunable
     never = len(groups)
-    # Place in the order of the group that a parameter goes into, and of the one it comes out of.
+    # Places in the order of the groups that a parameter enters and leaves.
     into, out_of = np.full((2, mask.size), never, dtype=np.int32)
     for place, group in enumerate(groups):
         into[group.incoming] = out_of[group.outgoing] = place
@@ -172,7 +172,7 @@ def _choose_groups(
 
     n = min(n_delete, never)
     if connects(network, mask):
-        # Rarely, and at most once a layer: a group is the last way through, and another one goes.
+        # Rarely, and at most once a layer, a group is the last path and another one is deleted.
         while is_cut(n):
             last = bisect_left(range(1, n), True, key=is_cut)
             for places in (into, out_of):
@@ -183,7 +183,7 @@ def _choose_groups(
 
 GRANULARITIES: dict[str, Granularity] = {
     "weight": Granularity("weights", _count_weights, delete_lowest),
-    # One in each hidden layer.
+    # One unit in each hidden layer.
     "unit": _of_groups("units", present_units, lambda network: len(network.layer_sizes) - 2),
     "feature": _of_groups("features", present_inputs),
 }

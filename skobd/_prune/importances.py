@@ -1,4 +1,4 @@
-"""Importances of the inputs: how much the objective depends on each, for less than an epoch."""
+"""Importances of the inputs for the objective, at the cost of less than an epoch."""
 
 import numpy as np
 
@@ -13,7 +13,7 @@ _ALL_ROWS, _FRACTION = 1000, 0.1
 
 
 def input_importances(objective: Objective, pruned: PrunedNetwork) -> Array:
-    """Saliencies h u^2 / 2 summed over the weights of each input, (n_inputs,); their sum is 1.
+    """Sum the saliencies h u^2 / 2 of the weights of each input, (n_inputs,), scaled to sum 1.
 
     The second derivatives h are those of the recursion without f'' (Levenberg-Marquardt), whose
     cost does not grow with the number of outputs, on evenly spaced rows.
@@ -25,7 +25,7 @@ def input_importances(objective: Objective, pruned: PrunedNetwork) -> Array:
         total = sums.sum()
         limits = np.finfo(objective.dtype)
         if not limits.tiny / limits.eps < total < np.inf:
-            # The squares of the input leave the range of its precision.
+            # The squares of the input exceed the range of its precision.
             sums = _summed_saliencies(*_rescaled(sample, pruned))
             check_no_overflow(sums, "Importances of the inputs")
             total = sums.sum()

@@ -1,4 +1,4 @@
-"""A Hessian of Kronecker factors: one block for each layer, the same for all of its units.
+"""A Hessian of Kronecker factors, with one block for each layer.
 
 For the weights W (fan_in, fan_out) of a layer with inputs x (the last of them the intercept's 1)
 and pre-activations a,
@@ -6,18 +6,18 @@ and pre-activations a,
     H  =  A (x) S,       A = mean of x x^T,       S = mean of d2loss/da da^T
 
 (Martens & Grosse, 2015, "Optimizing neural networks with Kronecker-factored approximate
-curvature"). If the survivors make up for the loss (Hassibi & Stork, 1993, equation 5), deleting
+curvature"). If the survivors are corrected (Hassibi & Stork, 1993, equation 5), deleting
 the weight W_ji, or all weights out of the inputs j in D of the layer, raises the objective by
 
     W_ji^2 / (2 [A^-1]_jj [S^-1]_ii),        trace(W_D^T ([A^-1]_DD)^-1 W_D S) / 2.
 
-The second knows that the units of a layer act together, and that an input is dispensable if others
-can replace it. Inputs are deleted one after the other: of two equal ones the second has a high
-saliency once the first has gone. The survivors are left to retraining.
+The second accounts for units of a layer that act together, and for inputs that others can replace.
+Inputs are deleted one after the other: the second of two equal ones has a high saliency once the
+first is deleted. The survivors are not corrected, but retrained.
 
-In A rows count by the square root of their curvature: with equal weights rows that are fitted
-perfectly count as much as any, with the whole curvature only the few near a boundary count.
-Measured by benchmarks/features.py.
+Rows are weighted in A by the square root of their curvature. With equal weights, rows that are
+fitted perfectly would count fully; with the curvature itself, only the few near a boundary would.
+benchmarks/features.py has measurements.
 """
 
 from collections.abc import Iterator, Sequence
@@ -31,10 +31,10 @@ from .curvature import output_factors
 from .deletion_problem import DeletionProblem, check_no_overflow
 from .obs import by_size, numbers_of_groups
 
-# Rows that the factors are estimated from: a seeded subsample beyond this many.
+# Most rows that estimate the factors; a seeded subsample of larger data.
 MAX_ROWS = 5000
-# Added to the diagonals, as a fraction of their means: where inputs are collinear, or classes are
-# told apart perfectly, the factors are singular.
+# Added to the diagonals, as a fraction of their means, because the factors are singular if inputs
+# are collinear or classes are separated perfectly.
 _FACTOR_DAMPING = 1e-3
 _TINY = np.finfo(np.float64).tiny ** 0.25
 
@@ -45,7 +45,7 @@ class LayerFactors(NamedTuple):
     Attributes
     ----------
     inputs : ndarray of int of shape (n_inputs,)
-        Which they are.
+        Indices of the inputs.
     weights : ndarray of shape (n_inputs, fan_out)
     A_inv : ndarray of shape (n_inputs, n_inputs)
         A^-1 without the row of the intercept.
@@ -90,9 +90,9 @@ def kronecker_layers(problem: DeletionProblem) -> list[LayerFactors]:
 def _output_derivatives(
     problem: DeletionProblem, activations: list, first_row: int
 ) -> Iterator[tuple[int, Array]]:
-    """Derivatives of the columns of F, where F F^T is the output Hessian, by pre-activations.
+    """Yield derivatives of the columns of F, where F F^T is the output Hessian, for each layer.
 
-    Yields the index of a layer and the derivatives by its pre-activations, (n_rows, fan_out).
+    They come as the index of a layer and the derivatives by its pre-activations, (n_rows, fan_out).
     """
     network = problem.network
     layers = network.layers(problem.theta)
@@ -107,9 +107,9 @@ def _output_derivatives(
 
 
 def _weighted_moments(x: Any, inputs: Indices, fraction: Array, curvature: Array) -> Array:
-    """A: second moments of a layer's inputs, where rows count by the root of their curvature.
+    """Return A, second moments of a layer's inputs, weighted by the root of the rows' curvature.
 
-    Inputs that are gone cannot make up for others.
+    Deleted inputs cannot replace others.
     """
     values = np.ones((x.shape[0], len(inputs) + 1), dtype=x.dtype)
     some = x[:, inputs]
@@ -124,7 +124,7 @@ def _weighted_moments(x: Any, inputs: Indices, fraction: Array, curvature: Array
 
 
 def _damped_inverse(A: Array, S: Array, ridge: float) -> Array:
-    """A^-1 without the intercept, damped and with the penalty.
+    """Return A^-1 without the intercept, damped and with the penalty.
 
     A (x) S + ridge is close to (A + ridge / s) (x) S with s the mean of S's diagonal.
     """
@@ -138,7 +138,7 @@ def _damped_inverse(A: Array, S: Array, ridge: float) -> Array:
 
 
 def kronecker_saliencies(problem: DeletionProblem) -> Array:
-    """W_ji^2 / (2 [A^-1]_jj [S^-1]_ii) of every weight, shape (n_parameters,); 0 if deleted.
+    """Compute W_ji^2 / (2 [A^-1]_jj [S^-1]_ii), shape (n_parameters,); 0 if deleted.
 
     Intercepts have u^2 / (2 [S^-1]_ii): their input is 1.
     """
@@ -163,15 +163,15 @@ def kronecker_saliencies(problem: DeletionProblem) -> Array:
 
 
 def kronecker_group_order(problem: DeletionProblem, groups: Sequence[Indices], n: int) -> Indices:
-    """Numbers of the groups in the order of their deletion, of which the first ``n`` are exact.
+    """Return the numbers of the groups in the order of their deletion, exact for the first ``n``.
 
     Parameters
     ----------
     problem : DeletionProblem
     groups : sequence of ndarray of int
-        Each has positions of all weights that go out of some inputs, or out of a unit.
+        Positions of all outgoing weights of some inputs, or of a unit.
     n : int
-        How many are going to be deleted.
+        Number of groups to delete.
     """
     group_of = problem.network.layers(numbers_of_groups(problem.theta.size, groups))
     layers = [
@@ -196,7 +196,7 @@ def kronecker_group_order(problem: DeletionProblem, groups: Sequence[Indices], n
 
 
 class _LayerElimination:
-    """The inputs of one layer while group after group is deleted.
+    """Successive deletion of groups of inputs of one layer.
 
     Parameters
     ----------
@@ -223,7 +223,7 @@ class _LayerElimination:
             saliencies[numbers] = 0.5 * np.trace(solved, axis1=1, axis2=2)
 
     def delete(self, number: int) -> bool:
-        """Delete a group; returns whether any of it is in this layer."""
+        """Delete a group; return whether any of it is in this layer."""
         gone = np.flatnonzero(self._group_of == number)
         if gone.size == 0:
             return False

@@ -2,8 +2,8 @@
 
 The penalty is ``a/2 ||W||^2`` beside the sum of the losses, for every solver: ``a`` is the
 precision of a normal prior, and ``alpha`` is ``a`` times the fraction of the rows that share one
-penalty. From the dense network one trial is made with each a: pruned in two rounds, retrained
-briefly, nothing grown again. What its network would lose on new rows is estimated as
+penalty. Each a gets one trial from the dense network: two rounds of pruning with short retraining
+and no regrowth. The loss of its network on new rows is estimated as
 
     E(a) = loss + c max(1, (n / 300)^(1/4)) g / (n - g / K),    g = tr(G (G + a I)^-1),
 
@@ -12,7 +12,7 @@ summed loss over the survivors, so that g is the effective number of parameters 
 practical Bayesian framework for backpropagation networks", equation 4.8 with G for the Hessian).
 For squared errors of unknown scale the loss is ``K/2 log(mean squared error)``. A trial that gains
 less than half as much over the best constant prediction as the best one does is left out: it has
-collapsed, and a constant has few parameters. How the numbers were chosen is told in
+collapsed, and a constant has few parameters. The numbers were chosen in
 benchmarks/notebook/penalty_on_small_data.md.
 """
 
@@ -34,32 +34,32 @@ from .blocks import jacobian_rows
 from .deletion_problem import DeletionSettings
 from .schedule import survivor_schedule
 
-# The strongest comes first, and wins where trials are equally good.
+# The strongest comes first, and wins if trials are equally good.
 _PRECISIONS = (3.0, 1.0, 0.3)
 _LEVEL, _N_ROUNDS = 7 / 8, 2
-# Larger data can do without, and would pay for it: total weight of the rows, order of the matrix
-# that is inverted, and elements of the one that it is made of.
+# Limits beyond which trials cost too much and gain little: total weight of the rows, order of the
+# matrix that is inverted, and elements of the matrix that it is computed from.
 _MOST_ROWS, _MOST_DIRECTIONS, _MOST_ELEMENTS = 1500, 600, 2**21
-# Of more outputs G is estimated by so many random sums of its factors.
+# With more outputs, G is estimated by this many random sums of its factors.
 _MOST_FACTORS = 4
 _LEAST_GAIN = 0.5
 
 
-# Iterations after each deletion, and the price c of a parameter: trials by L-BFGS converge, and by
+# Iterations after each deletion, and the price c of a parameter. Trials by L-BFGS converge; with
 # "sgd" no penalty was better than another.
 TRIAL_ITERATIONS = {"adam": 15, "lbfgs": 40}
 _PRICES = {"adam": 0.5, "lbfgs": 1.5}
 
 
 class Trial(NamedTuple):
-    """A verdict on a network that was pruned on trial.
+    """Assessment of a network that was pruned on trial.
 
     Attributes
     ----------
     loss : float
-        Mean over the training rows, without the penalty.
+        Mean loss over the training rows, without the penalty.
     gain : float
-        By how much the best constant prediction is worse.
+        Excess of the loss of the best constant prediction.
     n_effective : float
         Effective number of parameters.
     """
@@ -77,18 +77,18 @@ def choose_alpha(
     Parameters
     ----------
     objective : Objective
-        That of dense training; its own penalty is the least.
+        Objective of dense training; its own penalty is the lower limit.
     start : PrunedNetwork
-        The network that pruning begins with.
+        Network from which pruning begins.
     alpha : float
-        The penalty where trials are not worth their time, or tell nothing.
+        Penalty if trials are not worth their time, or are inconclusive.
     briefly : Training
-        How the survivors of a trial are trained.
+        Training of the survivors of a trial.
 
     Raises
     ------
     KeyboardInterrupt
-        Also if it came during the training of a trial, of which nothing is kept.
+        Also if it came during the training of a trial, which is then discarded.
     """
     fraction = objective.penalised_fraction
     alphas = sorted({max(objective.alpha, a * fraction) for a in _PRECISIONS}, reverse=True)
@@ -106,7 +106,7 @@ def choose_alpha(
 
 
 def is_small(objective: Objective, start: PrunedNetwork) -> bool:
-    """Whether trials from this network are worth their time on these data."""
+    """Return whether trials from this network are worth their time on these data."""
     is_weight = start.network.is_weight
     n_left = min(int((start.mask & is_weight).sum()), round((1 - _LEVEL) * is_weight.sum()))
     n_survivors = n_left + int((~is_weight).sum())
@@ -119,17 +119,17 @@ def is_small(objective: Objective, start: PrunedNetwork) -> bool:
 
 
 def best_of(trials: Sequence[Trial], n: float, n_outputs: int, price: float) -> int | None:
-    """Find the trial that would lose least on new rows; None if none is better than a constant.
+    """Find the trial of least estimated loss on new rows; None if none is better than a constant.
 
     Parameters
     ----------
     trials : sequence of Trial
-        The first of those that are equally good is taken.
+        Trials; the first wins among equally good ones.
     n : float
-        Weight of the rows.
+        Total weight of the rows.
     n_outputs : int
     price : float
-        c, see above.
+        The price c of a parameter, see the module.
     """
     most = max(trial.gain for trial in trials)
     if not most > 0:
@@ -161,7 +161,7 @@ def _make_trial(objective: Objective, start: PrunedNetwork, training: Training) 
                 raise KeyboardInterrupt
             pruned = replace(pruned, theta=result.theta)
     except ValueError:
-        # It diverged, or has no finite curvature.
+        # The trial diverged, or has no finite curvature.
         return Trial(np.inf, -np.inf, np.nan)
     return assess(active.objective, active.gather(pruned.theta), active.gather(pruned.mask))
 
@@ -171,7 +171,7 @@ def assess(objective: Objective, theta: Array, mask: Mask) -> Trial:
     loss = objective.with_alpha(0).value(theta)
     constant = objective.loss.of_constant(objective.Y, objective.sample_weight)
     if objective.loss.out_activation == "identity":
-        # Of unknown scale; a perfect fit is as good as rounding lets it be.
+        # The scale is unknown; the error of a perfect fit is limited by rounding.
         half = objective.Y.shape[1] / 2
         least = np.finfo(np.float64).eps * constant
         loss, constant = (
@@ -184,7 +184,7 @@ def assess(objective: Objective, theta: Array, mask: Mask) -> Trial:
 
 
 def effective_parameters(objective: Objective, theta: Array, mask: Mask) -> float:
-    """tr(G (G + a I)^-1) over the surviving parameters; NaN where G is not finite."""
+    """Compute tr(G (G + a I)^-1) over the surviving parameters; NaN if G is not finite."""
     precision = objective.alpha / objective.penalised_fraction
     weight = objective.sample_weight
     roots = np.ones(objective.n_samples) if weight is None else np.sqrt(weight, dtype=np.float64)

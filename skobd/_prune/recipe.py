@@ -1,4 +1,4 @@
-"""The recipe: train, then round by round delete the least salient and retrain the survivors.
+"""The recipe: train, then in rounds delete the least salient weights and retrain the others.
 
 One generator, `prune`, is driven by fit, by further pruning, by the pruning path and by the
 search; it yields one `Step` for the dense network and one for each round.
@@ -27,11 +27,11 @@ from .rounds import Round, Step
 from .schedule import divided_cycles
 from .tolerance import Tolerance
 
-# Where the learning rate of short retraining starts; elsewhere than here, at the user's. The second
-# moment must forget faster than in dense training. See benchmarks/default.py.
+# Initial learning rate of short retraining; other solvers start at the user's. The second moment
+# must forget faster than in dense training. See benchmarks/default.py.
 _RETRAIN_RATES, _RETRAIN_BETA_2 = {"adam": 0.03}, 0.95
-# An epoch of short retraining is a part of a pass over many rows, if dense training took fewer
-# passes than this; the part falls faster than they do. It has so many minibatches at least.
+# If dense training took fewer passes than this, an epoch of short retraining is only a part of a
+# pass over many rows, falling faster than the number of passes, but at least so many minibatches.
 _PASSES_OF_SLOW_TRAINING, _EXPONENT_OF_PASSES, _LEAST_STEPS_PER_EPOCH = 200, 1.5, 15
 
 
@@ -43,21 +43,20 @@ class Recipe:
     ----------
     deletion : DeletionSettings
     retrain_max_iter : int or None
-        Epochs or iterations after a deletion, 0 for none; stochastic solvers then have a schedule
-        of their own. None to retrain as dense training trains.
+        Epochs or iterations after a deletion, 0 for none; stochastic solvers then have their
+        own schedule. None to retrain as dense training does.
     retrain_alpha : float or None
         Strength of the penalty from the first deletion on; None for that of dense training.
     chooses_alpha : bool
-        Whether small data choose another one, see `precision`.
+        Whether another one is chosen on small data, see `precision`.
     n_regrow : int
         Cycles of regrowth, all at the last level.
     prune_tol : float or None
-        Go back to the last round that is within this tolerance, see `tolerance`; None: all rounds
-        are kept.
+        Tolerance within which the last round is kept, see `tolerance`; None keeps all rounds.
     trains_first : bool
         Whether to train before the first round.
     divides_cycles : bool
-        Whether the rounds divide the cycles among them, see `divided_cycles`.
+        Whether the cycles are divided among the rounds, see `divided_cycles`.
     """
 
     deletion: DeletionSettings
@@ -78,7 +77,7 @@ class Recipe:
     def retraining(self, training: Training, n_samples: int, n_passes: int) -> Training:
         """Settings of the training after a deletion, given those of dense training.
 
-        What dense training learned in few passes over many rows is learned again in fewer steps.
+        If dense training needed few passes over many rows, retraining needs fewer steps.
         """
         if self.retrain_max_iter is None:
             return training
@@ -99,7 +98,7 @@ class Recipe:
     def alpha_after(
         self, objective: Objective, dense: PrunedNetwork, training: Training, n_passes: int
     ) -> float:
-        """Strength of the penalty after a deletion, given those of dense training."""
+        """Return the strength of the penalty after a deletion, given that of dense training."""
         alpha = objective.alpha if self.retrain_alpha is None else self.retrain_alpha
         max_iter = TRIAL_ITERATIONS.get(training.settings.solver)
         if not self.chooses_alpha or self.retrain_max_iter == 0 or max_iter is None:
@@ -109,13 +108,13 @@ class Recipe:
         return choose_alpha(objective, dense, alpha, briefly)
 
     def cycles(self, counts: Sequence[int]) -> list[int]:
-        """Cycles of regrowth in each round, given what is left before the first and after each."""
+        """Return the cycles of regrowth in each round, given the counts before and after rounds."""
         if self.divides_cycles:
             return divided_cycles(self.n_regrow, counts)
         return [self.n_regrow * (n_left == counts[-1]) for n_left in counts[1:]]
 
     def n_left(self, pruned: PrunedNetwork) -> int:
-        """Count the weights, units or (groups of) inputs that are left, as the granularity says."""
+        """Count the weights, units or (groups of) inputs that are left."""
         granularity = GRANULARITIES[self.deletion.granularity]
         return granularity.n_left(pruned.network, pruned.mask, self.deletion.group_of)
 
@@ -128,7 +127,7 @@ def prune(
     recipe: Recipe,
     training: Training,
 ) -> Iterator[Step]:
-    """Train and prune; yields the dense network first, then one step for each round.
+    """Train and prune; yield the dense network first, then one step for each round.
 
     Deletion and retraining work on the active network, so later rounds cost less.
 
@@ -136,9 +135,9 @@ def prune(
     ----------
     objective : Objective
     start : PrunedNetwork
-        Where to start from.
+        Network to start from.
     state : TrainingState
-        What earlier training recorded.
+        Record of earlier training.
     survivors : sequence of int
         Weights, units or inputs to be left after each round, falling.
     recipe : Recipe
@@ -149,7 +148,7 @@ def prune(
     DivergenceError
         If training produces non-finite values.
     """
-    # Of its own, because how many random numbers training takes depends on the rows.
+    # A separate generator, because training draws a number of values that depends on the rows.
     rng = copy.deepcopy(training.rng)
     active, first = active_objective(objective, start), recipe.first_training(training)
     _announce(training, start, 1)
@@ -195,7 +194,7 @@ def prune(
 
 
 class _Checkpoint(NamedTuple):
-    """A round to go back to, before its regrowth: what `_Rounds.complete` takes, and the dice."""
+    """State before the regrowth of a round: arguments of `_Rounds.complete`, and the generator."""
 
     trained: Trained
     n_cycles: int
@@ -205,18 +204,18 @@ class _Checkpoint(NamedTuple):
 
 @dataclass
 class _Rounds:
-    """Completes the rounds of one pruning: regrowth, judgement, and the numbers.
+    """Completion of the rounds of one pruning by regrowth, judgement and records.
 
     Attributes
     ----------
     recipe : Recipe
     whole : Objective
-        With the penalty of retraining.
+        Objective with the penalty of retraining.
     retraining : Training
     rng : RandomState
-        Of the deletions.
+        Generator of the deletions.
     tolerance : Tolerance or None
-        None where every round is kept.
+        Tolerance of the rounds; None if every round is kept.
     """
 
     recipe: Recipe
@@ -226,18 +225,18 @@ class _Rounds:
     tolerance: Tolerance | None
 
     def compare(self, theta: Array, deleted: float, trained: Trained) -> None:
-        """Show the tolerance a retraining from ``theta``, where the objective is ``deleted``."""
+        """Pass to the tolerance a retraining from ``theta``, where the objective is ``deleted``."""
         if self.tolerance is not None and trained.result.n_iter:
             before = deleted - self.whole.penalty_at(theta)
             self.tolerance = self.tolerance.after(before, self._training_loss(trained))
 
     def checkpoint(self, trained: Trained, n_cycles: int, numbers: dict[str, Any]) -> _Checkpoint:
-        """Note where a fit would stand if this round were its last, with ``n_cycles`` to come."""
+        """Return the state of a fit whose last round is this one, with ``n_cycles`` to come."""
         states = self.rng.get_state(), self.retraining.rng.get_state()
         return _Checkpoint(trained, n_cycles, numbers, states)
 
     def go_back(self, kept: _Checkpoint) -> Iterator[Step]:
-        """Make the regrowth of an earlier round, as if it had been the last."""
+        """Yield the regrowth of an earlier round, as if it had been the last."""
         if not kept.n_cycles or not can_regrow(kept.trained, self.recipe.deletion):
             return
         for rng, state in zip((self.rng, self.retraining.rng), kept.random_states, strict=True):
@@ -246,7 +245,7 @@ class _Rounds:
         yield self.complete(kept.trained, kept.n_cycles, kept.numbers)
 
     def complete(self, trained: Trained, n_cycles: int, numbers: dict[str, Any]) -> Step:
-        """Refine a network by regrowth, unless that is, or becomes, beyond the tolerance."""
+        """Refine a network by regrowth, unless it is or becomes worse than the tolerance allows."""
         if self.tolerance is None:
             return self._step(self._regrown(trained, n_cycles), numbers)
         step = self._step(trained, numbers)
@@ -255,7 +254,7 @@ class _Rounds:
         regrown = self._step(self._regrown(trained, n_cycles), numbers)
         if regrown.round.within_tol:
             return regrown
-        # Whether the user ended it counts all the same.
+        # An interruption by the user still counts.
         return replace(step, round=replace(step.round, status=regrown.round.status))
 
     def _regrown(self, trained: Trained, n_cycles: int) -> Trained:
@@ -271,7 +270,7 @@ class _Rounds:
         return replace(step, round=self.tolerance.judge(step.round, self._training_loss(trained)))
 
     def _training_loss(self, trained: Trained) -> float:
-        """Mean loss on the training rows, without the penalty."""
+        """Compute the mean loss on the training rows, without the penalty."""
         return trained.loss - self.whole.penalty_at(trained.pruned.theta)
 
 
@@ -295,10 +294,10 @@ def _dense_step(
     training: Training,
     is_first_of_many: bool,
 ) -> Step:
-    """Judge the dense network; an interrupt that comes meanwhile does not lose it."""
+    """Record the dense network; an interrupt meanwhile does not lose it."""
     loss, validation = result.loss, (np.nan, np.nan)
     try:
-        # A plain network is spared a pass over the data that only the rounds would need.
+        # A network without pruning does not need this pass over the data.
         if is_first_of_many or not result.n_iter:
             loss = active.value(result.theta)
             check_objective(loss, training, "before any deletion")
@@ -316,10 +315,10 @@ def _retrain(
     deleted: float,
     retraining: Training,
 ) -> Trained:
-    """Train what a deletion has left, where the objective is ``deleted``."""
+    """Train the survivors of a deletion, at which the objective is ``deleted``."""
     record = last.round
     if np.array_equal(pruned.mask, last.pruned.mask):
-        # There is nothing to make up for.
+        # Nothing was deleted, so there is no loss to recover.
         result = SolverResult(
             pruned.theta, record.loss, 0, last.state, record.status, record.message
         )

@@ -1,17 +1,17 @@
-"""Regrowth: deleted weights come back where the network misses them most, and others go.
+"""Regrowth: exchange of surviving weights for deleted ones that promise more.
 
 At the minimum over a deleted weight of gradient g and curvature h the quadratic model of the
 objective is lower by
 
     g^2 / (2 h),
 
-the mirror image of the saliency h u^2 / 2 (LeCun, Denker & Solla, 1989, equation 5): the one is
-the predicted decrease of a revival, the other the predicted increase of a deletion. Growing by
-the size of the gradient alone is known from Evci, Gale, Menick, Castro & Elsen (2020, "Rigging
+the counterpart of the saliency h u^2 / 2 (LeCun, Denker & Solla, 1989, equation 5): the first is
+the predicted decrease of a revival, the second the predicted increase of a deletion. Growing by
+the size of the gradient alone is due to Evci, Gale, Menick, Castro & Elsen (2020, "Rigging
 the lottery").
 
-In cycle c of C a fraction 0.3 (1 - c/C) of the survivors is deleted by the criterion, as many
-weights are revived, and the network is retrained. The best network is kept.
+In cycle c of C a fraction 0.3 (1 - c/C) of the survivors is deleted by the criterion, the same
+number of weights is revived, and the network is retrained. The best network is kept.
 """
 
 from dataclasses import dataclass, replace
@@ -32,8 +32,7 @@ from .deletion_problem import DeletionProblem, DeletionSettings, check_no_overfl
 # Fraction of the survivors that is exchanged in the first cycle; falls linearly to 0.
 _FIRST_FRACTION = 0.3
 # Added to every curvature, as a fraction of the mean over the surviving weights, or over the
-# candidates where there are none: where the curvature vanishes the quadratic model promises too
-# much.
+# candidates if none survive, because the quadratic model promises too much at small curvatures.
 _CURVATURE_DAMPING = 1e-3
 # Statuses of a training that the user or a callback has ended.
 ENDED_EARLY = (Status.INTERRUPTED, Status.STOPPED)
@@ -41,7 +40,7 @@ ENDED_EARLY = (Status.INTERRUPTED, Status.STOPPED)
 
 @dataclass(frozen=True)
 class RegrowthCycle:
-    """A cycle of regrowth: as many weights deleted as revived, then retrained.
+    """A cycle of regrowth: deletion and revival of equally many weights, then retraining.
 
     Attributes
     ----------
@@ -51,7 +50,7 @@ class RegrowthCycle:
     loss_after_retraining : float
     n_iter : int
     is_best : bool
-        Whether it gave the best network of the level so far.
+        Whether its network is the best of the level so far.
     """
 
     n_exchanged: int
@@ -82,9 +81,9 @@ class Trained:
 
 
 def can_regrow(trained: Trained, settings: DeletionSettings) -> bool:
-    """Whether regrowth can do anything for a network."""
-    # The gradient is 0 in all weights of a deleted unit: none of them promises anything. Nor is a
-    # network refined that is not retrained.
+    """Return whether regrowth can change a network."""
+    # The gradient is 0 in all weights of a deleted unit, so that none of them promises anything.
+    # A network that is not retrained is not refined either.
     return settings.granularity == "weight" and trained.result.n_iter > 0
 
 
@@ -96,7 +95,7 @@ def regrow(
     training: Training,
     rng: np.random.RandomState,
 ) -> Trained:
-    """Exchange survivors for deleted weights that promise more; the best network is kept.
+    """Exchange survivors for deleted weights that promise more, and keep the best network.
 
     An interrupt, or a cycle that diverges, ends regrowth with the best network so far.
     """
@@ -131,8 +130,8 @@ def regrow(
     except KeyboardInterrupt:
         last = replace(last, status=Status.INTERRUPTED, message="interrupted by the user")
     except DivergenceError:
-        pass  # there is a network without this cycle
-    # The curves are those of all cycles; network, loss and optimiser are those of the best.
+        pass  # the network before this cycle remains
+    # The curves cover all cycles; network, loss and optimiser are those of the best one.
     kept = best.result
     state = replace(last.state, optimizer=kept.state.optimizer)
     result = replace(last, theta=kept.theta, n_iter=n_iter, loss=kept.loss, state=state)
@@ -146,10 +145,9 @@ def regrow_step(
     settings: DeletionSettings,
     rng: np.random.RandomState,
 ) -> tuple[PrunedNetwork, RegrowthCycle] | None:
-    """Delete ``n`` survivors and revive as many, or fewer; None where nothing can come back.
+    """Delete ``n`` survivors or fewer, and revive as many; return None if none can come back.
 
-    Which deleted weights can act depends on the deletion: where they are too few, a smaller
-    one is made.
+    The deletion decides which deleted weights can act; if they are too few, it is made smaller.
     """
     active = active_objective(whole, pruned)
     while n:
@@ -159,7 +157,7 @@ def regrow_step(
         n //= 2
     else:
         return None
-    # All inputs may come back, but no unit that is dead: those that can act are active.
+    # All inputs may come back, but no dead unit: only active units can act.
     active = active_objective(whole, left, max_copy_bytes=0)
     mask, predicted_decrease = revive(active.problem(left, settings, rng), n)
     revived = replace(left, mask=active.scatter(mask, left.mask))
@@ -184,7 +182,7 @@ def revive(problem: DeletionProblem, n: int) -> tuple[Mask, float]:
 
 
 def predicted_decreases(problem: DeletionProblem) -> Array:
-    """g^2 / (2 h) of every deleted weight that can act, else 0; shape (n_parameters,)."""
+    """Compute g^2 / (2 h) of every deleted weight that can act, else 0; (n_parameters,)."""
     objective, theta = problem.objective, problem.theta
     candidates = revivable(problem.network, problem.mask)
     decreases = np.zeros_like(theta)
@@ -194,7 +192,7 @@ def predicted_decreases(problem: DeletionProblem) -> Array:
         curvature = diagonal_curvature(objective, theta, problem.settings.curvature)
         check_no_overflow(curvature[problem.mask], "Second derivatives")
         _, gradient = objective.value_and_gradient(theta)
-        # The curvature by the paper's recursion may be negative.
+        # The curvature of the paper's recursion may be negative.
         present = problem.prunable if problem.prunable.any() else candidates
         h = np.maximum(curvature, 0) + _CURVATURE_DAMPING * float(np.abs(curvature[present]).mean())
         decreases[candidates] = (0.5 * gradient * gradient / h)[candidates]
@@ -202,7 +200,7 @@ def predicted_decreases(problem: DeletionProblem) -> Array:
 
 
 def revivable(network: Network, mask: Mask) -> Mask:
-    """True for deleted weights that can act: from units that inputs reach to useful ones."""
+    """Mark deleted weights that can act: from units that inputs reach to useful ones."""
     candidates = ~mask & network.is_weight
     reached, useful = reached_units(network, mask), useful_units(network, mask)
     for coefs, sources, targets in zip(

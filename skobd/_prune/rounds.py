@@ -1,4 +1,4 @@
-"""Records of rounds: the network, and what training and pruning did in numbers."""
+"""Records of rounds: the network, and the numbers of training and pruning."""
 
 from dataclasses import dataclass, replace
 
@@ -11,7 +11,7 @@ from .regrowth import ENDED_EARLY, RegrowthCycle
 
 @dataclass(frozen=True, kw_only=True)
 class Round:
-    """The numbers of a round, or of dense training (round 0).
+    """Numbers of a round, or of dense training (round 0).
 
     Attributes
     ----------
@@ -19,28 +19,28 @@ class Round:
     n_weights, n_total : int
         Weights that survive, and those of the dense network.
     n_left : int
-        Surviving weights, units or inputs, whatever is deleted.
+        Surviving weights, units or inputs, as the granularity counts.
     loss_before, loss_after_deletion, loss_after_retraining : float
-        Objective on the training data, with the penalty of retraining; of the dense network only
-        the last, with its own.
+        Objective on the training data, with the penalty of retraining. The dense network has only
+        the last, with its own penalty.
     predicted_increase : float
         Increase by the deletion that the criterion predicted; NaN if it predicts none.
     n_iter : int
         Epochs or iterations of (re)training, those of the cycles included.
     validation_loss, validation_score : float
-        NaN without validation data.
+        Loss and score on the validation data; NaN without them.
     loss : float
         Objective as the solver last saw it.
     status : Status
     message : str
-        How the (re)training ended; see `SolverResult`.
+        Explanation of how the (re)training ended; see `SolverResult`.
     cycles : tuple of RegrowthCycle
     alpha : float
         Strength of the penalty of retraining; NaN for the dense network.
     within_tol : bool
         False for a round that is worse than ``prune_tol`` allows.
     verdict : str
-        What it was judged by, in words; empty where it was not.
+        Values that decided, in words; empty if the round was not judged.
     """
 
     round: int
@@ -63,13 +63,13 @@ class Round:
     verdict: str = ""
 
     def judged(self, within_tol: bool, value: str, least: float) -> "Round":
-        """Complete the numbers by a judgement: what was looked at, and the least it may be."""
+        """Add a judgement to the numbers: the value that decided, and its lower limit."""
         verdict = f"{value}, at least {least:.4f} asked for"
         return replace(self, within_tol=within_tol, verdict=verdict)
 
     @property
     def sparsity(self) -> float:
-        """Fraction of the weights deleted."""
+        """Fraction of the weights that is deleted."""
         return 1 - self.n_weights / self.n_total
 
     @property
@@ -80,7 +80,7 @@ class Round:
     def describe(self) -> str:
         """Describe the round in one sentence, as ``verbose=1`` prints it.
 
-        The loss jumps after dense training, because the penalty changes: so it is named.
+        The loss jumps after dense training because the penalty changes, so the line names it.
         """
         line = f"round {self.round:2d}: {self.n_weights} weights left ({self.sparsity:.1%} deleted)"
         if self.round:

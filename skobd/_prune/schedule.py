@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-# Rounds that are always allowed; of more there must be something to delete in each.
+# Number of rounds that is always allowed; with more, each must have something to delete.
 _MOST_ROUNDS = 1000
 
 
 class NoSuchSizeError(ValueError):
-    """None of the sizes of a path can be had by the network, for a ``reason``."""
+    """Error if the network can have none of the sizes of a path, for a ``reason``."""
 
     def __init__(self, sizes: Sequence[float], reason: str) -> None:
         super().__init__(sizes, reason)
@@ -28,10 +28,11 @@ class Levels:
     Attributes
     ----------
     values : tuple of float or int
-        Fractions gone, ascending; or sizes, falling: how many weights, units or inputs are left.
+        Fractions deleted, ascending; or sizes, the numbers of weights, units or inputs left,
+        falling.
     are_sizes : bool
     are_own : bool
-        Whether they are those that the parameters of the estimator make.
+        Whether they come from the parameters of the estimator.
     """
 
     values: tuple[float, ...]
@@ -40,7 +41,7 @@ class Levels:
 
     @classmethod
     def of(cls, prune_fractions: Any, sizes: Any = None) -> "Levels":
-        """Check fractions or sizes, exactly one of them, and sort them, each once."""
+        """Check either fractions or sizes, sort them and drop duplicates."""
         if sizes is None:
             return cls(_sorted("prune_fractions", prune_fractions, "fiu", "numbers in [0, 1)"))
         if prune_fractions is not None:
@@ -51,7 +52,7 @@ class Levels:
         return cls(_sorted("sizes", sizes, "iu", "whole numbers of at least 1")[::-1], True)
 
     def upto(self, index: int) -> "Levels":
-        """Keep those up to one of them."""
+        """Keep the levels up to one of them."""
         return replace(self, values=self.values[: index + 1])
 
     def within(self, n_least: int, n_total: int) -> "Levels":
@@ -61,18 +62,18 @@ class Levels:
         return replace(self, values=tuple(n for n in self.values if n_least <= n <= n_total))
 
     def fractions(self, n_total: int) -> tuple[float, ...]:
-        """Fractions gone of ``n_total``; negative for sizes that are larger."""
+        """Return the fractions deleted of ``n_total``; negative for larger sizes."""
         return tuple(1 - n / n_total for n in self.values) if self.are_sizes else self.values
 
 
 def _sorted(name: str, given: Any, kinds: str, allowed: str) -> tuple[Any, ...]:
-    """Sort levels, each once; refuse other kinds of numbers, and those outside of the range."""
+    """Sort levels without duplicates; refuse wrong kinds of numbers, and those out of range."""
     levels = np.asarray(given)
-    # Among numbers a bool becomes one.
+    # NumPy turns a bool among numbers into a number.
     has_bool = levels.ndim == 1 and any(isinstance(one, bool | np.bool_) for one in given)
     if levels.ndim != 1 or levels.size == 0 or levels.dtype.kind not in kinds or has_bool:
         raise ValueError(f"{name} must be a non-empty sequence of {allowed}, got {given!r}.")
-    # Written so that NaN is refused too.
+    # Written so that NaN is refused, too.
     is_right = levels >= 1 if name == "sizes" else (levels >= 0) & (levels < 1)
     if not is_right.all():
         hint = "" if name == "sizes" else " Give sizes to say how many weights are left."
@@ -81,7 +82,7 @@ def _sorted(name: str, given: Any, kinds: str, allowed: str) -> tuple[Any, ...]:
 
 
 def geometric_levels(prune_fraction: float, n_rounds: int, present: float = 0.0) -> list[float]:
-    """Fractions gone after each round, so that the rest falls geometrically.
+    """Return the fractions deleted after each round, so that the rest falls geometrically.
 
     After round r of R a fraction ``(1 - present) * ((1 - prune_fraction) / (1 - present))^(r/R)``
     is left.
@@ -116,18 +117,18 @@ def survivor_schedule(
 def divided_cycles(n_cycles: int, counts: Sequence[int]) -> list[int]:
     """Divide cycles of regrowth over rounds, in proportion to the logarithm of what each deletes.
 
-    Up to every round their sum is rounded down, so that the last round that deletes has one.
+    Cumulative sums are rounded down, so that the last round that deletes has a cycle.
 
     Parameters
     ----------
     n_cycles : int
     counts : sequence of int
-        How many are left before the first round, and after each.
+        Numbers left before the first round, and after each.
     """
     gone = -np.diff(np.log(np.maximum(counts, 1)))
     total = gone.sum()
     if total == 0:
         return [0] * len(gone)
-    # Rounds that delete equal parts are not to depend on the last bits of logarithms.
+    # Rounds that delete equal parts must not depend on the last bits of logarithms.
     upto = np.floor(n_cycles * np.cumsum(gone) / total + 1e-9)
     return np.diff(upto, prepend=0).astype(int).tolist()

@@ -1,14 +1,15 @@
 """The limit of ``prune_fraction="auto"``: pruning stops where the network gets worse.
 
-On the training rows a network explains what its loss is lower than that of the best constant
-prediction (the class frequencies, the mean), D2 = 1 - loss / loss of the constant, without the
-penalty. A round is within the tolerance t if
+On the training rows a network explains the difference between the loss of the best constant
+prediction (the class frequencies, the mean) and its own, D2 = 1 - loss / loss of the constant,
+without the penalty. A round is within the tolerance t if
 
     loss <= loss_0 + min(p, 2 a) + a,    a = t (loss of the constant - loss_0),
 
-with loss_0 that of the dense network: at most a fraction t of what it explains may go, and what the
-stronger penalty of retraining takes, p, does not count up to twice as much. It is what the loss
-rises by in the first retraining: a deletion is made up for there, and only the penalty takes more.
+with loss_0 that of the dense network: at most a fraction t of what it explains may be lost. The
+loss p due to the stronger penalty of retraining does not count, up to twice as much again. It is
+the rise of the loss in the first retraining, which recovers from the deletion, so that only the
+penalty raises the loss.
 
 On validation data there is no such bias. Their score is within the tolerance if
 
@@ -24,25 +25,25 @@ import numpy as np
 from .._train.objective import Objective
 from .rounds import Round
 
-# In parts of what may be lost: the most that the penalty of retraining may take beside it.
+# Largest loss due to the penalty of retraining, as a multiple of the loss that is allowed.
 _MOST_BY_PENALTY = 2.0
 
 
 class Tolerance(NamedTuple):
-    """The bound that the rounds of one pruning are judged by.
+    """The limit by which the rounds of one pruning are judged.
 
     Attributes
     ----------
     tol : float
         ``prune_tol``.
     dense : Round
-        The numbers of the network before.
+        Numbers of the dense network.
     dense_loss : float
         Its loss on the training rows, without the penalty.
     constant_loss : float
         Loss of the best constant prediction.
     by_penalty : float or None
-        What the penalty of retraining has added to the loss; None before the first retraining.
+        Rise of the loss due to the penalty of retraining; None before the first retraining.
     """
 
     tol: float
@@ -58,17 +59,17 @@ class Tolerance(NamedTuple):
         return cls(tol, dense, dense_loss, constant)
 
     def after(self, deleted: float, retrained: float) -> "Tolerance":
-        """Learn from the losses before and after the first retraining what the penalty takes."""
+        """Derive the loss due to the penalty from the losses around the first retraining."""
         if self.by_penalty is not None:
             return self
         return self._replace(by_penalty=max(0.0, retrained - deleted))
 
     def judge(self, record: Round, loss: float) -> Round:
-        """Complete the numbers of a round of this training loss by whether it is good enough."""
+        """Add to the numbers of a round of this training loss whether it is good enough."""
         if np.isfinite(self.dense.validation_score):
             dense = self.dense.validation_score
             score, least = record.validation_score, dense - self.tol * max(0.0, 1 - dense)
-            # A score that is NaN tells nothing, and stops nothing.
+            # A score of NaN is no evidence, and stops nothing.
             return record.judged(not score < least, f"validation score {score:.4f}", least)
         allowed = self.tol * max(0.0, self.constant_loss - self.dense_loss)
         most = self.dense_loss + min(self.by_penalty or 0.0, _MOST_BY_PENALTY * allowed) + allowed

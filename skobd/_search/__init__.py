@@ -1,1 +1,1 @@
-"""Meta-estimators: which level, which candidate and which inputs, by cross-validation."""
+"""Meta-estimators that choose levels, candidates and inputs by cross-validation."""

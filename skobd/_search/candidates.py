@@ -14,7 +14,7 @@ from .._mlp.fit import hidden_sizes
 from .._mlp.pipelines import last_step, last_step_name
 from .._prune.schedule import Levels
 
-# Parameters that a path does not ask for, because the search says which levels it goes through.
+# Parameters that a path ignores, because the search chooses its levels.
 _NOT_ASKED_FOR = ("prune_fraction", "n_rounds", "prune_tol")
 
 
@@ -25,9 +25,9 @@ class Candidate:
     Attributes
     ----------
     params : dict of str to object
-        As ``set_params`` takes them; empty where there is no grid.
+        Parameters for ``set_params``; empty without a grid.
     estimator : object
-        Unfitted, with these parameters.
+        Unfitted estimator with these parameters.
     """
 
     params: dict[str, Any]
@@ -53,7 +53,7 @@ class Row(NamedTuple):
 def make_candidates(estimator: Any, param_grid: Any, with_sizes: bool = False) -> list[Candidate]:
     """Make all combinations in the grid, in its order; without a grid the estimator alone.
 
-    With sizes all of them must delete the same.
+    With sizes all candidates must have the same granularity.
     """
     estimator = checked_clone(estimator)
     if param_grid is None:
@@ -75,7 +75,7 @@ def make_candidates(estimator: Any, param_grid: Any, with_sizes: bool = False) -
 
 
 def candidate_names(params: Sequence[dict[str, Any]]) -> list[str] | None:
-    """Name the candidate of every row of ``cv_results_``; None where there is one alone.
+    """Name the candidate of every row of ``cv_results_``; None if there is only one.
 
     Its name lists its parameters except the level, without the names of pipeline steps where they
     are not needed to tell parameters apart.
@@ -127,7 +127,7 @@ def checked_clone(estimator: Any) -> Any:
 
 def _candidate(estimator: Any, params: dict[str, Any]) -> Candidate:
     try:
-        # As in scikit-learn: a value may be an estimator, and belongs to the user.
+        # Cloned as in scikit-learn: a value may be an estimator that belongs to the user.
         with_params = checked_clone(clone(estimator).set_params(**clone(params, safe=False)))
         for name in _NOT_ASKED_FOR:
             if (nested := _nested_name(with_params, name)) in params:

@@ -1,4 +1,4 @@
-"""The common part of search and selector, which are estimators around an estimator."""
+"""Common part of search and selector, which are estimators around an estimator."""
 
 from collections.abc import Callable
 from copy import deepcopy
@@ -20,7 +20,7 @@ from .subsets import Subset, check_metadata
 
 
 def _network_has(name: str) -> Callable[["DelegatingMixin"], bool]:
-    """Make the condition of a method that the network, or the one to be fitted, must have."""
+    """Make a check that the network, or the one to be fitted, has a method."""
 
     def check(meta: "DelegatingMixin") -> bool:
         if not meta.refit:
@@ -53,7 +53,7 @@ class DelegatingMixin(CallbackSupportMixin, MetaEstimatorMixin):
     # ------------------------------------------------------------------ fitting
 
     def _fit_from_scratch(self, X: Any, y: Any, params: dict[str, Any]) -> None:
-        """Fit with nothing kept of an earlier fit, or leave the estimator as it was."""
+        """Fit without any attributes of an earlier fit, or leave the estimator as it was."""
         with all_or_nothing(self):
             for attribute in [name for name in vars(self) if name.endswith("_")]:
                 # An earlier fit may have had other options.
@@ -71,7 +71,7 @@ class DelegatingMixin(CallbackSupportMixin, MetaEstimatorMixin):
         params = check_metadata(X, params)
         if is_routing():
             routed = process_routing(self, "fit", **params)
-            # Without folds neither the scorer nor the splitter has a part in the fit.
+            # Without folds the fit uses neither the scorer nor the splitter.
             to_score, to_split = routed.scorer.get("score", {}), routed.get("splitter", {})
             return Subset(X, y, routed.estimator.fit, to_score), to_split.get("split", {})
         if not self._has_folds:
@@ -83,12 +83,12 @@ class DelegatingMixin(CallbackSupportMixin, MetaEstimatorMixin):
         return Subset(X, y, to_fit, to_score), {"groups": params.get("groups")}
 
     def get_metadata_routing(self) -> MetadataRouter:
-        """Get who may ask for metadata: the estimator, the scorer and the splitter.
+        """Get the metadata routing of the estimator, the scorer and the splitter.
 
         Returns
         -------
         routing : MetadataRouter
-            As scikit-learn's routers give it.
+            Router as in scikit-learn.
         """
         to_fit = MethodMapping().add(caller="fit", callee="fit")
         to_split = MethodMapping().add(caller="fit", callee="split")
@@ -133,7 +133,7 @@ class DelegatingMixin(CallbackSupportMixin, MetaEstimatorMixin):
         Returns
         -------
         p : ndarray of shape (n_samples, n_classes)
-            Columns in the order of ``classes_``.
+            Columns are in the order of ``classes_``.
         """
         return self._network().predict_proba(X)
 
@@ -149,7 +149,7 @@ class DelegatingMixin(CallbackSupportMixin, MetaEstimatorMixin):
         Returns
         -------
         log_p : ndarray of shape (n_samples, n_classes)
-            Columns in the order of ``classes_``.
+            Columns are in the order of ``classes_``.
         """
         return self._network().predict_log_proba(X)
 
@@ -169,7 +169,7 @@ class DelegatingMixin(CallbackSupportMixin, MetaEstimatorMixin):
         Returns
         -------
         score : float
-            The higher the better.
+            Higher is better.
         """
         network = self._network()
         if is_routing():
@@ -180,7 +180,7 @@ class DelegatingMixin(CallbackSupportMixin, MetaEstimatorMixin):
 
     @property
     def classes_(self) -> NDArray[Any]:
-        """Class labels; classifiers only."""
+        """Class labels; only for classifiers."""
         return getattr(self, self._network_name).classes_
 
     def __sklearn_tags__(self):

@@ -47,19 +47,19 @@ if TYPE_CHECKING:
 
 
 def rank_by_deletion(masks: np.ndarray) -> np.ndarray:
-    """Rank inputs: 1 if alive at the last level, 2 if they went there, and so on.
+    """Rank inputs: 1 if alive at the last level, 2 if deleted there, and so on.
 
     Parameters
     ----------
     masks : ndarray of bool of shape (n_levels, n_features)
-        Which are alive, from dense to sparse.
+        Inputs alive at each level, from dense to sparse.
     """
     last_alive = len(masks) - 1 - masks[::-1].argmax(axis=0)
     return len(masks) - last_alive
 
 
 def _within_budget(rule: Any, path: PruningPath, index: int) -> int:
-    """Go on from a level to the first one that is within the budget, if the rule has one."""
+    """Return the first level from ``index`` on that is within the budget, if the rule has one."""
     if not isinstance(rule, BestWithin):
         return index
     reached = [rule.sizes(path.estimator_at(i)) for i in range(index, len(path["steps"]))]
@@ -73,38 +73,38 @@ class OBDFeatureSelector(DelegatingMixin, SelectorMixin, BaseEstimator):
     """Select features by deleting whole inputs of a network, the least salient first.
 
     The network is trained once on all inputs, then loses inputs level by level and is retrained
-    from where it is: one pruning path with ``granularity="feature"``. `RFE` makes a fit from
-    scratch for each of these levels, and `RFECV` one for each level and fold. The saliency of an
+    from its present weights: one pruning path with ``granularity="feature"``. `RFE` fits from
+    scratch for each of these levels, and `RFECV` for each level and fold. The saliency of an
     input is the predicted increase of the training objective if all of its weights were deleted
     (LeCun, Denker & Solla, 1989).
 
     Parameters
     ----------
     estimator : OBDMLPClassifier, OBDMLPRegressor, Pipeline or TransformedTargetRegressor
-        The model to prune. Whatever its ``granularity`` is, inputs are deleted;
+        Model to prune. Inputs are deleted regardless of its ``granularity``;
         ``prune_fraction``, ``n_rounds`` and ``prune_tol`` are ignored. The transformers of a
         `Pipeline` must keep columns one to one, as scalers and imputers do, but may change
-        their order, as `ColumnTransformer` does; what mixes columns, such as `PCA`, is refused
-        before training. A `FunctionTransformer` (unless of a NumPy ufunc) says that it keeps
-        them by ``feature_names_out="one-to-one"``, a class of your own by inheriting from
-        `sklearn.base.OneToOneFeatureMixin`. Inputs on one scale, such as standardised ones, are
-        what the penalty of the network expects. In measurements, ``solver="lbfgs"``,
+        their order, as `ColumnTransformer` does; transformers that mix columns, such as `PCA`, are
+        refused before training. To declare that it keeps columns, a `FunctionTransformer` (unless
+        of a NumPy ufunc) needs ``feature_names_out="one-to-one"``, and a class of your own must
+        inherit from `sklearn.base.OneToOneFeatureMixin`. The penalty of the network expects inputs
+        on one scale, such as standardised ones. In measurements, ``solver="lbfgs"``,
         ``criterion="kfac"`` and ``alpha=10`` selected best.
     n_features_to_select : int or float, default=None
-        How many inputs are kept: a number, or a fraction of all; None for half of them or, with
-        ``cv``, for the number that cross-validation chooses. Where the estimator has
-        ``feature_groups``, groups and columns in no group are counted, so that
-        ``n_features_``, a number of columns, may be larger.
+        Inputs to keep: a number, or a fraction of all; None for half of them or, with ``cv``, for
+        the number that cross-validation chooses. If the estimator has ``feature_groups``, groups
+        and columns outside them are counted, so that ``n_features_``, a number of columns, may be
+        larger.
     step : int or float, default=0.35
-        How many inputs go at each level of the path, at most: a number, or a fraction of those
-        left (in `RFE` a fraction of all).
+        Most inputs to delete at each level of the path: a number, or a fraction of those left (in
+        `RFE` a fraction of all).
     cv : int, cross-validation generator or iterable, default=None
-        How to score the levels, one path for each fold, as in `PruningSearchCV`; None for no
-        scores. With a given ``n_features_to_select`` they do not choose the level.
+        Cross-validation of the levels, one path for each fold, as in `PruningSearchCV`; None for no
+        scores. With a given ``n_features_to_select`` scores do not choose the level.
     scoring : str or callable, default=None
         Score for ``cv`` and of `score`; None for the estimator's ``score``.
     selection : {"one_standard_error", "best"} or callable, default="one_standard_error"
-        With ``cv``, which level is chosen: the one with the fewest inputs whose mean score is
+        Choice of the level with ``cv``: the one with the fewest inputs whose mean score is
         within one standard error of the best one's (the median over the levels, as in
         `PruningSearchCV`), or the one with the best mean score. A callable is given
         ``cv_results_`` and returns the index of the level.
@@ -116,7 +116,7 @@ class OBDFeatureSelector(DelegatingMixin, SelectorMixin, BaseEstimator):
     Attributes
     ----------
     support_ : ndarray of bool of shape (`n_features_in_`,)
-        Which columns are selected.
+        True for the selected columns.
     ranking_ : ndarray of int of shape (`n_features_in_`,)
         1 for the selected columns, 2 for those deleted last, and so on; columns deleted at the
         same level have the same rank.
@@ -129,29 +129,29 @@ class OBDFeatureSelector(DelegatingMixin, SelectorMixin, BaseEstimator):
         The networks of all levels, fitted on all data: ``path_.estimator_at(i)`` is the one of
         level i.
     masks_ : ndarray of bool of shape (n_levels, `n_features_in_`)
-        Which columns are left at each level of ``path_``, from all of them on.
+        True for the columns left at each level of ``path_``, beginning with all of them.
     cv_results_ : dict of ndarrays of shape (n_levels,)
         Scores of the levels, from all inputs to the fewest, with the columns of
-        `PruningSearchCV`; the number of inputs is ``param_n_features_to_select``. With ``cv``
-        only.
+        `PruningSearchCV`; the number of inputs is ``param_n_features_to_select``. Only
+        with ``cv``.
     best_index_ : int
-        The level that is selected: a row of ``masks_`` and of ``cv_results_``.
+        Index of the selected level: a row of ``masks_`` and of ``cv_results_``.
     n_splits_ : int
-        Number of folds. With ``cv`` only.
+        Number of folds. Only with ``cv``.
     scorer_ : callable
         The scorer.
     classes_ : ndarray of shape (n_classes,)
-        Class labels. Classifiers only.
+        Class labels. Only for classifiers.
     n_features_in_ : int
         Number of columns.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Their names, where ``X`` had any.
+        Names of the columns, if ``X`` had any.
 
     See Also
     --------
-    stability_selection : How often an input is selected on subsamples.
-    FeaturePathDisplay : Which inputs are left at each level.
-    PruningSearchCV : Chooses the level of weights.
+    stability_selection : Counts how often an input is selected on subsamples.
+    FeaturePathDisplay : Shows the inputs left at each level.
+    PruningSearchCV : Chooses a pruning level.
 
     References
     ----------
@@ -241,7 +241,7 @@ class OBDFeatureSelector(DelegatingMixin, SelectorMixin, BaseEstimator):
     def _fit(self, X: Any, y: Any, params: dict[str, Any]) -> None:
         estimator = clone_for_inputs(self.estimator)
         scoring = self._scoring()
-        # Frames of mixed types are for the transformers; the network checks what it gets.
+        # Transformers may take frames of mixed types; the network checks its own input.
         n_columns = count_columns(X)
         validate_data(self, X, skip_check_array=True)
         data, split_params = self._check_data(X, y, params, scoring)
@@ -299,7 +299,7 @@ class OBDFeatureSelector(DelegatingMixin, SelectorMixin, BaseEstimator):
 
     def _keep_path(self, path: PruningPath, index: int) -> None:
         """Set the attributes of the selected level."""
-        # A callback may have ended the path before it.
+        # A callback may have ended the path before this level.
         index = min(index, len(path["steps"]) - 1)
         self.path_, self.best_index_ = path, index
         self.masks_ = column_masks(path, self.n_features_in_)
@@ -316,10 +316,10 @@ class OBDFeatureSelector(DelegatingMixin, SelectorMixin, BaseEstimator):
         tags, inner = super().__sklearn_tags__(), get_tags(self.estimator)
         for kind in (tags.classifier_tags, tags.regressor_tags):
             if kind is not None:
-                # With half of the inputs.
+                # Selecting half of the inputs may lower the score.
                 kind.poor_score = True
         tags.target_tags.required = True
-        # Where there are transformers, such as an imputer, it is they who refuse NaN or do not.
+        # If there are transformers, such as an imputer, they decide whether NaN is allowed.
         steps = steps_before(clone(self.estimator, safe=False))
         tags.input_tags.allow_nan = inner.input_tags.allow_nan or bool(steps)
         return tags

@@ -45,7 +45,7 @@ class FoldSettings:
     Attributes
     ----------
     caller : PruningSearchCV or OBDFeatureSelector
-        Shown to the callbacks; its ``n_jobs`` and ``verbose`` count.
+        Estimator that callbacks receive; its ``n_jobs`` and ``verbose`` apply.
     data : Subset
         All rows.
     levels : Levels
@@ -66,11 +66,11 @@ class Fold:
     ----------
     index : int
     name : str
-        Begins the lines that are printed.
+        Beginning of the printed lines.
     estimator : object
-        A clone, which the fold may change.
+        Clone that the fold may change.
     train, test : ndarray
-        Rows.
+        Training and test rows.
     context : CallbackContext
         The fold's task.
     """
@@ -103,12 +103,12 @@ def run_folds(
     Returns
     -------
     folds : list of list of LevelResult
-        For each fold the levels of all candidates, one candidate after the other.
+        Levels of all candidates for each fold, one candidate after the other.
     """
     caller, n_paths = settings.caller, len(candidates) * len(splits)
     context = root.subcontext(task_name="search", max_subtasks=n_paths, sequential_subtasks=False)
     context.call_on_fit_task_begin(estimator=caller)
-    # Made before the parallel loop, which pickles the tree that their contexts are part of.
+    # Made before the parallel loop, which pickles the tree to which their contexts belong.
     folds = [
         Fold(
             index=index,
@@ -151,7 +151,7 @@ def _run_fold(settings: FoldSettings, fold: Fold) -> list[LevelResult]:
 
 
 def _with_bytes(result: LevelResult, path: PruningPath) -> LevelResult:
-    """Add the bytes of the network in C, where the level was reached."""
+    """Add the bytes of the network in C, if the level was reached."""
     if not result.counts:
         return result
     index = path["prune_fractions"].tolist().index(result.fraction)
@@ -160,7 +160,7 @@ def _with_bytes(result: LevelResult, path: PruningPath) -> LevelResult:
 
 
 def fit_task(context: Any, estimator: Any, subset: Subset, caller: Any) -> None:
-    """Fit an estimator, to which the callbacks are handed down, as a task of the caller's."""
+    """Fit an estimator, which inherits the callbacks, as a task of the caller."""
     shown = subset.as_shown(caller)
     try:
         with context.propagate_callback_context(estimator):
@@ -199,7 +199,7 @@ def _labels_that_count(estimator: Any, rows: Subset) -> np.ndarray:
 def in_parallel(
     function: Callable[[Item], Result], items: Sequence[Item], n_jobs: int | None
 ) -> list[Result]:
-    """Call a function that fits for each item; what the calls warn of, `give_warnings` gives."""
+    """Call a function that fits for each item, and pass its warnings on by `give_warnings`."""
     n_threads = max(1, cpu_count() // min(effective_n_jobs(n_jobs), len(items)))
     calls = Parallel(n_jobs=n_jobs)(
         delayed(_call)(function, item, n_threads, os.getpid()) for item in items
@@ -213,14 +213,14 @@ def _call(
 ) -> tuple[Result, list[PendingWarning]]:
     with collected_warnings() as collected, _limited_threads(n_threads, pid):
         result = function(item)
-    # A level that leaves nothing is one of many that are compared; it matters if it is chosen. And
-    # of sizes that are left out the search tells itself.
+    # A level that leaves nothing is one of many to compare, and matters only if it is chosen.
+    # The search itself warns of sizes that are left out.
     untold = (NothingLeftWarning, LeftOutWarning)
     return result, [one for one in collected if one.category not in untold]
 
 
 def _limited_threads(n_threads: int, pid: int) -> AbstractContextManager[None]:
-    """Give each worker of the process ``pid`` so many cores, so that they share them all.
+    """Give each worker of the process ``pid`` ``n_threads`` cores, so that they share them all.
 
     Workers in processes of their own are limited by joblib.
     """
@@ -244,7 +244,7 @@ def _print_fold(
         print(f"{name}: failed after {seconds:.1f} s")
         return
     print_path(name, verbose, path)
-    # A level that was not reached has no counts, and of several scores none is printed.
+    # A level that was not reached has no counts; several scores are not printed.
     levels = ", ".join(
         f"{result.counts['n_weights']}"
         + ("" if isinstance(result.test_scores, dict) else f" ({result.test_scores:.4f})")
@@ -262,5 +262,5 @@ def print_path(name: str, verbose: int, path: PruningPath) -> None:
 
 
 def format_effort(path: PruningPath, seconds: float) -> str:
-    """Format the iterations and seconds that a path took."""
+    """Format the iterations and seconds of a path."""
     return f"{path['n_iter'].sum()} iterations and {seconds:.1f} s"

@@ -1,4 +1,4 @@
-"""Levels of a path that deletes whole inputs, and the columns that are left at each of them."""
+"""Levels of a path that deletes whole inputs, and the columns left at each of them."""
 
 import math
 from numbers import Integral
@@ -43,7 +43,7 @@ def clone_for_inputs(estimator: Any) -> Any:
 
 
 def count_columns(X: Any) -> int:
-    """Count the columns; where there are none, scikit-learn raises its usual error."""
+    """Count the columns; without any, scikit-learn raises its usual error."""
     try:
         n_columns = _num_features(X)
     except TypeError:
@@ -55,7 +55,7 @@ def count_columns(X: Any) -> int:
 
 
 def count_inputs(estimator: Any, n_columns: int) -> int:
-    """Count the inputs that can be deleted: groups of columns, and columns in no group."""
+    """Count the inputs that can be deleted: groups of columns, and columns outside them."""
     groups = last_step(estimator).feature_groups
     if groups is None:
         return n_columns
@@ -63,7 +63,7 @@ def count_inputs(estimator: Any, n_columns: int) -> int:
         members = members_by_key(groups).values()
         return max(n_columns - sum(len(group) - 1 for group in members), 1)
     except (TypeError, ValueError):
-        # The groups are invalid, and fit will say so.
+        # The groups are invalid, and fit will raise an error.
         return n_columns
 
 
@@ -79,7 +79,7 @@ def with_input_recorder(estimator: Any, levels: Levels, X: Any) -> Any:
 def column_masks(path: PruningPath, n_columns: int) -> np.ndarray:
     """Mark the columns of ``X`` that are left at each level, shape (n_levels, n_columns).
 
-    Transformers, such as a `ColumnTransformer`, may hand them to the network in another order.
+    Transformers, such as a `ColumnTransformer`, may pass them to the network in another order.
     """
     masks = np.empty((len(path["steps"]), n_columns), dtype=bool)
     masks[:, column_of_inputs(path["estimator"], n_columns)] = path.input_masks()
@@ -93,8 +93,8 @@ def falling_counts(n_total: int, n_left: int, step: float) -> list[int]:
     ----------
     n_total, n_left : int
     step : int or float
-        How many inputs go at each level, at most: a number, or a fraction of those left, which is
-        made smaller so that all levels have the same.
+        Most inputs to delete at each level: a number, or a fraction of those left, which is reduced
+        until it is the same at all levels.
     """
     if isinstance(step, Integral) or step * n_total < 1:
         step = max(1, int(step))

@@ -1,4 +1,4 @@
-"""Conversion to ONNX of estimators and searches, as a user asks skl2onnx for it."""
+"""Conversion of estimators and searches to ONNX by calls of skl2onnx."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ def register_onnx_converters() -> None:
 
     Call it once before ``skl2onnx.to_onnx(pipeline, X)``; the estimators' own ``to_onnx`` needs
     no such call. A `PruningSearchCV` is converted as its ``best_estimator_``, and an
-    `OBDFeatureSelector`, alone or in a pipeline, as a choice of columns.
+    `OBDFeatureSelector`, alone or in a pipeline, as a selection of columns.
 
     Raises
     ------

@@ -15,15 +15,15 @@ from .._train.solvers import DivergenceError
 
 
 class PathRecorder(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
-    """Stand-in for an estimator that keeps its path as far as it was reached.
+    """Replacement of an estimator that keeps its path as far as it was reached.
 
     Parameters
     ----------
     estimator : OBDMLPClassifier or OBDMLPRegressor
     levels : Levels
     check_inputs : callable or None
-        Called with the data as the transformers hand them on, before training; it may refuse them.
-        A plain function, which `clone` leaves as it is.
+        Function called before training with the data that leave the transformers, which it may
+        refuse. It is a plain function, which `clone` does not copy.
 
     Attributes
     ----------
@@ -58,7 +58,7 @@ class PathRecorder(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
             self.path_ = error.path
             raise
         if self.path_["is_interrupted"]:
-            # Training ends gently when interrupted, but a search must not go on.
+            # Interrupted training ends normally, but a search must not continue.
             raise KeyboardInterrupt
         return self
 
@@ -85,7 +85,7 @@ def with_recorder(
 
 
 def recorded_path(estimator: Any) -> PruningPath | None:
-    """Return the path of what `with_recorder` made, or None if dense training did not end."""
+    """Return the path in the result of `with_recorder`, or None if dense training did not end."""
     path = getattr(last_step(estimator), "path_", None)
     if path is None:
         return None

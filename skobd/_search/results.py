@@ -22,7 +22,7 @@ Folds = Sequence[Sequence[LevelResult]]
 
 
 def score_names(folds: Folds) -> list[str] | None:
-    """List the names of the scores; None for one without a name."""
+    """List the names of the scores; None for a single score without a name."""
     for fold in folds:
         for level in fold:
             if isinstance(level.test_scores, dict):
@@ -76,7 +76,7 @@ def leave_out(
     folds : list of list of LevelResult
         The results of these rows.
     """
-    # A reason of any fold, where there is one.
+    # The reason may come from any fold.
     reasons = [max(level.left_out for level in row) for row in zip(*folds, strict=True)]
     rows: list[Row] = []
     told = []
@@ -98,7 +98,7 @@ def leave_out(
 
 
 def params_of(rows: Sequence[Row], folds: Folds) -> list[dict[str, Any]]:
-    """Parameters of each row; of a size the fraction that it is in the first fold that knows it."""
+    """Return the parameters of each row; a size becomes its fraction in the first known fold."""
     fractions = np.array([[level.fraction for level in fold] for fold in folds])
     first = np.argmin(np.isnan(fractions), axis=0)
     known = fractions[first, np.arange(len(rows))].tolist()
@@ -133,14 +133,14 @@ def tabulate(params: list[dict[str, Any]], folds: Folds) -> dict[str, Any]:
 def _column(
     folds: Folds, get: Callable[[LevelResult], float], dtype: Any = np.float64
 ) -> np.ndarray:
-    """Gather a number of each level (row) and fold (column)."""
+    """Gather a number for each level (row) and fold (column)."""
     return np.array([[get(level) for level in fold] for fold in folds], dtype=dtype).T
 
 
 def _score_of(kind: str, name: str) -> Callable[[LevelResult], float]:
     def get(level: LevelResult) -> float:
         scores: Scores = getattr(level, kind)
-        # Where nothing could be scored there is one number for every name.
+        # If scoring failed, one number stands for every name.
         return scores[name] if isinstance(scores, dict) else scores
 
     return get

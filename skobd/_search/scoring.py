@@ -19,18 +19,18 @@ from .._sklearn_compat import accepts_sample_weight
 from .._warnings import warn_user
 from .subsets import Subset
 
-# Columns of a path that say how many of what it deletes are left.
+# Columns of a path that count the weights, units or inputs left.
 _COUNTS = tuple(f"n_{granularity.unit}" for granularity in GRANULARITIES.values())
 
 
 def is_routing() -> bool:
-    """Whether scikit-learn routes metadata."""
+    """Return whether scikit-learn routes metadata."""
     return get_config()["enable_metadata_routing"]
 
 
 @dataclass(frozen=True)
 class Scoring:
-    """How levels are scored: by one scorer, or by several with names.
+    """Scoring of levels by one scorer, or by several with names.
 
     Attributes
     ----------
@@ -40,8 +40,8 @@ class Scoring:
     shown : callable or dict of str to callable
         The attribute ``scorer_``: the scorer, or several by name.
     only_predicts : bool
-        Whether an estimator is only asked to predict: all scorers are scikit-learn's, and no
-        pipeline hands metadata to its transformers.
+        Whether scoring only predicts: all scorers are scikit-learn's, and no pipeline passes
+        metadata to its transformers.
     error_score : float or "raise"
     return_train_score : bool
     """
@@ -60,7 +60,7 @@ class Scoring:
         error_score: Any = "raise",
         return_train_score: bool = False,
     ) -> "Scoring":
-        """Make the scorers that the parameters of a search ask for."""
+        """Make the scorers from the parameters of a search."""
         # If one of several fails, it returns its traceback unless errors are to be raised.
         scorer = shown = check_scoring(estimator, scoring, raise_exc=error_score == "raise")
         asked = [scoring]
@@ -72,7 +72,7 @@ class Scoring:
         return cls(scorer, shown, names_only and not is_routing(), error_score, return_train_score)
 
     def accept_sample_weight(self) -> bool:
-        """Whether any scorer does; warns of those that do not."""
+        """Return whether any scorer accepts sample weights, and warn of those that do not."""
         scorers = list(self.shown.values()) if isinstance(self.shown, dict) else [self.shown]
         accepting = [accepts_sample_weight(scorer) for scorer in scorers]
         refusing = [str(one) for one, does in zip(scorers, accepting, strict=True) if does is False]
@@ -84,7 +84,7 @@ class Scoring:
         return any(accepting)
 
 
-# By name, or one without a name; also where the names are not known because scoring failed.
+# Scores by name, or one without a name; also if the names are unknown because scoring failed.
 Scores = dict[str, float] | float
 
 
@@ -96,20 +96,20 @@ class LevelResult:
     ----------
     test_scores : dict of str to float, or float
     train_scores : dict of str to float, float, or None
-        Only if asked for.
+        Scores on the training rows, if asked for.
     fit_time, score_time : float
         Seconds.
     counts : dict of str to float
-        "n_weights", and "n_units" or "n_features" where those are deleted; empty where the level
-        was not reached.
+        "n_weights", and "n_units" or "n_features" if those are deleted; empty if the level was not
+        reached.
     error : str or None
-        Traceback of the error because of which the level was not reached.
+        Traceback of the error that kept the level from being reached.
     cause : Exception or None
         That error, or the first one of scoring.
     fraction : float
-        Fraction gone; NaN of a size where the network is not known.
+        Fraction deleted; NaN for a size if the network is not known.
     left_out : str
-        Why it is left out, a size that the network cannot have.
+        Reason why it is left out, if it is a size that the network cannot have.
     """
 
     test_scores: Scores
@@ -137,7 +137,7 @@ def score_levels(
     ----------
     scoring : Scoring
     path : PruningPath or None
-        As far as it was reached.
+        Path as far as it was reached.
     levels : Levels
     subsets : tuple of two Subset
         Training and test rows.
@@ -189,7 +189,7 @@ def _transform_once(
         test = test.transformed(steps)
         train = train.transformed(steps) if with_train else train
     except Exception:
-        # It fails again at every level, where it is reported.
+        # The transformation fails again at every level, where the error is reported.
         return path, subsets
     estimator = without_transformers(path["estimator"])
     return PruningPath(**{**path, "estimator": estimator}), (train, test)
@@ -223,7 +223,7 @@ def _score_level(
 
 
 def _score(scoring: Scoring, estimator: Any, subset: Subset) -> tuple[Scores, Exception | None]:
-    """Score on some rows; ``error_score`` replaces scores that fail, and the cause is returned."""
+    """Score on some rows; return ``error_score`` and the cause if that fails."""
     raises = scoring.error_score == "raise"
     try:
         scores = scoring.scorer(estimator, subset.X, subset.y, **subset.score_params)

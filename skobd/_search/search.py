@@ -47,7 +47,7 @@ class PruningSearchCV(DelegatingMixin, BaseEstimator):
 
     The levels lie on one path: a network pruned to 90 % was pruned to 50 % before. So each fold
     trains one network, prunes it round by round, and is scored on its held-out rows after every
-    round; then the whole data are fitted along the path to the chosen level.
+    round; then all data are fitted along the path to the chosen level.
     :class:`~sklearn.model_selection.GridSearchCV` over ``prune_fraction`` would train from
     scratch for every level.
 
@@ -57,21 +57,21 @@ class PruningSearchCV(DelegatingMixin, BaseEstimator):
     Parameters
     ----------
     estimator : OBDMLPClassifier, OBDMLPRegressor, Pipeline or TransformedTargetRegressor
-        The model to search for; in a `Pipeline`, the last step is pruned and the transformers are
+        Model to prune; in a `Pipeline`, the last step is pruned and the transformers are
         fitted on the training rows of each fold. A `TransformedTargetRegressor`, around the
         pipeline or as its last step, is scored on the scale of ``y``. ``prune_fraction``,
-        ``n_rounds`` and ``prune_tol`` are ignored, "auto" too: one round is made for each level.
+        ``n_rounds`` and ``prune_tol`` are ignored, even "auto": each level takes one round.
     param_grid : dict or list of dict, default=None
-        Parameters of the estimator and their values, as in `GridSearchCV`; None for the level
-        alone. All levels of all combinations are compared.
+        Parameters of the estimator and their values, as in `GridSearchCV`; None to choose
+        only the level. All levels of all combinations are compared.
     prune_fractions : array-like of shape (n_levels,), default=None
-        Levels to choose from, fractions gone in [0, 1). They are sorted, and each is taken once.
-        None, without ``sizes``: 0, 0.3, 0.5, 0.65, 0.75, 0.82, 0.88, 0.92, 0.95 and 0.97, each
-        deleting about 30 % of the weights that the one before left.
+        Levels to choose from, fractions deleted in [0, 1). They are sorted, and duplicates are
+        dropped. None, without ``sizes``, means 0, 0.3, 0.5, 0.65, 0.75, 0.82, 0.88, 0.92, 0.95 and
+        0.97, each deleting about 30 % of the weights that the one before left.
     sizes : array-like of int of shape (n_levels,), default=None
-        In place of ``prune_fractions``, how many weights (units or inputs, as ``granularity``
-        deletes them) are left, so that candidates of any ``hidden_layer_sizes`` or encoding are
-        compared at equal size. A size that the network of a candidate cannot have is left out,
+        Numbers of weights (or units or inputs, see ``granularity``) that are left, in place of
+        ``prune_fractions``, so that candidates of any ``hidden_layer_sizes`` or encoding are
+        compared at equal size. A size that the network of a candidate cannot have is skipped,
         with a warning that says why.
     scoring : str, callable, list, tuple, dict or None, default=None
         As in `GridSearchCV`; None for the estimator's ``score``.
@@ -81,18 +81,19 @@ class PruningSearchCV(DelegatingMixin, BaseEstimator):
         Paths fitted in parallel by joblib, one for each candidate and fold; see
         `joblib.parallel_config`.
     refit : bool or str, default=True
-        Whether to fit all data along the path to the chosen level. With several scores the name
-        of the one that chooses the level, or False.
+        Whether to fit all data along the path to the chosen level. With several scores it is
+        the name of the one that chooses the level, or False.
     selection : {"one_standard_error", "best"} or callable, default="one_standard_error"
         "one_standard_error" chooses, among all levels (of all candidates) whose mean score is
         within one standard error of the best one's, the one with the fewest weights; among
-        equally small networks the best. The standard error is the median over all levels and
-        candidates, since with few folds the one of a single row is a matter of chance. "best"
-        chooses the level (of any candidate) with the best mean score; among equals the smallest
-        network. A callable is given ``cv_results_`` and returns the index of the row, as in
-        ``GridSearchCV(refit=callable)``; `best_within` makes one for a budget of weights or bytes.
+        equally small networks it chooses the best. The standard error is the median over all levels
+        and candidates, since with few folds that of a single row is subject to chance. "best"
+        chooses the level (of any candidate) with the best mean score; among equals it chooses the
+        smallest network. A callable is given ``cv_results_`` and returns the index of the row, as
+        in ``GridSearchCV(refit=callable)``; `best_within` makes one for a budget of weights or
+        bytes.
     verbose : int, default=0
-        1 prints a line for each fold, with its score at every level, and in the end one for
+        1 prints a line for each fold, with its score at every level, and finally one for
         every row of ``cv_results_``; 2 also one for each round.
     error_score : "raise" or numeric, default=np.nan
         Score of a level whose training or scoring failed. Levels that a fold reached before it
@@ -104,25 +105,25 @@ class PruningSearchCV(DelegatingMixin, BaseEstimator):
     ----------
     cv_results_ : dict of ndarrays of shape (n_candidates * n_levels,)
         Ready for `pandas.DataFrame`; the rows go from dense to sparse, candidate by candidate,
-        and the columns are those of `GridSearchCV`, and ``split<i>_n_weights`` and
-        ``mean_n_weights``, the surviving weights (likewise ``n_units`` or ``n_features`` where
+        and the columns are those of `GridSearchCV`, ``split<i>_n_weights`` and
+        ``mean_n_weights``, the surviving weights (likewise ``n_units`` or ``n_features`` if
         ``granularity`` deletes those), and ``sem_test_<score>``, the standard error of the mean
         over the folds; with ``sizes`` also ``size``, and with a budget of bytes ``n_bytes`` of the
-        folds and their mean. ``fit_time`` is the time it took to reach the level. A fold whose
+        folds and their mean. ``fit_time`` is the time needed to reach the level. A fold whose
         score is NaN in every row is left out of the statistics over folds.
     best_index_ : int
         Row of the chosen level (and candidate).
     best_params_ : dict
-        The chosen level, with the parameters of its candidate, as ``set_params`` takes them.
+        Chosen level, with the parameters of its candidate, for ``set_params``.
         ``best_estimator_`` was pruned along the levels up to it, so fitting a clone, in
-        ``n_rounds`` rounds, gives another network. Of a size it is the fraction in the first fold.
+        ``n_rounds`` rounds, gives another network. For a size it is the fraction in the first fold.
     best_score_ : float
         Mean score in that row.
     best_estimator_ : estimator
-        Fitted on all data along the path to the chosen level, with the parameters of the chosen
-        candidate. With ``refit`` only.
+        Estimator fitted on all data along the path to the chosen level, with the parameters of the
+        chosen candidate. Only with ``refit``.
     refit_time_ : float
-        Seconds that took. With ``refit`` only.
+        Seconds taken by this fit. Only with ``refit``.
     scorer_ : callable or dict
         The scorer, or the scorers by name.
     multimetric_ : bool
@@ -130,17 +131,17 @@ class PruningSearchCV(DelegatingMixin, BaseEstimator):
     n_splits_ : int
         Number of folds.
     classes_ : ndarray of shape (n_classes,)
-        Class labels. Classifiers with ``refit`` only.
+        Class labels. Only for classifiers with ``refit``.
     n_features_in_ : int
-        Number of features. With ``refit`` only.
+        Number of features. Only with ``refit``.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Their names, where ``X`` had any. With ``refit`` only.
+        Names of the features, if ``X`` had any. Only with ``refit``.
 
     See Also
     --------
     OBDMLPClassifier.pruning_path : The networks of one path, without cross-validation.
     PruningPathDisplay : Draws the score at every level.
-    sklearn.model_selection.GridSearchCV : One fit for each level.
+    sklearn.model_selection.GridSearchCV : Makes one fit for each level.
 
     References
     ----------
@@ -166,7 +167,7 @@ class PruningSearchCV(DelegatingMixin, BaseEstimator):
     >>> bool(search.best_score_ > 0.96)
     True
 
-    The penalty, chosen together with the level at the price of one path for each fold more:
+    Choose the penalty together with the level, at the cost of another path for each fold:
 
     >>> search.set_params(param_grid={"obdmlpclassifier__alpha": [5, 20]}).fit(X, y).best_params_
     {'obdmlpclassifier__alpha': 5, 'obdmlpclassifier__prune_fraction': 0.8}
@@ -223,7 +224,7 @@ class PruningSearchCV(DelegatingMixin, BaseEstimator):
     def fit(self, X: Any, y: Any = None, **params: Any) -> "Self":
         """Fit one path for each fold, choose a level, and fit all data along the path to it.
 
-        With a ``param_grid``, one path for each candidate and fold.
+        With a ``param_grid``, there is one path for each candidate and fold.
 
         Parameters
         ----------
@@ -253,7 +254,7 @@ class PruningSearchCV(DelegatingMixin, BaseEstimator):
         data, split_params = self._check_data(X, y, params, scoring)
         splits = make_splits(self.cv, data, self.estimator, split_params)
         self.n_splits_, self.scorer_ = len(splits), scoring.shown
-        # To stay within a budget there may be more than one fit of all data.
+        # More than one fit of all data may be needed to stay within a budget.
         is_open = isinstance(self.selection, BestWithin)
         root = root_context(self, max_subtasks=None if is_open else 1 + (self.refit is not False))
         root.call_on_fit_task_begin(**data.as_shown(self))
@@ -293,12 +294,12 @@ class PruningSearchCV(DelegatingMixin, BaseEstimator):
             )
 
     def _choose(self, metric: str, cause: Exception | None) -> None:
-        """Set ``best_index_`` and what follows from it."""
+        """Set ``best_index_`` and the attributes that follow from it."""
         results = self.cv_results_
         if not callable(self.selection) and not np.isfinite(results[f"mean_test_{metric}"]).any():
             if not self.refit:
                 return
-            # Data of a wrong type are a TypeError, as from the estimator itself.
+            # Data of a wrong type raise a TypeError, as from the estimator itself.
             kind = TypeError if isinstance(cause, TypeError) else ValueError
             raise kind(
                 f"No level can be chosen: mean_test_{metric} is finite at none. "
@@ -331,7 +332,7 @@ class PruningSearchCV(DelegatingMixin, BaseEstimator):
         self.refit_time_ = time.perf_counter() - start
 
     def _fit_path(self, data: Subset, row: Row, root: Any) -> Any:
-        """Fit all data along the path to a row, whose network is returned."""
+        """Fit all data along the path to a row, and return its network."""
         estimator = with_recorder(clone(row.candidate.estimator), row.levels)
         start = time.perf_counter()
         fit_task(root.subcontext(task_name="refit"), estimator, data, self)
@@ -341,18 +342,18 @@ class PruningSearchCV(DelegatingMixin, BaseEstimator):
             print(f"refit: {left} in {format_effort(path, time.perf_counter() - start)}")
         mlp = path.estimator_at(-1)
         take_callbacks(last_step(estimator), mlp)
-        # The level that was chosen, should a callback have ended the fit before.
+        # The chosen level, even if a callback has ended the fit before it.
         mlp.prune_fraction = row.levels.fractions(mlp._fitted.n_total)[-1]
         return replace_last(estimator, mlp)
 
     def summary(self) -> PruningSummary:
-        """Summarise what pruning has left of the network that was chosen.
+        """Compare the chosen network with the dense network that it was.
 
         Returns
         -------
         summary : PruningSummary
-            As `OBDMLPClassifier.summary` makes it; the inputs have the names that the steps of a
-            pipeline give them.
+            Summary as from `OBDMLPClassifier.summary`; the inputs have the names given by the
+            steps of a pipeline.
 
         Raises
         ------
@@ -364,12 +365,12 @@ class PruningSearchCV(DelegatingMixin, BaseEstimator):
 
     @property
     def n_features_in_(self) -> int:
-        """Number of features; with ``refit`` only."""
+        """Number of features; only with ``refit``."""
         return self.best_estimator_.n_features_in_
 
     @property
     def feature_names_in_(self) -> NDArray[Any]:
-        """Names of the features, where ``X`` had any; with ``refit`` only."""
+        """Names of the features, if ``X`` had any; only with ``refit``."""
         return self.best_estimator_.feature_names_in_
 
     def __sklearn_tags__(self):

@@ -15,8 +15,7 @@ from .._mlp.pipelines import last_step
 def scored_folds(values: np.ndarray) -> np.ndarray:
     """Select the columns (folds) that are not NaN in every row; all of them if none has a value.
 
-    A fold that failed at every level says nothing about the levels, but a NaN in every mean
-    would let it decide everything.
+    A fold that failed at every level does not distinguish levels, but would make every mean NaN.
     """
     kept = ~np.isnan(values).all(axis=0)
     return values[:, kept] if kept.any() else values
@@ -25,7 +24,7 @@ def scored_folds(values: np.ndarray) -> np.ndarray:
 def standard_errors(scores: np.ndarray) -> np.ndarray:
     """Compute standard errors of the mean over folds, shape (n_rows,), from (n_rows, n_folds).
 
-    With a single fold it cannot be estimated, and 0 is returned.
+    They cannot be estimated from a single fold; 0 is returned then.
     """
     n_folds = scores.shape[1]
     if n_folds < 2:
@@ -44,8 +43,8 @@ def _smallest(rows: np.ndarray, sizes: np.ndarray, means: np.ndarray) -> int:
 def median_error(means: np.ndarray, errors: np.ndarray) -> float:
     """Compute the median of the standard errors of all rows whose mean score is finite.
 
-    With few folds the error of a single row is a matter of chance, and the rows are scored on the
-    same folds; a candidate that diverges in one of them must not widen it.
+    With few folds the error of a single row is subject to chance, and the rows are scored on the
+    same folds; a candidate that diverges in one fold must not enlarge the median.
     """
     known = errors[np.isfinite(means) & np.isfinite(errors)]
     return float(np.median(known)) if len(known) else 0.0
@@ -114,17 +113,17 @@ class BestWithin:
         )
 
     def sizes(self, estimator: Any) -> dict[str, int]:
-        """Count what the budget limits of a fitted estimator."""
+        """Count the quantities of a fitted estimator that the budget limits."""
         counts = {"n_weights": lambda: last_step(estimator).n_weights_}
         counts["n_bytes"] = lambda: count_bytes(estimator)
         return {name: counts[name]() for name in self._limits()}
 
     def allows(self, sizes: dict[str, int]) -> bool:
-        """Whether these are within the budget."""
+        """Return whether these are within the budget."""
         return all(sizes[name] <= limit for name, limit in self._limits().items())
 
     def exceeded(self, reached: list[dict[str, int]]) -> ValueError:
-        """Make the error that no network fitted on all data, of these sizes, is within."""
+        """Make the error if no network fitted on all data, of these sizes, is within the budget."""
         smallest = {name: min(sizes[name] for sizes in reached) for name in self._limits()}
         return self._error("the networks fitted on all data are larger", smallest)
 
@@ -140,23 +139,22 @@ def best_within(*, n_weights: int | None = None, n_bytes: int | None = None) -> 
     """Make a rule for ``selection`` that chooses the best network within a budget.
 
     Among the levels (of all candidates) that are within the budget in every fold, it takes the one
-    with the best mean score; among equals the smallest. The budget holds for the network that the
-    user gets: where the one fitted on all data exceeds it, those of the next sparser levels of the
-    same candidate take its place.
+    with the best mean score; among equals the smallest. The budget holds for the final network: if
+    the one fitted on all data exceeds it, the next sparser levels of the same candidate are tried.
 
     Parameters
     ----------
     n_weights : int, default=None
-        The most weights that may be left, intercepts not counted.
+        Largest number of weights that may be left, without intercepts.
     n_bytes : int, default=None
-        The most bytes of constants that `to_c` may write for the model with its defaults, weights
-        in 8 bits and transformers included. Where those cannot be written in C, the network alone
-        counts. With both limits both hold.
+        Largest number of bytes of constants that `to_c` may write for the model with its defaults:
+        weights in 8 bits, transformers included. If those cannot be written in C, only the network
+        counts. If both limits are given, both hold.
 
     Returns
     -------
     rule : callable
-        As `PruningSearchCV` and `OBDFeatureSelector` take it for ``selection``; it is given
+        Rule for ``selection`` of `PruningSearchCV` and `OBDFeatureSelector`; it takes
         ``cv_results_`` and returns the index of a row, as in ``GridSearchCV(refit=callable)``.
 
     Raises
@@ -164,12 +162,12 @@ def best_within(*, n_weights: int | None = None, n_bytes: int | None = None) -> 
     ValueError
         If no limit is given, or one below 1. In ``fit``, if nothing is within the budget.
     TypeError
-        If a limit is no whole number.
+        If a limit is not a whole number.
 
     See Also
     --------
     PruningSearchCV : Chooses a level by cross-validation.
-    to_c : Writes C code, whose ``constant_bytes`` are what ``n_bytes`` limits.
+    to_c : Writes C code, whose ``constant_bytes`` are limited by ``n_bytes``.
 
     Examples
     --------

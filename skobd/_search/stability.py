@@ -1,12 +1,12 @@
 """Stability selection by the frequency of each input on random halves of the data.
 
-With q inputs selected on each of many random halves of the data, and those kept whose frequency
-reaches a threshold pi > 1/2, the expected number V of inputs kept by chance is bounded by
+Select q inputs on each of many random halves of the data, and keep those whose frequency reaches a
+threshold pi > 1/2. The expected number V of inputs kept by chance, of p inputs, is bounded by
 
     E[V] <= q^2 / ((2 pi - 1) p)
 
-of p inputs (Meinshausen & Buehlmann, 2010, theorem 1; it assumes that all inputs without effect
-are equally likely to be selected, and a selection better than guessing).
+(Meinshausen & Buehlmann, 2010, theorem 1; it assumes that all inputs without effect are equally
+likely to be selected, and that selection is better than guessing).
 """
 
 from functools import partial
@@ -70,22 +70,22 @@ def stability_selection(
     """Select the inputs that survive pruning on most subsamples of the data.
 
     Each subsample is a random half of the data, in which classes keep their proportions. On each,
-    one pruning path is fitted that deletes whole inputs, as in `OBDFeatureSelector`. Where inputs
-    are correlated or there are few samples, one path keeps some of them by chance; the
-    frequencies tell which.
+    one pruning path is fitted that deletes whole inputs, as in `OBDFeatureSelector`. If inputs
+    are correlated or samples are few, one path keeps some of them by chance; the frequencies
+    reveal these.
 
     Parameters
     ----------
     estimator : OBDMLPClassifier, OBDMLPRegressor, Pipeline or TransformedTargetRegressor
-        As in `OBDFeatureSelector`. The network's ``random_state`` is drawn anew for each
+        As in `OBDFeatureSelector`. The network's ``random_state`` is drawn again for each
         subsample.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
         Training data.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         Targets.
     n_features_to_select : int or float, default=None
-        How many inputs are left at the last level of each path, or which fraction of all; None
-        for half of them.
+        Number of inputs left at the last level of each path, or fraction of all; None for half of
+        them.
     n_subsamples : int, default=100
         Number of subsamples.
     threshold : float, default=0.75
@@ -104,18 +104,18 @@ def stability_selection(
         Its keys, readable as attributes:
 
         n_features : ndarray of int of shape (n_levels,)
-            How many inputs are left at each level, from all of them on.
+            Number of inputs left at each level, beginning with all of them.
         frequencies : ndarray of shape (n_levels, n_features)
             Fraction of the subsamples on which an input was left at a level.
         support : ndarray of bool of shape (n_levels, n_features)
-            Where the frequency reaches the threshold.
+            True if the frequency reaches the threshold.
         error_bound : ndarray of shape (n_levels,)
             Upper bound of the expected number of inputs selected by chance, from the number of
             inputs left at the level (see the reference).
         feature_names : ndarray of str of shape (n_features,)
             Column names of ``X``, or x0, x1, ...
         masks : ndarray of bool of shape (n_subsamples, n_levels, n_features)
-            Which inputs were left on each subsample.
+            True for the inputs left on each subsample.
 
     See Also
     --------

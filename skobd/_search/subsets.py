@@ -1,4 +1,4 @@
-"""Rows of the data, with the metadata that belong to them, and the splits a splitter makes."""
+"""Rows of the data with their metadata, and the splits of a splitter."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -24,7 +24,7 @@ class Subset:
     score_params: dict[str, Any]
 
     def take(self, estimator: Any, rows: np.ndarray, train: np.ndarray | None = None) -> "Subset":
-        """Select some of the rows; ``train`` says which columns a precomputed kernel has."""
+        """Select some of the rows; ``train`` selects the columns of a precomputed kernel."""
         X, y = _safe_split(estimator, self.X, self.y, rows, train)
         fit_params, score_params = (
             _check_method_params(self.X, params=params, indices=rows)
@@ -54,7 +54,7 @@ def check_metadata(X: Any, params: dict[str, Any]) -> dict[str, Any]:
     n_rows = _num_samples(X)
     for name, values in params.items():
         is_of_rows = name.rpartition("__")[2] in ("sample_weight", "groups")
-        # A single number weighs all rows.
+        # A single number is the weight of all rows.
         if not is_of_rows or values is None or isinstance(values, Number):
             continue
         with about(name):
@@ -86,7 +86,7 @@ def make_splits(
 
 
 def _check_rows(part: Any, n_rows: int, name: str, use: str) -> None:
-    """Refuse anything but numbers of rows, or a mask over all of them, that chooses some."""
+    """Refuse anything but row numbers, or a mask over all rows, that selects some."""
     chosen = np.asarray(part)
     if chosen.ndim != 1 or (chosen.size and chosen.dtype.kind not in "biu"):
         raise ValueError(

@@ -1,4 +1,4 @@
-"""The minibatches of an epoch, and what an epoch returns: common to both kinds of steps."""
+"""Minibatches of an epoch and the result of an epoch, common to both kinds of steps."""
 
 from dataclasses import dataclass
 
@@ -10,12 +10,12 @@ from .._net.network import Array, Indices
 from .objective import Objective
 
 _MIN_CHUNK_ROWS = 96
-# Every chunk packs the matrices of its products anew: two cost 5 % of all work, eight 30 %.
+# Every chunk packs the matrices of its products again: two cost 5 % of all work, eight 30 %.
 _MAX_CHUNKS = 4
 
 
 def chunks_of_batch(objective: Objective, batch_size: int, worth: float) -> int:
-    """Number of chunks of a step, each of which is worth so many multiply-adds of a phase."""
+    """Return the number of chunks of a step; each has ``worth`` multiply-adds of a phase."""
     return count_chunks(
         batch_size,
         2 * batch_size * objective.network.n_parameters,
@@ -33,7 +33,7 @@ class Batches:
     ----------
     order : ndarray of int of shape (n_samples,)
     edges : ndarray of int of shape (n_batches + 1,)
-        Where the batches begin in it, and where the last one ends.
+        Starts of the batches in the order, and the end of the last one.
     sizes, weights : ndarray of shape (n_batches,), float64
         Number and total weight of the rows of each.
     """
@@ -58,11 +58,11 @@ class Batches:
         return len(self.sizes)
 
     def rows(self) -> list[Indices]:
-        """The rows of each batch."""
+        """Return the rows of each batch."""
         return np.split(self.order, self.edges[1:-1])
 
     def mean(self, losses: Array, squares: Array, alpha: float) -> float:
-        """Mean objective of the batches, each counted as often as it has rows.
+        """Return the mean objective of the batches, weighted by their numbers of rows.
 
         Parameters
         ----------

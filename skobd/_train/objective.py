@@ -2,8 +2,8 @@
 
     E(theta) = (1/S) sum_n s_n loss(y_n, f(x_n; theta)) + alpha / (2 S) ||W||^2,
 
-with S the sum of the sample weights s_n and W the weights without intercepts: scikit-learn's.
-LazyRows are visited in blocks that fit the cache, so memory does not grow with the data.
+with S the sum of the sample weights s_n and W the weights without intercepts, as in scikit-learn.
+Rows are visited in blocks that fit the cache, so memory does not grow with the data.
 """
 
 import itertools
@@ -31,14 +31,14 @@ Where = slice | NDArray[np.intp]
 
 
 class Sizes(NamedTuple):
-    """How the work is divided; it changes the results by rounding only.
+    """Sizes into which work is divided; they change the results only by rounding.
 
     Attributes
     ----------
     chunk_multiply_adds : float
-        From about so many multiply-adds on a chunk is worth a thread.
+        Multiply-adds from which a chunk is worth a thread, approximately.
     block_rows : int or None
-        LazyRows visited at a time; None for as many as fit the cache.
+        Rows visited at a time; None for as many as fit the cache.
     """
 
     chunk_multiply_adds: float = 1.5e7
@@ -54,7 +54,7 @@ class Block(NamedTuple):
     Y : ndarray of shape (n_rows, n_outputs)
     sample_weight : ndarray of shape (n_rows,) or None
     first_row : int
-        Where they begin among all rows; 0 for rows of a minibatch.
+        Index of the first of them among all rows; 0 for rows of a minibatch.
     """
 
     X: Any
@@ -76,7 +76,7 @@ class Workspace:
         self._inputs: Array | None = None
 
     def gather(self, X: Array | LazyRows, rows: NDArray[np.intp]) -> Array:
-        """LazyRows of ``X`` copied into a buffer that is kept."""
+        """Copy rows of ``X`` into a reused buffer, and return it."""
         if self._inputs is None:
             self._inputs = np.empty((self.n_rows, X.shape[1]), dtype=X.dtype)
         out = self._inputs[: len(rows)]
@@ -104,16 +104,16 @@ class Objective:
         Strength of the squared penalty on the weights.
     sizes : Sizes, default=Sizes()
     penalised_fraction : float, default=1.0
-        Of the rows, how many have one penalty: those of a minibatch, to stochastic solvers.
+        Fraction of the rows that share one penalty; for stochastic solvers those of a minibatch.
 
     Attributes
     ----------
     total_weight : float
-        Sum of the sample weights, which losses are divided by.
+        Sum of the sample weights, by which losses are divided.
     penalty_weight : float
-        What the penalty over all rows is divided by. As in scikit-learn every minibatch has all
-        of the penalty, so that what stochastic solvers minimise is, over all rows, the mean loss
-        plus ``alpha / (2 S) ||W||^2`` with S the weight of a minibatch.
+        Divisor of the penalty over all rows. As in scikit-learn every minibatch has the whole
+        penalty, so that over all rows stochastic solvers minimise the mean loss plus
+        ``alpha / (2 S) ||W||^2``, with S the weight of a minibatch.
     """
 
     def __init__(
@@ -175,7 +175,7 @@ class Objective:
         return 3 * self.network.n_parameters
 
     def value(self, theta: Array) -> float:
-        """Objective at ``theta`` (n_parameters,)."""
+        """Compute the objective at ``theta`` (n_parameters,)."""
         layers = self.network.layers(theta)
 
         def kernel(block: Block, workspace: Workspace, out: Array) -> float:
@@ -186,11 +186,11 @@ class Objective:
         return value / self.total_weight + self.penalty_at(theta)
 
     def penalty_at(self, theta: Array) -> float:
-        """Part of `value` that is the penalty."""
+        """Compute the penalty that is part of `value`."""
         return self.penalty.value(theta, self.penalty_weight)
 
     def is_finite_at(self, theta: Array) -> bool:
-        """Whether the objective is finite; no pass over the data where a bound says so."""
+        """Return whether the objective is finite; a bound may spare the pass over the data."""
         largest = float(np.finfo(self.dtype).max)
         safe = np.log(largest) if self.loss.out_activation == "exp" else largest**0.25
         with np.errstate(over="ignore", invalid="ignore"):
@@ -199,7 +199,7 @@ class Objective:
             return bool(np.isfinite(self.value(theta)))
 
     def value_and_gradient(self, theta: Array, rows: Where = slice(None)) -> tuple[float, Array]:
-        """Objective and its gradient over all rows or a minibatch of them.
+        """Compute the objective and its gradient over all rows or a minibatch of them.
 
         Over a minibatch S is the weight of its rows, as in scikit-learn.
 
@@ -251,12 +251,12 @@ class Objective:
         return value, total
 
     def _gradient_kernel(self, theta: Array, scale: float) -> Kernel:
-        """Kernel of the gradient of ``scale`` times the summed losses."""
+        """Make the kernel of the gradient of ``scale`` times the summed losses."""
         network, layers = self.network, self.network.layers(theta)
 
         def kernel(block: Block, workspace: Workspace, out: Array) -> float:
             activations = network.forward(layers, block.X, workspace.activations)
-            # dloss/da of the output units takes the place of the raw output.
+            # dloss/da of the output units replaces the raw output.
             deltas = [*(d[: block.X.shape[0]] for d in workspace.deltas), activations[-1]]
             value = self.loss.value_and_gradient(deltas[-1], block.Y, block.sample_weight)
             deltas[-1] *= scale
@@ -269,7 +269,7 @@ class Objective:
         return kernel
 
     def weight_of(self, rows: Where) -> float:
-        """Sum of the sample weights of some rows."""
+        """Sum the sample weights of some rows."""
         if self.sample_weight is None:
             return float(self.n_samples if isinstance(rows, slice) else len(rows))
         return float(self.sample_weight[rows].sum(dtype=np.float64))
@@ -294,7 +294,7 @@ class Objective:
         return Block(X, self.Y[rows], weight, first_row)
 
     def _chunks(self, rows: Where) -> list[list[Where]]:
-        """Deal rows to chunks, by their number and the shapes alone (see `_threads`)."""
+        """Divide rows into chunks by their number and the shapes alone (see `_threads`)."""
         n_rows = self.n_samples if isinstance(rows, slice) else len(rows)
         n_chunks = count_chunks(
             n_rows,
@@ -311,7 +311,7 @@ class Objective:
         return [[rows[block] for block in chunk] for chunk in chunks]
 
     def _get_workspaces(self, n_chunks: int, n_rows: int) -> list[Workspace]:
-        """Workspaces large enough; kept from call to call."""
+        """Return workspaces that are large enough, reused from call to call."""
         kept = self._workspaces
         if len(kept) < n_chunks or kept[0].n_rows < n_rows:
             self._workspaces = [

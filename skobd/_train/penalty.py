@@ -21,11 +21,11 @@ class Penalty:
     alpha: float
 
     def decay(self, total_weight: float) -> float:
-        """``alpha / S``."""
+        """Return ``alpha / S``."""
         return self.alpha / total_weight
 
     def value(self, theta: Array, total_weight: float) -> float:
-        """``alpha / (2 S) ||W||^2`` at ``theta`` (n_parameters,)."""
+        """Compute ``alpha / (2 S) ||W||^2`` at ``theta`` (n_parameters,)."""
         if not self.alpha:
             return 0.0
         weights = (theta[s] for s in self.network.weight_slices)
@@ -33,12 +33,12 @@ class Penalty:
         return 0.5 * self.alpha * squares / total_weight
 
     def add_gradient(self, theta: Array, gradient: Array, total_weight: float) -> None:
-        """``gradient += alpha / S W``, in place."""
+        """Compute ``gradient += alpha / S W``, in place."""
         if self.alpha:
             axpy = axpy_for(gradient.dtype)
             for weights in self.network.weight_slices:
                 axpy(theta[weights], gradient[weights], a=self.decay(total_weight))
 
     def curvature(self, total_weight: float) -> Array:
-        """Diagonal second derivatives, (n_parameters,): alpha/S for weights, 0 for intercepts."""
+        """Return the diagonal second derivatives: alpha/S for weights, 0 for intercepts."""
         return np.where(self.network.is_weight, self.decay(total_weight), 0.0)

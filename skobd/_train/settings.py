@@ -16,8 +16,8 @@ class SolverSettings:
     Attributes
     ----------
     steps_per_epoch : float or None
-        About how many minibatches an epoch has at most: with more rows it is a part of a pass over
-        them. None: every epoch is a pass over all rows.
+        Approximate limit of the minibatches of an epoch, which is a part of a pass over more rows.
+        None makes every epoch a pass over all rows.
     """
 
     solver: str = "adam"
@@ -41,12 +41,12 @@ class SolverSettings:
 
 
 def batch_size_of(batch_size: int | str) -> int:
-    """Rows of a minibatch, if there are as many."""
+    """Return the rows of a minibatch, if the data have as many."""
     return 200 if batch_size == "auto" else int(batch_size)
 
 
 class Monitor(NamedTuple):
-    """Callables that are told of training while it goes on.
+    """Callables that follow training.
 
     Attributes
     ----------
@@ -60,7 +60,7 @@ class Monitor(NamedTuple):
     on_cycle : callable or None
         ``on_cycle(theta, mask)`` is called before every further training within the round.
     tell : callable or None
-        ``tell(line)`` is called with what the user waits for.
+        ``tell(line)`` is called with a line that says what the user waits for.
     """
 
     validate: Callable[[Array], tuple[float, float]] | None = None

@@ -5,7 +5,7 @@ All three have one signature and return one record:
     SOLVERS[name](objective, theta, mask, state, training) -> SolverResult
 
 They work on the vector ``theta[mask]``, so a deleted parameter cannot move. An interrupt (Ctrl-C)
-ends training gently once there is an epoch, or iteration, to keep; before that it is raised.
+ends training normally once there is an epoch, or iteration, to keep; before that it is raised.
 """
 
 from collections.abc import Callable, Iterator
@@ -25,19 +25,19 @@ from .updates import UPDATES, resume
 
 
 class DivergenceError(ValueError):
-    """Training produced non-finite values.
+    """Error for training that produced non-finite values.
 
     Attributes
     ----------
     path : PruningPath or None
-        Of a path, as far as it was reached; None elsewhere.
+        Path as far as it was reached, if there is one.
     """
 
     path: Any = None
 
 
 class _Recorder:
-    """Records the epochs, or iterations, of one call of a solver."""
+    """Recorder of the epochs, or iterations, of one call of a solver."""
 
     def __init__(self, state: TrainingState, training: Training) -> None:
         self._start, self._training = state, training
@@ -49,11 +49,11 @@ class _Recorder:
 
     @property
     def n_iter(self) -> int:
-        """Epochs or iterations that were entered: whatever an interrupt comes between."""
+        """Number of recorded epochs or iterations, even if an interrupt comes between."""
         return len(self._losses)
 
     def record(self, loss: float, theta: Array) -> None:
-        """Enter an epoch, with loss and score on the validation data."""
+        """Record an epoch, with loss and score on the validation data."""
         settings, validate = self._training.settings, self._training.monitor.validate
         validation = None if validate is None else validate(theta)
         self._losses.append(loss)
@@ -65,7 +65,7 @@ class _Recorder:
                 print(f"Validation score: {validation[1]:f}")
 
     def judge(self) -> bool:
-        """Count epochs without improvement; returns whether the last one is the best so far."""
+        """Count epochs without improvement; return whether the last one is the best so far."""
         settings = self._training.settings
         if settings.early_stopping:
             score = self._validation[-1][1]
@@ -81,7 +81,7 @@ class _Recorder:
         return improved
 
     def state(self) -> TrainingState:
-        """The state that training began with, continued by what was recorded."""
+        """Return the initial state, continued by the recorded epochs."""
         return replace(
             self._start.extended(self._losses, self._validation),
             best_loss=self.best_loss,
@@ -119,7 +119,7 @@ def solve_stochastic(
                 status, message = Status.DIVERGED, f"the training loss became {loss}"
                 break
             update.end_epoch(recorder.n_samples_seen)
-            # A cosine schedule ends where it ends, but for early stopping.
+            # Only early stopping ends a cosine schedule before its last epoch.
             may_stop = settings.early_stopping or settings.learning_rate != "cosine"
             if may_stop and recorder.n_no_improvement > settings.n_iter_no_change:
                 reason = update.plateau()
@@ -144,7 +144,7 @@ def solve_stochastic(
 def _rows_of_epochs(
     settings: SolverSettings, n_samples: int, batch_size: int, rng: np.random.RandomState
 ) -> Iterator[Indices]:
-    """Rows of each epoch, in the order in which they are visited: all, or a part of them."""
+    """Yield the rows of each epoch, all or a part of them, in the order of the visits."""
     order = np.arange(n_samples)
     n_parts = max(1, round(n_samples / batch_size / (settings.steps_per_epoch or np.inf)))
     for epoch in range(settings.max_iter):
@@ -235,7 +235,7 @@ SOLVERS: dict[str, Solver] = {
 def check_finite(result: SolverResult, training: Training, objective: Objective) -> None:
     """Raise `DivergenceError` if there is no finite network to keep.
 
-    The objective is looked at anew, because the last update comes after the last loss.
+    The objective is computed again, because the last update comes after the last loss.
     """
     if result.status is Status.DIVERGED or not objective.is_finite_at(result.theta):
         raise DivergenceError(

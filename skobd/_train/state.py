@@ -15,17 +15,17 @@ from .updates import UPDATES, Update
 
 T = TypeVar("T")
 
-# Entries of earlier calls that are kept, lest a network that is trained row by row outgrow its
-# weights.
+# Entries of earlier calls to keep, so that the record of a network that is trained row by row
+# does not outgrow its weights.
 N_KEPT = 1000
 
 
 class Log(Generic[T]):
-    """An immutable sequence that shares its values with those it was extended from.
+    """An immutable sequence that shares its values with those from which it was extended.
 
     Extending the latest one appends to a common list, so that all networks of a path together
-    hold their record once. Every call that trains begins with a log of its own (`recent`):
-    two threads that go on with one network do not meet.
+    hold their record once. Every call that trains begins with its own log (`recent`), so that two
+    threads that continue with one network do not interfere.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ class Log(Generic[T]):
         self._n = len(self._values)
 
     def extended(self, values: Iterable[T]) -> "Log[T]":
-        """A log of these values and more."""
+        """Return a log of these values and more."""
         values = list(values)  # beforehand, because they may be made of this very log
         is_latest = len(self._values) == self._n
         longer = copy.copy(self) if is_latest else Log(self)
@@ -46,7 +46,7 @@ class Log(Generic[T]):
         return longer
 
     def recent(self) -> "Log[T]":
-        """A log of the last `N_KEPT` values, which shares nothing."""
+        """Return a log of the last `N_KEPT` values, which shares nothing."""
         return Log(self._values[max(0, self._n - N_KEPT) : self._n])
 
     def __len__(self) -> int:
@@ -64,18 +64,18 @@ _CURVES = ("loss_curve", "validation_loss_curve", "validation_scores")
 
 @dataclass(frozen=True)
 class TrainingState:
-    """Record of training so far, with all that it needs to go on; never changed in place.
+    """Record of training so far, with all that is needed to continue; never changed in place.
 
     Attributes
     ----------
     loss_curve : Log of float
         Objective after each epoch or iteration.
     validation_loss_curve, validation_scores : Log of float
-        The same on validation data, where there are any.
+        Loss and score on validation data, if there are any.
     lowest_loss, highest_validation_score : float
-        Of all epochs, those included that the curves have dropped; infinite before the first.
+        Best values of all epochs, even those dropped from the curves; infinite before the first.
     best_loss, best_validation_score : float
-        What improvement is judged by.
+        Values by which improvement is judged.
     n_no_improvement : int
         Epochs in a row without improvement by `tol`.
     n_samples_seen : int
@@ -106,7 +106,7 @@ class TrainingState:
             validation_loss_curve=self.validation_loss_curve.extended(validation_losses),
             validation_scores=self.validation_scores.extended(scores),
             lowest_loss=float(min([self.lowest_loss, *losses])),
-            # The former comes first: a score that is NaN is not above it.
+            # The former score comes first, because a NaN does not exceed it.
             highest_validation_score=float(max([self.highest_validation_score, *scores])),
         )
 
@@ -115,7 +115,7 @@ class TrainingState:
         return replace(self, **{name: getattr(self, name).recent() for name in _CURVES})
 
     def forget_best(self) -> "TrainingState":
-        """Judge improvement anew, with a fresh optimiser: the old best is out of reach."""
+        """Forget the best values and the optimiser, because the old best is out of reach."""
         return replace(
             self,
             best_loss=np.inf,
@@ -125,7 +125,7 @@ class TrainingState:
         )
 
     def pack(self) -> dict[str, Any]:
-        """Arrays and plain data that are all of it."""
+        """Return all of it as arrays and plain data."""
         logs = {name: list(getattr(self, name)) for name in _CURVES}
         curves = {name: np.array(log) if log else None for name, log in logs.items()}
         optimizer = None
@@ -135,7 +135,7 @@ class TrainingState:
 
     @classmethod
     def unpack(cls, packed: dict[str, Any]) -> "TrainingState":
-        """Make the value again that `pack` was called on."""
+        """Restore the value on which `pack` was called."""
         packed = unpack_plain(packed)
         curves = {name: packed[name] for name in _CURVES}
         logs = {name: Log(() if c is None else c.tolist()) for name, c in curves.items()}
@@ -148,7 +148,7 @@ class TrainingState:
 
 
 class Status(str, Enum):
-    """Why a solver, or a round, has ended."""
+    """Reason for the end of a solver or a round."""
 
     CONVERGED = "converged"
     MAX_ITER = "max_iter"
@@ -171,7 +171,7 @@ class SolverResult:
     state : TrainingState
     status : Status
     message : str
-        Why the solver ended, in words.
+        Explanation of why the solver ended.
     """
 
     theta: Array

@@ -24,7 +24,7 @@ class Survivors:
         self.values = self.theta if self.positions is None else self.theta[self.positions]
 
     def gather(self, vector: Array, chunk: slice = slice(None)) -> Array:
-        """Entries of a theta-shaped vector at (a chunk of) the survivors."""
+        """Return the entries of a theta-shaped vector at (a chunk of) the survivors."""
         return vector[chunk] if self.positions is None else np.take(vector, self.positions[chunk])
 
     def scatter(self, chunk: slice = slice(None)) -> None:
@@ -33,7 +33,7 @@ class Survivors:
             self.theta[self.positions[chunk]] = self.values[chunk]
 
     def assign(self, values: Array) -> None:
-        """Take over new values, in the precision of ``theta``."""
+        """Set new values, in the precision of ``theta``."""
         self.values[:] = values
         self.scatter()
 

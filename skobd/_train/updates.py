@@ -10,7 +10,7 @@ import numpy as np
 from .._net.network import Array, Mask, axpy_for
 from .settings import SolverSettings
 
-# Elements updated at a time: their intermediate results stay in the cache, and the calls are few.
+# Elements updated at a time: few calls, with intermediate results that stay in the cache.
 _CACHE_ELEMENTS = 2**17
 
 
@@ -21,9 +21,9 @@ class Update:
     ----------
     settings : SolverSettings
     rate : float
-        The present learning rate.
+        Present learning rate.
     moments : ndarray of shape (n_moments, n_surviving)
-        What it remembers of earlier gradients.
+        Moments of earlier gradients.
     """
 
     n_moments: int
@@ -43,9 +43,9 @@ class Update:
             self.rate = self.settings.learning_rate_init * 0.5 * (1 + math.cos(angle))
 
     def begin_steps(self, n_steps: int) -> list[tuple[float, float, float, float]]:
-        """Begin so many steps; returns the numbers that each of them uses.
+        """Begin ``n_steps`` steps, and return the numbers that each of them uses.
 
-        They are Python's, because NumPy's would turn the arithmetic of float32 into float64.
+        They are Python floats, because NumPy's would turn the arithmetic of float32 into float64.
         """
         raise NotImplementedError
 
@@ -58,18 +58,18 @@ class Update:
         raise NotImplementedError
 
     def set_learning_rate(self, rate: float) -> None:
-        """Go on with another initial learning rate."""
+        """Continue with another initial learning rate."""
         self.rate = rate
 
     def end_epoch(self, n_samples_seen: int) -> None:
         """Adapt the learning rate after an epoch."""
 
     def plateau(self) -> str | None:
-        """React to a plateau: None to go on with a smaller rate, else why to stop."""
+        """React to a plateau: return None after a smaller rate, else the reason to stop."""
         return "Stopping."
 
     def expand(self, where: Mask) -> None:
-        """Go on over more values: the present ones are at ``where``, the others are at rest."""
+        """Extend to more values: the present ones are at ``where``, others have zero moments."""
         present = self.moments
         self.moments = np.zeros((self.n_moments, where.size), dtype=present.dtype)
         self.moments[:, where] = present
@@ -132,7 +132,7 @@ class Momentum(Update):
     def end_epoch(self, n_samples_seen: int) -> None:
         settings = self.settings
         if settings.learning_rate == "invscaling":
-            # Of NumPy's numbers a power that is too large is infinite, and the rate 0.
+            # With NumPy's floats a power that is too large is infinite, and the rate 0.
             with np.errstate(over="ignore"):
                 divisor = np.float64(n_samples_seen + 1) ** settings.power_t
             self.rate = float(settings.learning_rate_init / divisor)
@@ -147,7 +147,7 @@ class Momentum(Update):
 
 
 def _cached(arrays: tuple[Array, ...]) -> Iterator[tuple[Array, ...]]:
-    """Views of vectors of one length, cache-sized piece by piece."""
+    """Yield views of vectors of one length, in pieces of cache size."""
     size = arrays[0].size
     if size <= _CACHE_ELEMENTS:
         # BLAS refuses empty vectors.
@@ -162,16 +162,15 @@ UPDATES: dict[str, type[Update]] = {"adam": Adam, "sgd": Momentum}
 
 
 def resume(state: Update | None, settings: SolverSettings, n_values: int, dtype: Any) -> Update:
-    """A copy of the state, under the present settings; a fresh one for another solver.
+    """Return a copy of the state with the present settings; a fresh one for another solver.
 
-    A copy, because training may fail, and because arrays that were loaded memory-mapped cannot be
-    written to.
+    It is a copy because training may fail, and because memory-mapped arrays cannot be written.
     """
     rule = UPDATES[settings.solver]
     if not isinstance(state, rule):
         return rule(settings, n_values, dtype)
     update = copy.deepcopy(state)
-    # A cosine schedule that has ended leaves a rate of almost nothing.
+    # A finished cosine schedule leaves a rate near 0.
     has_ended = state.settings.learning_rate == "cosine"
     if has_ended or settings.learning_rate_init != state.settings.learning_rate_init:
         update.set_learning_rate(settings.learning_rate_init)

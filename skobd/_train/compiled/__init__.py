@@ -1,9 +1,8 @@
-"""The compiled step: what `minibatch` does in NumPy, by functions that numba compiles.
+"""The step of `minibatch`, by functions that numba compiles instead of NumPy.
 
-Whoever wants to know how training works need not read this folder. Nothing outside it imports
-anything from inside it but the names below; nothing inside it is a row of a table elsewhere. The
-kernels name the activations, losses and updates that they know. For all others, and where numba
-does not work, there are no epochs here, and NumPy takes the steps.
+Training can be understood without this folder. Code outside it imports only the names below, and
+no table elsewhere has rows in it. The kernels name the activations, losses and updates that they
+know. NumPy takes the steps for all others, and if numba does not work.
 """
 
 from collections.abc import Callable
@@ -18,7 +17,7 @@ __all__ = ["check_engine", "epochs_or_none"]
 def epochs_or_none(
     objective: Objective, batch_size: int, solver: str, tell: Callable[[str], None] | None = None
 ) -> CompiledEpochs | None:
-    """Make epochs over dense rows by the compiled step; None where NumPy is to take the steps.
+    """Make epochs over dense rows by the compiled step; return None if NumPy must take the steps.
 
     Parameters
     ----------
@@ -26,7 +25,7 @@ def epochs_or_none(
     batch_size : int
     solver : {"adam", "sgd"}
     tell : callable, default=None
-        Is given a line that says that numba compiles, if it does.
+        Called with a line if numba has to compile.
 
     Raises
     ------

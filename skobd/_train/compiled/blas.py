@@ -7,12 +7,12 @@ _BLAS = {"float64": ("dgemm", "d"), "float32": ("sgemm", "s")}
 
 
 def gemm_address(dtype: str) -> int:
-    """Address of BLAS's product of matrices of this floating type."""
+    """Return the address of BLAS's product of matrices of this floating type."""
     return address_of(*_BLAS[dtype])
 
 
 def address_of(name: str, kind: str) -> int:
-    """Address of a function of BLAS in SciPy, if it has the arguments that the kernels pass."""
+    """Return the address of a BLAS function in SciPy, if its arguments suit the kernels."""
     from scipy.linalg import cython_blas
 
     capsule = cython_blas.__pyx_capi__[name]
@@ -34,9 +34,9 @@ def address_of(name: str, kind: str) -> int:
 
 
 def sleep_address() -> tuple[int, int]:
-    """Address of the function that sleeps for a moment, and its argument."""
+    """Return the address of a function that sleeps briefly, and its argument."""
     if os.name == "nt":
-        # The shortest true sleep is far too long there.
+        # The shortest real sleep is far too long there.
         function, argument = getattr(ctypes, "windll").kernel32.Sleep, 0  # noqa: B009
     else:
         function, argument = ctypes.CDLL(None).usleep, 20

@@ -1,8 +1,8 @@
-"""Numba is imported, and the step compiled, before training: or else it is known why not.
+"""Import of numba and compilation of the step, before training.
 
-Threads of their own do both. No signal reaches them, so an interrupt (Ctrl-C) of the fit that waits
-leaves neither a module imported by half nor a function compiled by half: the thread goes on, and
-the next fit finds what it has done.
+Separate threads do both. No signal reaches them, so an interrupt (Ctrl-C) of the waiting fit leaves
+neither a half-imported module nor a half-compiled function: the thread continues, and the next fit
+uses its result.
 """
 
 import _thread
@@ -27,11 +27,11 @@ from .epochs import CompiledEpochs, Step
 
 VARIABLE, ENGINES = "SKOBD_ENGINE", ("auto", "numpy", "numba")
 OLDEST_NUMBA = (0, 61)
-# Seconds after which a fit looks again whether what it waits for is there.
+# Seconds after which a waiting fit checks again.
 _LOOK_AGAIN = 0.003
-# Compiling, saving, and loading what another process may have broken are each tried anew.
+# Attempts to compile, to save, and to load files that another process may have broken.
 _ATTEMPTS = 3
-# Seconds after which a step is no longer being loaded, but compiled, and what is said of it.
+# Seconds after which a step must be compiling, not loading, and the line that says so.
 _PATIENCE = 2.0
 COMPILING = "numba compiles the training step, once for this machine: about half a minute."
 
@@ -39,12 +39,12 @@ Tell: TypeAlias = Callable[[str], None] | None
 
 
 class _Task:
-    """A call by a thread that no signal reaches.
+    """A call in a thread that no signal reaches.
 
     Attributes
     ----------
     outcome : tuple or None
-        Once it is over, what the call returned, and what it raised.
+        Result and exception of the call, once it is over.
     """
 
     def __init__(self, function: Callable[[], Any]) -> None:
@@ -60,9 +60,9 @@ class _Task:
         _thread.start_new_thread(work, ())
 
     def wait(self, tell: Tell = None) -> None:
-        """Return when it is over: by looking, as an interrupt may leave a lock locked for ever.
+        """Wait until it is over, by polling: an interrupt may leave a lock locked for ever.
 
-        ``tell`` is given a line if it takes long.
+        ``tell`` is called with a line if it takes long.
         """
         begin = time.monotonic()
         while self.outcome is None:
@@ -81,7 +81,7 @@ _warned: list[str] = []
 
 
 def _once(name: str, function: Callable[[], Any], tell: Tell = None) -> Any:
-    """Result of a call that is made once in a process; its `Exception` is raised every time."""
+    """Return the result of a call made once in a process; raise its `Exception` every time."""
     task = _tasks.get(name)
     if task is None:
         task = _tasks.setdefault(name, _Task(function))
@@ -90,14 +90,14 @@ def _once(name: str, function: Callable[[], Any], tell: Tell = None) -> Any:
     result, error = task.outcome
     if error is not None:
         if not isinstance(error, Exception):
-            # What is no fault of numba's is tried again.
+            # A failure that is not numba's fault is tried again.
             _tasks.pop(name, None)
         raise error
     return result
 
 
 def chosen_engine() -> str:
-    """Return what is to take the steps, by the environment: "auto", "numpy" or "numba"."""
+    """Return the engine of the steps by the environment: "auto", "numpy" or "numba"."""
     engine = os.environ.get(VARIABLE) or "auto"
     if engine not in ENGINES:
         raise ValueError(
@@ -117,12 +117,12 @@ def check_engine() -> None:
 
 
 def find_step(dtype: str, tell: Tell = None) -> Step | None:
-    """Return the compiled step for a floating type; None if "auto" is to do without.
+    """Return the compiled step for a floating type; None if "auto" must do without.
 
-    ``tell`` is given a line if it has to be compiled first.
+    ``tell`` is called with a line if it has to be compiled first.
     """
     try:
-        # An installation can be broken in any way.
+        # A broken installation can raise any error.
         kernels = _once("kernels", _import_kernels)
         step, trouble = _once(dtype, lambda: _build_step(kernels, dtype), tell)
     except Exception as error:
@@ -144,7 +144,7 @@ def find_step(dtype: str, tell: Tell = None) -> Step | None:
 
 
 def _warn_once(message: str) -> None:
-    """Say the first thing that the user should know of numba, once in a process."""
+    """Give the first warning about numba, once in a process."""
     if not _warned:
         _warned.append(message)
         warn_user(message)
@@ -175,7 +175,7 @@ def _import_kernels() -> ModuleType:
 
 
 def _build_step(kernels: ModuleType, dtype: str) -> tuple[Step, Exception | None]:
-    """Compile the step, or load it from the disk; returns why it could not be kept there, if so."""
+    """Compile or load the step; return it and the error if it could not be saved."""
     addresses = gemm_address(dtype), sleep_address()
     try:
         step = Step(kernels, kernels.build_run_steps(keep=True), addresses)
@@ -188,7 +188,7 @@ def _build_step(kernels: ModuleType, dtype: str) -> tuple[Step, Exception | None
 
 
 def _try_out(step: Step, dtype: str) -> Exception | None:
-    """Check a step that is kept on disk; returns why it could not be saved, if so."""
+    """Check a step that is kept on disk; return the error if it could not be saved."""
     trouble: Exception | None = None
     for _ in range(_ATTEMPTS):
         try:
@@ -197,14 +197,14 @@ def _try_out(step: Step, dtype: str) -> Exception | None:
         except Exception as error:
             trouble = error
             if not step.run_steps.signatures:
-                # What is on the disk cannot be read, and is thrown away.
+                # The file on disk cannot be read, and is discarded.
                 step.run_steps.recompile()
                 trouble = None
     raise trouble or ImportError("numba cannot read what it has kept on disk")
 
 
 def check_step(step: Step, dtype: str) -> None:
-    """Compile, by a step of gradient descent that has been made by other means, too."""
+    """Compile by making a step of gradient descent, and compare it with the known result."""
     rng = np.random.default_rng(0)
     network = Network((3, 6, 5), "tanh")
     X, Y, theta = (

@@ -16,9 +16,9 @@ from ..rows import LazyRows
 from ..survivors import Survivors
 from ..updates import Update
 
-# Threads that wait without Python are worth it from shorter steps on.
+# Threads that wait without Python are worthwhile for shorter steps.
 _CHUNK_MULTIPLY_ADDS = 5e5
-# A call takes some 30 ms; only between calls is the calling thread interrupted.
+# A call takes some 30 ms; the calling thread can be interrupted only between calls.
 _CALL_MULTIPLY_ADDS = 1e9
 
 
@@ -40,7 +40,7 @@ class Step(NamedTuple):
 
 
 def is_known(step: Step, objective: Objective, solver: str) -> bool:
-    """Whether the kernels know what an objective is made of, and how the solver updates."""
+    """Return whether the kernels know the parts of an objective and the update of the solver."""
     kernels = step.kernels
     return (
         objective.network.activation in kernels.ACTIVATIONS
@@ -54,7 +54,7 @@ def _loss_name(objective: Objective) -> str:
 
 
 class CompiledEpochs:
-    """Epochs as `DenseEpochs` makes them, to rounding, by functions that numba has compiled.
+    """Epochs of `DenseEpochs`, up to rounding, by functions that numba has compiled.
 
     Each thread runs a compiled function without the interpreter's lock; they wait for one another
     there, so that numba's own threads, which a fork or a second fit can break, are never started.
@@ -62,11 +62,11 @@ class CompiledEpochs:
     Parameters
     ----------
     objective : Objective
-        Of dense rows, in any layout.
+        Objective of dense rows, in any layout.
     batch_size : int
     step : Step
     n_chunks : int, default=None
-        None for as many as are worth a thread.
+        Number of chunks; None for as many as are worth a thread.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class CompiledEpochs:
         base = X.base if isinstance(X, LazyRows) else X
         self._none = np.empty(0, dtype=dtype)
         weight = self._none if objective.sample_weight is None else objective.sample_weight
-        # What the views below look at must live as long as they do.
+        # The arrays behind the views below must live as long as the views.
         self._data = [base, *(np.ascontiguousarray(a, dtype=dtype) for a in (objective.Y, weight))]
         n_units = sum(network.layer_sizes[1:])
         sizes = [network.layer_sizes[0] * batch_size, *[n_units * batch_size] * 2]
@@ -92,7 +92,7 @@ class CompiledEpochs:
         self._shape: tuple[Survivors, Any] | None = None
 
     def run(self, survivors: Survivors, update: Update, order: NDArray[np.intp]) -> float:
-        """See `Epochs`."""
+        """Run an epoch, see `Epochs`."""
         batches = Batches.of(self._objective, order, self._batch_size)
         losses, squares = np.zeros((2, self._n_chunks, len(batches)))
         shape, arrays = self._shape_of(survivors, update), self._arrays(survivors, update)
@@ -115,7 +115,7 @@ class CompiledEpochs:
         return batches.mean(losses, squares, self._objective.alpha)
 
     def _shape_of(self, survivors: Survivors, update: Update) -> Any:
-        """The network and its chunks, made once for the same survivors."""
+        """Return the network and its chunks, made once for the same survivors."""
         if self._shape is not None and self._shape[0] is survivors:
             return self._shape[1]
         objective, network = self._objective, self._objective.network
@@ -178,7 +178,7 @@ class CompiledEpochs:
 
 
 class _Memory:
-    """An array's memory, as something that may be written to."""
+    """Writable memory of an array."""
 
     def __init__(self, array: NDArray[Any], dtype: np.dtype[Any]) -> None:
         low, high = np.lib.array_utils.byte_bounds(array)
@@ -191,9 +191,9 @@ class _Memory:
 
 
 def _plain(array: NDArray[Any], dtype: np.dtype[Any] | None = None) -> NDArray[Any]:
-    """All memory of an array as a flat, writable view, which does not keep it alive.
+    """Return all memory of an array as a flat, writable view, which does not keep it alive.
 
-    numba compiles anew for arrays that are read-only, as those that joblib maps into memory.
+    numba compiles again for read-only arrays, such as those that joblib maps into memory.
     """
     return np.asarray(_Memory(array, dtype or array.dtype))
 

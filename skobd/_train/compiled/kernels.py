@@ -1,16 +1,16 @@
-"""The compiled step: what `DenseEpochs` does in NumPy, as functions that numba compiles.
+"""The step of `DenseEpochs` as functions that numba compiles.
 
-Only `engine` imports this module, because it needs numba. It is one module, because numba judges by
-the date of a file whether what it has compiled is still of use.
+Only `engine` imports this module, because it needs numba. It is one module, because numba decides
+by the date of a file whether its compiled functions are up to date.
 
 Matrices lie in flat arrays, row by row, so that one compilation for each floating type serves every
-network; BLAS gets addresses. Functions of single numbers are written such that the compiler makes
-vector code of the loops around them, which it does not of calls of the mathematical library.
+network; BLAS gets addresses. Functions of single numbers are written so that the compiler can
+vectorise the loops around them, which calls of the mathematical library would prevent.
 
 A step has two phases, after which the threads wait for one another without Python: chunks of rows
-make deltas and a gradient of their own, then chunks of parameters add the gradients up and update.
-So a thread reads little of what another one has written, which takes longer here than a sum: only
-gradients go from core to core, not activations.
+compute their deltas and gradients, then chunks of parameters sum the gradients and update. A thread
+thus reads little that another one has written, which takes longer here than a sum: only gradients
+move between cores, not activations.
 """
 
 import math
@@ -22,7 +22,7 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-# What there is a kernel for, by the names of the tables in NumPy; and their numbers here.
+# Names, from the tables in NumPy, that have a kernel, and their numbers here.
 LOSSES = ("squared_error", "binary_log_loss", "multinomial_log_loss", "poisson")
 SQUARED_ERROR, BINARY_LOG_LOSS, MULTINOMIAL_LOG_LOSS, POISSON = range(4)
 ACTIVATIONS = ("identity", "logistic", "tanh", "relu")
@@ -46,7 +46,7 @@ _MOST_SPINS, _FEWEST_SPINS = 1_000_000, 20_000
 
 _COMPILE: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 compiled = njit(**_COMPILE, fastmath={"contract"})
-# Of a sum the order is the compiler's, which is the same for every thread.
+# The compiler chooses the order of a sum, which is the same for every thread.
 compiled_sum = njit(**_COMPILE, fastmath={"contract", "reassoc"})
 
 
@@ -57,9 +57,9 @@ class Shape(NamedTuple):
     ----------
     fan_in, fan_out : ndarray of int
     offsets : ndarray of int
-        Where the layer begins in ``theta``.
+        Start of the layer in ``theta``.
     buffers : ndarray of int
-        Where the values of its units begin in `Arrays.activations` and `Arrays.deltas`.
+        Start of the values of its units in `Arrays.activations` and `Arrays.deltas`.
     bounds : ndarray of int of shape (n_chunks, 3)
         First and last parameter of a chunk, and its first survivor.
     x_strides : (int, int, int)
@@ -109,11 +109,11 @@ class Plan(NamedTuple):
     x_rows, y_rows : ndarray of int of shape (n_samples,)
         Rows of ``X``, and of the other data, in their order.
     starts : ndarray of int of shape (n_steps + 1,)
-        Where the batches begin in it, and where the last one ends.
+        Starts of the batches in the order, and the end of the last one.
     weights : ndarray of shape (n_steps,)
         Total weight of each batch.
     numbers : ndarray of shape (n_steps, 4)
-        What the update uses in each step.
+        Numbers that the update uses in each step.
     positions : ndarray of int
         Places of the survivors in ``theta``; empty if all survive.
     losses, squares : ndarray of shape (n_chunks, n_steps)
@@ -135,7 +135,7 @@ class Plan(NamedTuple):
 
 @intrinsic
 def _add_atomically(typingctx, array, value):
-    """Add to the first element; returns what it becomes."""
+    """Add to the first element, and return its new value."""
 
     def codegen(context, builder, signature, args):
         data = context.make_array(signature.args[0])(context, builder, args[0]).data
@@ -147,7 +147,7 @@ def _add_atomically(typingctx, array, value):
 
 @intrinsic
 def _load_atomically(typingctx, array):
-    """The first element as other threads see it."""
+    """Load the first element as other threads see it."""
 
     def codegen(context, builder, signature, args):
         data = context.make_array(signature.args[0])(context, builder, args[0]).data
@@ -205,7 +205,7 @@ def call_gemm(typingctx, like, address, transposed, sizes, matrices, strides, be
 
 @intrinsic
 def _number_at(typingctx, memory, place, like):
-    """The number that lies at a place among bytes, aligned or not; ``like`` has its type."""
+    """Load the number at a place among bytes, aligned or not; ``like`` has its type."""
 
     def codegen(context, builder, signature, args):
         data = context.make_array(signature.args[0])(context, builder, args[0]).data
@@ -263,13 +263,13 @@ def matrix(array, first, n_rows, n_columns):
 
 @compiled
 def address_of(array):
-    """Address of the first element."""
+    """Return the address of the first element."""
     return np.int64(array.ctypes.data)
 
 
 @compiled
 def _call_blas(gemm, transposed, b, a, out, inner, beta):
-    """A product of matrices: row by row to us, BLAS sees all transposed and in the other order."""
+    """Multiply matrices in row order; BLAS sees them transposed and in reverse order."""
     addresses, sizes = (
         (address_of(b), address_of(a), address_of(out)),
         (out.shape[1], out.shape[0], inner),
@@ -280,7 +280,7 @@ def _call_blas(gemm, transposed, b, a, out, inner, beta):
 
 @compiled_sum
 def add_product(gemm, x, w, out):
-    """``out += x w``; one column is not worth BLAS's preparations."""
+    """Compute ``out += x w``; one column is not worth BLAS's preparations."""
     (n_rows, fan_in), fan_out = x.shape, w.shape[1]
     if fan_out > 1:
         _call_blas(gemm, (NO, NO), w, x, out, fan_in, 1)
@@ -294,7 +294,7 @@ def add_product(gemm, x, w, out):
 
 @compiled
 def multiply_by_transposed(gemm, delta, w, out):
-    """``out = delta w^T``."""
+    """Compute ``out = delta w^T``."""
     (n_rows, fan_out), fan_in = delta.shape, w.shape[0]
     if fan_out > 1:
         _call_blas(gemm, (YES, NO), w, delta, out, fan_out, 0)
@@ -306,7 +306,7 @@ def multiply_by_transposed(gemm, delta, w, out):
 
 @compiled
 def multiply_transposed(gemm, x, delta, out):
-    """``out = x^T delta``."""
+    """Compute ``out = x^T delta``."""
     (n_rows, fan_in), fan_out = x.shape, delta.shape[1]
     if fan_out > _NARROW:
         _call_blas(gemm, (NO, YES), delta, x, out, n_rows, 0)
@@ -492,7 +492,7 @@ def outputs_of(shape, array, layer, start, stop):
 
 @compiled
 def weights_of(shape, vector, layer):
-    """The weights of a layer in ``theta``, or in what has its shape; its intercepts."""
+    """Return weights and intercepts of a layer in a vector shaped like ``theta``."""
     fan_in, fan_out, offset = shape.fan_in[layer], shape.fan_out[layer], shape.offsets[layer]
     stop = offset + fan_in * fan_out
     return matrix(vector, offset, fan_in, fan_out), vector[stop : stop + fan_out]
@@ -500,7 +500,7 @@ def weights_of(shape, vector, layer):
 
 @compiled
 def _deltas_of_rows(shape, arrays, plan, gemm, step, start, stop):
-    """Activations and deltas of some rows of a batch; returns their summed loss."""
+    """Compute activations and deltas of some rows of a batch; return their summed loss."""
     first, last = plan.starts[step], shape.fan_in.size - 1
     _gather(shape, arrays, plan.x_rows[first + start : first + stop], start, stop)
     _forward(shape, arrays, gemm, start, stop)
@@ -530,7 +530,7 @@ def _gather(shape, arrays, rows, start, stop):
 
 @compiled
 def _forward(shape, arrays, gemm, start, stop):
-    """Activations of the rows ``start`` to ``stop`` of a batch, whose inputs are known."""
+    """Compute the activations of rows ``start`` to ``stop`` of a batch from their inputs."""
     for layer in range(shape.fan_in.size):
         weights, intercepts = weights_of(shape, arrays.theta, layer)
         x = inputs_of(shape, arrays, layer, start, stop)
@@ -562,7 +562,7 @@ def _loss_of_rows(shape, arrays, raw, rows, factor):
 
 @compiled
 def _backward(shape, arrays, gemm, start, stop):
-    """dloss/da of the hidden units from that of the outputs."""
+    """Compute dloss/da of the hidden units from that of the outputs."""
     for layer in range(shape.fan_in.size - 1, 0, -1):
         weights, _ = weights_of(shape, arrays.theta, layer)
         delta = outputs_of(shape, arrays.deltas, layer, start, stop)
@@ -588,7 +588,7 @@ def _sum_rows(matrix, out):
 
 @compiled
 def _gradient_of_rows(shape, arrays, gradient, gemm, start, stop):
-    """Gradient of the loss of the rows ``start`` to ``stop`` of a batch."""
+    """Compute the gradient of the loss of the rows ``start`` to ``stop`` of a batch."""
     for layer in range(shape.fan_in.size):
         weights, intercepts = weights_of(shape, gradient, layer)
         delta = outputs_of(shape, arrays.deltas, layer, start, stop)
@@ -649,7 +649,7 @@ def _update(shape, arrays, plan, step, start, first, last):
 
 @compiled_sum
 def _penalise(shape, arrays, low, high, decay):
-    """Add the gradient of the penalty to some parameters; the squared norm of their weights."""
+    """Add the gradient of the penalty to some parameters; return their squared norm."""
     squares = 0.0
     for layer in range(shape.fan_in.size):
         offset = shape.offsets[layer]
@@ -669,11 +669,11 @@ def _penalise(shape, arrays, low, high, decay):
 
 @compiled
 def _descend(shape, arrays, plan, step, chunk):
-    """Update a chunk of the parameters; returns the squared norm of its weights if they decay."""
+    """Update a chunk of the parameters; return the squared norm of its weights if they decay."""
     gradients = arrays.gradient.reshape((-1, arrays.theta.size))
     squares, decay = 0.0, arrays.theta.dtype.type(shape.alpha / plan.weights[step])
     start, stop, first = shape.bounds[chunk]
-    # Piece by piece, so that what was written is still in the cache when it is read.
+    # Updated in pieces, so that written values are still in the cache when read.
     for low in range(start, stop, _PIECE):
         high = min(low + _PIECE, stop)
         for other in range(1, gradients.shape[0]):
@@ -696,7 +696,7 @@ def _descend(shape, arrays, plan, step, chunk):
 
 
 def run_steps(shape, arrays, plan, addresses, state, steps):
-    """The work of one thread in some steps; returns whether it was done to the end.
+    """Do the work of one thread in some steps; return whether it was completed.
 
     Parameters
     ----------
@@ -704,11 +704,11 @@ def run_steps(shape, arrays, plan, addresses, state, steps):
     arrays : Arrays
     plan : Plan
     addresses : (int, (int, int))
-        Of BLAS's product of matrices; and of what sleeps, with its argument.
+        Addresses of BLAS's product of matrices, and of a function that sleeps, with its argument.
     state : ndarray of int64 of shape (STATE_SIZE,)
-        What the threads tell one another, 0 at first.
+        Shared state of the threads, 0 at first.
     steps : (int, int, int, int)
-        Which thread of how many, and the first and last step.
+        Index and number of threads, and the first and last step.
     """
     (gemm, sleep_briefly), (thread, n_threads, first, last) = addresses, steps
     n_chunks = plan.losses.shape[0]
@@ -734,5 +734,5 @@ def run_steps(shape, arrays, plan, addresses, state, steps):
 
 
 def build_run_steps(keep: bool) -> Any:
-    """`run_steps` to be compiled when it is called first; kept on disk, with all that it calls."""
+    """Make `run_steps`, which is compiled at the first call and kept on disk if ``keep``."""
     return njit(**_COMPILE, fastmath={"contract"}, cache=keep)(run_steps)
