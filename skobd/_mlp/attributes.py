@@ -54,7 +54,7 @@ class FittedAttributes:
         "pruned.used_inputs", "Indices of inputs that predictions depend on."
     )
     n_weights_: int = _read(
-        "n_weights", "Surviving weights (and intercepts, if they can be pruned)."
+        "n_weights", "Number of surviving weights; intercepts are not counted."
     )
     n_weights_total_: int = _read(
         "n_prunable", "Weights of the dense network, counted in the same way."
