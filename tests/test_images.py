@@ -30,13 +30,32 @@ def text_of(page):
     return " ".join(page.read_text(encoding="utf-8").split())
 
 
+NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
+
+
+def numbers_of(text):
+    return np.array([float(number.replace(",", "")) for number in NUMBER.findall(text)])
+
+
+def says(text, sentence):
+    """Whether the sentence is in a text, with numbers of about the same size.
+
+    The last bits of another processor lead to another network, which is about as large.
+    """
+    words = NUMBER.pattern.join(re.escape(part) for part in NUMBER.split(sentence))
+    return any(
+        np.allclose(numbers_of(found.group()), numbers_of(sentence), rtol=0.35, atol=3)
+        for found in re.finditer(words, text)
+    )
+
+
 @pytest.mark.filterwarnings("ignore:lbfgs failed to converge")
 @pytest.mark.parametrize("pictures", SCRIPT.PICTURES, ids=lambda pictures: pictures.__name__)
 def test_pages_state_what_the_pictures_show(pictures):
     for name, sentence, _ in pictures():
         showing = [page for page in PAGES if f"/{name}.png" in text_of(page)]
         assert showing, f"no page shows {name}.png"
-        assert any(sentence in text_of(page) for page in showing), sentence
+        assert any(says(text_of(page), sentence) for page in showing), sentence
 
 
 def test_the_first_monks_problem_is_solved():
