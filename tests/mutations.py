@@ -888,7 +888,7 @@ MUTATIONS = [
         "_mlp/run.py",
         "fitted if self.keeps_optimizer else",
         "fitted if not self.keeps_optimizer else",
-        "mlp/test_fit.py mlp/test_fitted.py mlp/test_memory.py",
+        "mlp/test_partial_fit.py mlp/test_recipe_defaults.py",
     ),
     Mutation(
         "_mlp/run.py",

@@ -172,3 +172,14 @@ def test_seed(iris):
     models = [make("classifier", random_state=seed) for seed in (0, 0, 1)]
     digests = [digest(model.partial_fit(*iris, classes=[0, 1, 2])) for model in models]
     assert digests[0] == digests[1] != digests[2]
+
+
+@pytest.mark.parametrize("warm_start", [True, False])
+def test_moments_of_a_fit_are_kept_for_a_warm_start_only(warm_start, iris):
+    """Else files would be three times as large."""
+    params = {"solver": "adam", "warm_start": warm_start, "prune_fraction": 0.5}
+    model = make("classifier", **params).fit(*iris)
+    other = copy.deepcopy(model)
+    other._fitted = other._fitted.without_optimizer()
+    are_same = digest(model.partial_fit(*iris)) == digest(other.partial_fit(*iris))
+    assert are_same != warm_start
