@@ -53,9 +53,7 @@ class FittedAttributes:
     used_features_: Indices = _read(
         "pruned.used_inputs", "Indices of inputs that predictions depend on."
     )
-    n_weights_: int = _read(
-        "n_weights", "Number of surviving weights; intercepts are not counted."
-    )
+    n_weights_: int = _read("n_weights", "Number of surviving weights; intercepts are not counted.")
     n_weights_total_: int = _read(
         "n_prunable", "Weights of the dense network, counted in the same way."
     )
